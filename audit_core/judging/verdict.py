@@ -131,7 +131,7 @@ def judge(
             state, reason = State.INCONCLUSIVE, "one_family"
         elif any(_contradicts(claim, state, states[other], families[other], primary) for other in families):
             state, reason = State.INCONCLUSIVE, "ablations_disagree"
-    if in_range and state in (State.SUPPORTED, State.REVERSED) and _contradicts(claim, state, *in_range, primary):
+    if in_range and state in (State.SUPPORTED, State.REVERSED) and _is_lost_in_range(claim, state, *in_range, primary):
         return Verdict(State.INCONCLUSIVE, "off_distribution", _leave_range(claim, primary, in_range[1]))
     if state is State.NEGLIGIBLE and (beyond := find_beyond(templates, claim.delta)):
         return Verdict(State.INCONCLUSIVE, "templates_differ", _differ(claim, narrow, templates, beyond))
@@ -166,6 +166,16 @@ def _contradicts(claim: Claim, state: State, other: State, estimate: Estimate, p
     if state is State.REVERSED:
         value, whole, reach = -value, -whole, None if estimate.low is None else -estimate.low
     return value < AGREEMENT * whole or (reach is not None and reach < claim.delta)
+
+
+def _is_lost_in_range(claim: Claim, state: State, other: State, estimate: Estimate, primary: Estimate) -> bool:
+    """Whether keeping later neurons in range contradicts a state, or leaves less than half of the effect.
+
+    The half counts here even where what is left is decided the same way: the sentence states the size of the whole effect.
+    """
+    sign = -1 if state is State.REVERSED else 1
+    is_small = sign * estimate.value < AGREEMENT * sign * primary.value
+    return is_small or _contradicts(claim, state, other, estimate, primary)
 
 
 def refuse_verdict(claim: Claim, reason: str, detail: str) -> Verdict:

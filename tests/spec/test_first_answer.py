@@ -45,7 +45,7 @@ def test_a_record_that_does_not_parse_is_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("audit_core.first_answer.RECORD", broken)
     load_first_answer.cache_clear()
     try:
-        with pytest.raises(IntegrityError, match="not a recorded answer"):
+        with pytest.raises(IntegrityError, match="is not a record that this version reads"):
             load_first_answer()
     finally:
         load_first_answer.cache_clear()

@@ -177,8 +177,10 @@ def test_a_claim_ends_in_the_state_that_is_right(
     if model.name not in ("planted-modes", "planted-rare"):
         monkeypatch.setattr("audit_core.judging.trial.measure_null_draws", partial(measure_null_draws, most=8))
     stated, found = hold(load_planted, model, claim)
-    assert found.state == claim.expected
-    if claim.planted is PlantedRole.RARE:
+    assert found.state == (claim.in_range or claim.expected)
+    if claim.in_range is not None:
+        assert found.reason == "off_distribution"
+    elif claim.planted is PlantedRole.RARE:
         assert found.reason == "straddles_delta"
     else:
         assert (found.reason == "ablations_disagree") is (claim.expected is State.INCONCLUSIVE)

@@ -75,7 +75,7 @@ def test_a_story_that_does_not_ship_is_refused(key: str) -> None:
 def test_a_file_that_is_no_story_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken.json").write_text(json.dumps({"heads": []}))
     monkeypatch.setattr(stories, "STORIES", tmp_path)
-    with pytest.raises(IntegrityError, match="not a recorded story"):
+    with pytest.raises(IntegrityError, match="is not a record that this version reads"):
         load_story("broken")
 
 

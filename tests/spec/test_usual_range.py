@@ -211,7 +211,8 @@ def interval(low: float, high: float) -> Estimate:
     "whole, left, state, reason",
     [
         ((0.3, 0.5), (0.3, 0.5), State.SUPPORTED, None),
-        ((0.3, 0.5), (0.15, 0.2), State.SUPPORTED, None),
+        ((0.3, 0.5), (0.22, 0.26), State.SUPPORTED, None),
+        ((0.3, 0.5), (0.15, 0.2), State.INCONCLUSIVE, "off_distribution"),
         ((0.3, 0.5), (0.05, 0.45), State.SUPPORTED, None),
         ((0.3, 0.5), (0.05, 0.3), State.INCONCLUSIVE, "off_distribution"),
         ((0.3, 0.5), (-0.05, 0.05), State.INCONCLUSIVE, "off_distribution"),

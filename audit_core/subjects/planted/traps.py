@@ -183,7 +183,7 @@ UNSEEN_INPUT = PlantedModel(
             MappingProxyType({Replacement.ZERO: OWN + UNSEEN, Replacement.RESAMPLE: 2 * OWN + UNSEEN}),
             in_range=State.INCONCLUSIVE,
         ),
-        *list_bystanders(list_background(2, _UNSEEN), "query"),
+        *list_bystanders((*list_background(2, _UNSEEN), (1, 2)), "query"),
     ),
 )
 
