@@ -893,7 +893,6 @@ ANSWER: Schema = record(
         "schema": {"const": "assay/answer/1"},
         "run_id": ID,
         "audit": ID,
-        "version": POSITIVE,
         "question": WORDS,
         "started_at": TIME,
         "wall_s": AMOUNT,

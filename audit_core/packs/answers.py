@@ -85,7 +85,7 @@ def write_answers(answers: Sequence[RunRecord]) -> dict[str, bytes]:
 def _describe_answer(record: RunRecord) -> dict[str, Any]:
     audit = list_plugins("audits")[record.kind]
     return {
-        "schema": "assay/answer/1", "run_id": record.run_id, "audit": record.kind, "version": audit.version,
+        "schema": "assay/answer/1", "run_id": record.run_id, "audit": record.kind,
         "question": audit.question, "started_at": record.started_at.replace("+00:00", "Z"), "wall_s": record.wall_s,
         "model_digest": record.model_digest, "prompts_sha256": record.prompts_sha256,
         "identity": _drop_private(json.loads(record.identity)), "request": json.loads(record.request), "result": record.result,

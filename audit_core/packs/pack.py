@@ -32,6 +32,7 @@ from audit_core.store.data_directory import load_kept_policy
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, AuditEvent, append_event, read_clock
 from audit_core.store.keys.openings import keep_openings
+from audit_core.store.log.run_log import RunRecord
 from audit_core.verifier.attempts import count_attempts, list_attempts
 from audit_core.verifier.documents import read_documents
 from audit_core.verifier.semantics import recompute_verdict
@@ -91,18 +92,13 @@ def export_pack(
         IntegrityError: a plan differs from the frozen one.
     """
     claims = [Register(home).find(claim_id) for claim_id in dict.fromkeys(claim_ids)]
-    records = read_answers(home, answers)
-    if records and issue.withhold_prompts:
-        raise Refused(
-            "Answers of audits beside withheld prompts.",
-            wanted="one of both: a result may quote its prompts.",
-            remedy="write a pack for the answers, and another for the claims.",
-        )
+    records = _read_answers(home, answers, issue)
     policy = load_shipped_policy() if records and not claims else _read_policy(claims)
     pack_id = make_ulid()
-    named = {"answers": [record.run_id for record in records]} if records else {}
-    events, note, findings = log_export(home, pack_id, claims, issue.person, _describe_options(issue) | named)
-    shown = choose_events(events, claims, pack_id, [record.run_id for record in records])
+    names = [record.run_id for record in records]
+    options = _describe_options(issue) | ({"answers": names} if names else {})
+    events, note, findings = log_export(home, pack_id, claims, issue.person, options)
+    shown = choose_events(events, claims, pack_id, names)
     attempts = {known.claim_id: read_attempts(home, known, shown) for known in claims}
     try:
         withholding, attempts = withhold(claims, attempts) if issue.withhold_prompts else (Withholding(), attempts)
@@ -133,6 +129,16 @@ def export_pack(
     return Exported(
         out, pack_id, digest, {name: len(runs) for name, runs in attempts.items()}, overall, withholding.n_items
     )
+
+
+def _read_answers(home: Path, answers: Sequence[str], issue: ExportOptions) -> tuple[RunRecord, ...]:
+    if answers and issue.withhold_prompts:
+        raise Refused(
+            "Answers of audits beside withheld prompts.",
+            wanted="one of both: a result may quote its prompts.",
+            remedy="write a pack for the answers, and another for the claims.",
+        )
+    return read_answers(home, answers)
 
 
 def _describe_options(issue: ExportOptions) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def write_number() -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("text", "label", "answer", "foil", "template"))
         # Only texts with a noun between subject and verb: in the others the subject is the last token, where the answer is
-        # read, and what it holds cannot be told from what arrived there.
+        # read, and what it holds cannot be separated from what arrived there.
         for prompt in load_prompt_set("subject_verb_agreement").prompts:
             if prompt.group == "no attractor":
                 continue

@@ -51,7 +51,7 @@ def test_no_error_is_swallowed_whole() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) == "Exception")
     ]
-    # What a stranger's callable raises is any of all errors; each becomes a refusal that names it.
+    # A callable from outside may raise any error; each becomes a refusal that names it.
     assert [file for file, _ in found] == ["audit_core/tools/agents.py"]
     wide = {
         file

@@ -17,7 +17,7 @@ def make_answer() -> dict[str, Any]:
     identity: dict[str, Any] = {f"{name}_sha256": "7" * 64 for name in ("weights", "tokenizer", "config")}
     identity |= {"dtype": "float32", "attention": "eager", "model": "toy"}
     return {
-        "schema": "assay/answer/1", "run_id": RUN, "audit": "documents", "version": 1, "question": "Which?", "started_at": AT,
+        "schema": "assay/answer/1", "run_id": RUN, "audit": "documents", "question": "Which?", "started_at": AT,
         "wall_s": 1.0, "model_digest": compute_model_digest(identity), "prompts_sha256": "2" * 64, "identity": identity,
         "request": {}, "result": '{"finding": "It is grounded.", "n": 3}',
     }  # fmt: skip
