@@ -11,6 +11,8 @@ SIDE_BY_SIDE := -n auto --dist loadscope --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 export HF_HUB_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
+# numpy's matrices here are small: its threads wait for each other longer than they compute, up to 30 times on busy cores.
+export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help run test quick collected check style types imports model bench intervals lock reference structure sample notebook circuits mixture t5 clean

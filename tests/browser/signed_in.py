@@ -75,6 +75,14 @@ def authorize(page: Any, subject: str) -> None:
     page.get_by_role("button", name="Authorize", exact=True).click()
 
 
+GO = "path => { history.pushState({}, '', path); dispatchEvent(new PopStateEvent('popstate')) }"
+
+
+def go(page: Any, path: str) -> None:
+    """To another page of the app, as the browser's own arrows lead there: to load the app anew is most of what a page costs."""
+    page.evaluate(GO, path)
+
+
 def see_title(page: Any, title: str) -> None:
     page.get_by_role("heading", name=title, level=1, exact=True).wait_for()
 

@@ -15,7 +15,7 @@ from toy.register import freeze_by_hand
 
 from audit_core.evidence.keys import make_key
 from audit_core.review.desk import take_pack
-from tests.browser.signed_in import House, open_house, see_title, sign_in
+from tests.browser.signed_in import House, go, open_house, see_title, sign_in
 from ui.shell.navigation import PLACES
 
 pytestmark = pytest.mark.browser
@@ -86,7 +86,10 @@ def test_no_page_has_a_flaw_of_ours(house: House, visit: Any) -> None:
         page.emulate_media(color_scheme="light")
         # The first page has no path of its own.
         path = "" if place.title == "Live audit" else place.file.removesuffix(".py")
-        page.goto(f"{house.url}/{path}{OF_MODEL.get(place.file, '')}")
+        if place.file in OF_MODEL:
+            page.goto(f"{house.url}/{path}{OF_MODEL[place.file]}")
+        else:
+            go(page, f"/{path}")
         see_title(page, place.title)
         page.get_by_text("The model is loading").wait_for(state="hidden")
         settle(page)
@@ -119,7 +122,7 @@ def settle(page: Any) -> None:
 
     What a run is about to replace is faded, and a sweep that still grows runs again and again."""
     page.evaluate("delete window.quietSince")
-    page.wait_for_function(QUIET, arg=APP)
+    page.wait_for_function(QUIET, arg=APP, polling=100)
 
 
 def draw_tables(page: Any) -> None:

@@ -172,10 +172,11 @@ def hold(load_planted: Load, model: PlantedModel, claim: PlantedClaim) -> tuple[
 def test_a_claim_ends_in_the_state_that_is_right(
     model: PlantedModel, claim: PlantedClaim, load_planted: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # All 199 draws, each on one prompt a template: what is planted stands far from chance, and draws are nearly all the price.
-    # Some heads act on some templates only, so that their draws need all prompts.
+    # All 199 draws of what is planted far from chance, each on one prompt. Heads that share the vote have larger sets beside them, which
+    # need a prompt of each template; some heads act on some templates only, so that their draws need all prompts.
     if model.name not in ("planted-modes", "planted-rare"):
-        monkeypatch.setattr("audit_core.judging.trial.measure_null_draws", partial(measure_null_draws, most=8))
+        most = 8 if claim.task == "vote" else 1
+        monkeypatch.setattr("audit_core.judging.trial.measure_null_draws", partial(measure_null_draws, most=most))
     stated, found = hold(load_planted, model, claim)
     assert found.state == (claim.in_range or claim.expected)
     if claim.in_range is not None:
