@@ -1,0 +1,77 @@
+"""Which of the values of a question a reply gives: by its first word, or by the probabilities of its first tokens."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from audit_core.documents.form import flatten
+from audit_core.endpoints import Reply
+
+MAX_OWN = 40
+"""Characters of a reply's own first word."""
+_TIE = 1e-6
+_ARTICLES = ("a", "an", "the")
+_OPENING = " \t\n\"'`*_([“‘"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The probability of each value after one text."""
+
+    probability: Mapping[str, float]
+    """Of values that a listed token begins; the others have 0 here and at most `error`."""
+    error: float
+    """What a value may have beyond this: the probability of the last token of the list, and of tokens that begin several."""
+
+    @property
+    def preferred(self) -> str:
+        """The most probable value; empty where none is listed, or two are equal."""
+        ranked = sorted(self.probability.items(), key=lambda one: -one[1])
+        if not ranked or ranked[0][1] <= _TIE or (len(ranked) > 1 and ranked[0][1] - ranked[1][1] <= _TIE):
+            return ""
+        return ranked[0][0]
+
+
+def read_scores(reply: Reply, values: Sequence[str]) -> Reading:
+    """Probabilities of values from the first tokens of a reply.
+
+    A token counts for the one value that it begins, or that it is, with two letters at least.
+
+    Example:
+        >>> read_scores(Reply(" Paris", ((" Paris", -0.1), (" Rome", -2.5))), ["Paris", "Rome"]).preferred
+        'Paris'
+    """
+    found = dict.fromkeys(values, 0.0)
+    unclear = 0.0
+    for token, value in reply.first:
+        text, mass = token.strip(), math.exp(min(value, 0.0))
+        matches = [one for one in values if text == one or (len(text) > 1 and one.startswith(text))]
+        if len(matches) == 1 and text not in _ARTICLES:
+            found[matches[0]] += mass
+        elif matches or not text or text in _ARTICLES:
+            unclear += mass
+    outside = math.exp(min(reply.first[-1][1], 0.0)) if reply.first else 1.0
+    return Reading(found, min(outside, max(0.0, 1 - sum(math.exp(min(v, 0.0)) for _, v in reply.first))) + unclear)
+
+
+def read_word(text: str, values: Sequence[str], question: str) -> str:
+    """The value that a reply begins with, else its own first word; empty for an empty reply.
+
+    The beginning of the sentence, an article and quotation marks may stand before it.
+
+    Example:
+        >>> read_word("**Paris**.", ["Paris", "Rome"], "Anna lives in")
+        'Paris'
+    """
+    said = flatten(text).lstrip(_OPENING)
+    if said.casefold().startswith(question.casefold()):
+        said = said[len(question) :].lstrip(_OPENING)
+    said = re.sub(rf"^(?:{'|'.join(_ARTICLES)})\s+", "", said, flags=re.IGNORECASE)
+    for value in sorted(values, key=len, reverse=True):
+        if re.match(rf"{re.escape(value)}(?!\w)", said, flags=re.IGNORECASE):
+            return value
+    own = re.match(r"\w[\w'-]*", said)
+    return own[0][:MAX_OWN] if own else ""
