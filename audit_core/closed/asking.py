@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import exp
+
 from audit_core.controls import Controls
 from audit_core.endpoints import ROUTES, Reply
 from audit_core.errors import ControlFailed
@@ -61,7 +63,5 @@ def compare_replies(one: Reply, other: Reply) -> float:
     """Change of the probability of the first reply's most probable token; by words, 0 for the same reply and 1 for another."""
     if not one.first or not other.first:
         return float(one.text != other.text)
-    from math import exp
-
     token, value = one.first[0]
     return abs(exp(value) - exp(dict(other.first).get(token, -50.0)))

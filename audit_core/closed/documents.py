@@ -173,7 +173,8 @@ def _ask_edits(
         old = find_editable(question, at, runs.given)
         counts = (0, 0)
         others = [] if old is None else list_other_values(question, values, runs.given, old, seed=request.seed)
-        for value in others[: request.edits]:
+        fitting = [value for value in others if len(value.split()) == len((old or "").split())]
+        for value in fitting[: request.edits]:
             assert old is not None
             edited = [*question.documents[:at], replace_word(text, old, value), *question.documents[at + 1 :]]
             reply = caller.ask(write_text(edited, question.text))

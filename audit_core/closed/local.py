@@ -11,6 +11,8 @@ from audit_core.prompts.answers import Tokens
 from audit_core.subject import Inputs, Replies, Subject
 
 _END = "\n"
+_MOST_KEPT = 20_000
+"""Replies that are remembered."""
 
 
 class LocalReplies:
@@ -27,6 +29,8 @@ class LocalReplies:
     def reply(self, text: str, *, n_tokens: int, scored: bool, again: int = 0) -> Reply:
         key = (text, n_tokens, scored, again)
         if key not in self._kept:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
             self._kept[key] = self._continue(text, 1 if scored else n_tokens, scored=scored)
         return self._kept[key]
 
