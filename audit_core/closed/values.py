@@ -48,8 +48,8 @@ def read_scores(reply: Reply, values: Sequence[str]) -> Reading:
     unclear = 0.0
     for token, value in reply.first:
         text, mass = token.strip(), math.exp(min(value, 0.0))
-        matches = [one for one in values if text == one or (len(text) > 1 and one.startswith(text))]
-        if len(matches) == 1 and text not in _ARTICLES:
+        matches = [one for one in values if text and one.startswith(text)]
+        if len(matches) == 1 and (len(text) > 1 or text == matches[0]) and text not in _ARTICLES:
             found[matches[0]] += mass
         elif matches or not text or text in _ARTICLES:
             unclear += mass
