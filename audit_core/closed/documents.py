@@ -123,7 +123,7 @@ def ask_question(caller: Caller, question: Question, request: ClosedDocumentsReq
     ends = tuple(answers[at] for at in (variants.full, int(variants.lattice[0, 0]), variants.closed_book))
     why = "" if given else "no value is among the most probable first tokens" if is_scored else "an empty reply"
     if error > MOST_CHANGE:
-        why = "its values cannot be told apart by the first token of a reply"
+        why = "its values do not differ in the first token of a reply"
     if why:
         return AskedQuestion(question, None, why, error, ends)  # type: ignore[arg-type]
     score = np.array([one.probability[given] for one in readings])

@@ -24,7 +24,7 @@ class Reading:
     probability: Mapping[str, float]
     """Of values that a listed token begins; the others have 0 here and at most `error`."""
     error: float
-    """What a value may have beyond this: the probability of the last token of the list, and of tokens that begin several."""
+    """What a value may have beyond this: the probability of the last token of the list, and of tokens that begin it and others."""
 
     @property
     def preferred(self) -> str:
@@ -38,29 +38,35 @@ class Reading:
 def read_scores(reply: Reply, values: Sequence[str]) -> Reading:
     """Probabilities of values from the first tokens of a reply.
 
-    A token counts for the one value that it begins, or that it is, with two letters at least.
+    A token counts for the one value that it begins, with two letters at least. An article is a word of its own.
 
     Example:
         >>> read_scores(Reply(" Paris", ((" Paris", -0.1), (" Rome", -2.5))), ["Paris", "Rome"]).preferred
         'Paris'
     """
     found = dict.fromkeys(values, 0.0)
-    unclear = 0.0
+    unclear = dict.fromkeys(values, 0.0)
+    # Where words have their space in their own token, a bare space begins none of them.
+    has_joined = any(token[:1].isspace() and token.strip() for token, _ in reply.first)
     for token, value in reply.first:
         text, mass = token.strip(), math.exp(min(value, 0.0))
         matches = [one for one in values if text and one.startswith(text)]
-        if len(matches) == 1 and (len(text) > 1 or text == matches[0]) and text not in _ARTICLES:
+        if text in _ARTICLES or (not text and has_joined):
+            continue
+        if len(matches) == 1 and (len(text) > 1 or text == matches[0]):
             found[matches[0]] += mass
-        elif matches or not text or text in _ARTICLES:
-            unclear += mass
-    outside = math.exp(min(reply.first[-1][1], 0.0)) if reply.first else 1.0
-    return Reading(found, min(outside, max(0.0, 1 - sum(math.exp(min(v, 0.0)) for _, v in reply.first))) + unclear)
+        else:
+            for one in matches if text else values:
+                unclear[one] += mass
+    listed = [math.exp(min(value, 0.0)) for _, value in reply.first]
+    outside = min(listed[-1], max(0.0, 1 - sum(listed))) if listed else 1.0
+    return Reading(found, outside + max(unclear.values(), default=0.0))
 
 
 def read_word(text: str, values: Sequence[str], question: str) -> str:
     """The value that a reply begins with, else its own first word; empty for an empty reply.
 
-    The beginning of the sentence, an article and quotation marks may stand before it.
+    The beginning of the sentence, an article and quotation marks may come before it.
 
     Example:
         >>> read_word("**Paris**.", ["Paris", "Rome"], "Anna lives in")

@@ -55,7 +55,7 @@ class Address:
         return urlsplit(self.url).netloc
 
     def read_key(self) -> str:
-        """The key, read anew for each request and kept nowhere; empty if none is sent.
+        """The key, read for each request and kept nowhere; empty if none is sent.
 
         Raises:
             ModelRefused: the variable is not set, or is no key.
