@@ -19,6 +19,8 @@ MOST_CALLS = 5_000
 SYSTEM = "Complete the last line of the text. Reply with what follows it and nothing else."
 """Said to a chat model before every text."""
 _MOST_TEXT = 40_000
+DIGITS = 6
+"""Decimals of a log-probability, so that a cassette is small and repeats a run to the last digit."""
 _NOT_OFFERED = frozenset((400, 404, 405, 415, 422, 501))
 
 
@@ -156,6 +158,10 @@ def _say(status: int) -> str:
     return "no usable reply" if status == 200 else f"HTTP {status}"
 
 
+def _rank(one: tuple[str, float]) -> float:
+    return -one[1]
+
+
 def _read(raw: bytes, route: Route) -> Reply | None:
     """The reply of a response; None where it lacks what this route asks for."""
     try:
@@ -171,7 +177,7 @@ def _read(raw: bytes, route: Route) -> Reply | None:
             if route.is_chat
             else list(scores["top_logprobs"][0].items())
         )
-        first = sorted(((str(token)[:MAX_REPLY], float(value)) for token, value in pairs), key=lambda one: -one[1])
+        first = sorted(((str(token)[:MAX_REPLY], round(float(value), DIGITS)) for token, value in pairs), key=_rank)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return None
     if not first or not all(math.isfinite(value) and value <= 1e-3 for _, value in first):

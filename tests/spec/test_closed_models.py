@@ -29,6 +29,7 @@ from audit_core.documents.fillers import choose_text_filler, list_content
 from audit_core.endpoints import Address, Cassette, Endpoint, Reply, sending
 from audit_core.endpoints.sending import send
 from audit_core.errors import Cancelled, ControlFailed, ModelRefused, NotMeasured, Refused
+from audit_core.recorded import load_recorded
 from audit_core.registry import list_plugins
 from audit_core.store.log.run_log import RunLog
 from audit_core.subject import no_progress
@@ -65,7 +66,7 @@ def test_follower_and_ignorer_behind_an_endpoint_are_separated(offers: tuple[str
     for model, label, followed in ((Follower(), Label.GROUNDED, 1.0), (Ignorer(), Label.PARAMETRIC, 0.0)):
         with serve(model, offers) as url:
             subject = connect(url)
-            found = ask(subject, write_questions(4))
+            found = ask(subject, write_questions(2))
         assert list_labels(found) == {label.value}
         assert (found.unit, found.followed.value, found.accuracy.value) == (unit, followed, 1.0)
         assert found.replaced.value == found.deleted.value == followed
@@ -164,7 +165,12 @@ def test_the_recorded_run_of_the_default_model_is_repeated_from_its_cassette(
     said = capsys.readouterr()
     told = json.loads(said.out)
     assert told["result"]["n"] == 2
-    assert [row["given"] for row in told["result"]["questions"]] == ["Turkey", "Turkey"]
+    found = [(row["given"], row["closed_book"], row["label"]) for row in told["result"]["questions"]]
+    assert found == [("Turkey", "Israel", Label.GROUNDED), ("grapes", "pizza", Label.UNRESOLVED)]
+    # The same questions of the open model: its recorded run has the same answers and labels.
+    (recorded,) = [one for one in load_recorded("documents") if one.result.source.name == "questions.csv"]
+    opened = {row.id: (row.given, row.closed_book, row.label) for row in recorded.result.questions}
+    assert [opened[row["id"]] for row in told["result"]["questions"]] == found
     assert told["evidence"]["replaced"] == "causal"
     assert told["identity"]["weights_sha256"] == "not available"
     assert "nothing is sent" in said.err
@@ -309,7 +315,7 @@ def test_replies_are_read_by_their_first_word_or_not_at_all() -> None:
     )
     assert read_scores(Reply("", ((" x", -0.01),)), values).preferred == ""
     unclear = Follower()
-    unclear.answer = lambda documents, question: "P"  # type: ignore[method-assign]
+    unclear.answer = lambda documents, question: "P" if documents else "unknown"  # type: ignore[method-assign]
     with pytest.raises(NotMeasured, match="do not differ in the first token"):
         ask(make_subject(unclear), write_questions(2))
 
@@ -363,7 +369,8 @@ def test_hostile_text_in_documents_and_replies_changes_no_label_and_does_nothing
 
 def test_hostile_text_behind_results_changes_no_verdict(sealed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     raw = (DATA / "tools" / "requests.csv").read_bytes()
-    for hostile in HOSTILE:
+    for at in range(0, len(HOSTILE), 4):
+        hostile = " ".join(HOSTILE[at : at + 4])
         monkeypatch.setattr("audit_core.tools.texts.INSTRUCTION", hostile)
         request = TOOLS.ask_file(make_subject(Agent(follows=True)), raw, "requests.csv", {"most_requests": "18"})
         model = Agent(follows=True)
