@@ -12,6 +12,7 @@ from audit_core.errors import CapabilityRefused
 from audit_core.subject import (
     Activations,
     Attention,
+    Closed,
     CrossAttention,
     Documents,
     Gradients,
@@ -21,6 +22,7 @@ from audit_core.subject import (
     Paths,
     Patterns,
     Randomisable,
+    Replies,
     Routing,
     Subject,
 )
@@ -77,23 +79,30 @@ def components_of(kind: Kind) -> Capability[Subject]:
     return Capability(
         f"{kind} components",
         "choose another model, or another audit of `audit --list`",
-        lambda subject: "" if subject.components(kind) else f"This model has no accessible {kind}.",
+        lambda subject: (
+            "" if subject.components(kind) else _explain_closed(subject, f"This model has no accessible {kind}.")
+        ),
     )
 
 
 def _is_a(protocol: type[Any], missing: str) -> Callable[[Subject], str]:
-    return lambda subject: "" if isinstance(subject, protocol) else missing
+    return lambda subject: "" if isinstance(subject, protocol) else _explain_closed(subject, missing)
+
+
+def _explain_closed(subject: Subject, missing: str) -> str:
+    """Why a closed model lacks what is inside it; of other models, that they lack it."""
+    return subject.explain_closed() if isinstance(subject, Closed) else missing
 
 
 def _explain_gradients(subject: Subject) -> str:
     if not isinstance(subject, Gradients):
-        return "This kind of model has no gradients here."
+        return _explain_closed(subject, "This kind of model has no gradients here.")
     return subject.explain_no_gradients()
 
 
 def _explain_paths(subject: Subject) -> str:
     if not isinstance(subject, Paths):
-        return "This kind of model has no connections that can be patched."
+        return _explain_closed(subject, "This kind of model has no connections that can be patched.")
     return subject.explain_no_paths()
 
 
@@ -115,7 +124,7 @@ NEURON_RANGES: Capability[NeuronRanges] = Capability(
     lambda subject: (
         ""
         if isinstance(subject, NeuronRanges) and subject.geometry.n_neurons
-        else "The neurons of this kind of model cannot be read."
+        else _explain_closed(subject, "The neurons of this kind of model cannot be read.")
     ),
 )
 ATTENTION: Capability[Attention] = Capability(
@@ -138,7 +147,8 @@ ROUTING: Capability[Routing] = Capability("routing", "choose a mixture of expert
 
 def _explain_cross_attention(subject: Subject) -> str:
     has_source = isinstance(subject, CrossAttention) and subject.components(Kind.SOURCE)
-    return "" if has_source else "This model has no encoder, so it has no source and no cross-attention."
+    missing = "This model has no encoder, so it has no source and no cross-attention."
+    return "" if has_source else _explain_closed(subject, missing)
 
 
 CROSS_ATTENTION: Capability[CrossAttention] = Capability(
@@ -163,4 +173,11 @@ TOOLS: Capability[Inputs] = Capability(
     "choices among tools",
     "choose a decoder-only model",
     _is_a(Inputs, "This kind of model cannot be asked to choose a tool."),
+)
+REPLIES: Capability[Inputs | Replies] = Capability(
+    "replies to texts",
+    "give `--endpoint`, or choose a decoder-only model",
+    lambda subject: (
+        "" if isinstance(subject, Inputs | Replies) else "This kind of model cannot be asked to continue a text here."
+    ),
 )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.component import Component, Kind
+from audit_core.endpoints.reply import Reply
 from audit_core.intervention import Intervention, PromptSide, Replacement
 from audit_core.models.identity import ModelIdentity
 from audit_core.prompts.answers import Tokenizer, Tokens
@@ -137,19 +138,55 @@ class Inputs(Protocol):
         """
 
 
-@runtime_checkable
-class Documents(Inputs, Protocol):
-    """Capability of a reader: it completes a sentence from documents before it."""
+class DocumentForm(Protocol):
+    """How documents and a question become one text, and back."""
 
     def write_documents(self, documents: Sequence[str], question: str) -> tuple[str, ...]:
-        """Parts of its input in order: label and body of each document, the text before the question, the question."""
+        """Parts of the text in order: label and body of each document, the text before the question, the question."""
 
     def read_documents(self, text: str) -> tuple[tuple[str, ...], str]:
-        """Documents and question of such an input.
+        """Documents and question of such a text.
 
         Raises:
             PromptRefused: the text has another form.
         """
+
+
+@runtime_checkable
+class Documents(Inputs, DocumentForm, Protocol):
+    """Capability of a reader: it completes a sentence from documents before it."""
+
+
+@runtime_checkable
+class Replies(Protocol):
+    """Text in, reply out, at temperature 0: all that a closed model gives."""
+
+    def reply(self, text: str, *, n_tokens: int, scored: bool, again: int = 0) -> Reply:
+        """The reply to a text.
+
+        Args:
+            n_tokens: of the reply, at most; one where log-probabilities of the first token are given.
+            scored: whether these are wanted; they may still be missing.
+            again: another number asks the same text another time.
+
+        Raises:
+            Refused, NotMeasured: there is no reply.
+        """
+
+    def require_calls(self, predicted: int) -> None:
+        """Refuse a run that may take more calls than are allowed, before the first.
+
+        Raises:
+            Refused: with the number that it needs.
+        """
+
+
+@runtime_checkable
+class Closed(Replies, Protocol):
+    """A model of which only replies to texts are available."""
+
+    def explain_closed(self) -> str:
+        """Why nothing inside it can be read or edited, in a sentence."""
 
 
 @runtime_checkable

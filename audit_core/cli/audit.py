@@ -8,6 +8,7 @@ from typing import Any
 
 from audit_core.audit import Audit
 from audit_core.cli.circuits import print_findings
+from audit_core.cli.endpoint import add_endpoint_options, announce_calls, open_endpoint
 from audit_core.cli.output import print_json, print_result, print_status, show_fetch
 from audit_core.cli.prompt_set import load_prompt_set
 from audit_core.cli.session import (
@@ -67,6 +68,7 @@ def _add_audit(command: argparse.ArgumentParser, audit: Audit) -> None:
         command.add_argument("--file", type=Path, help="a file of its own kind, in place of --prompts")
     half = "confirmatory" if needs_explored(audit.request) else "exploratory"
     ask_prompts(command, half, required=audit.file_form is None)
+    add_endpoint_options(command, audit)
 
 
 def list_audits(options: argparse.Namespace) -> int:
@@ -106,16 +108,18 @@ def ask_audit(options: argparse.Namespace) -> int:
         raise Refused(f"A prompt set for {audit.name}. {why}", wanted="a file of its own kind.", remedy="use `--file`.")
     try:
         if path is not None:
-            auditor = Auditor(open_subject(options.model, on_progress=show_fetch), RunLog(audit_home()))
-            subject = auditor.subject
+            subject: Subject = open_endpoint(options) or open_subject(options.model, on_progress=show_fetch)
+            auditor = Auditor(subject, RunLog(audit_home()))
             audit.require(subject)
             raw = read_own_file(path)
             request = audit.ask_file(subject, raw, path.name, read_options(options), seed=options.seed)
+            announce_calls(subject, audit.count_work(subject, request))
         else:
             subject, prompts, auditor = open_audit(options, audit.name)
             request = _make_request(options, audit, subject, prompts)
     except AuditError as error:
-        asked = {"prompts": str(path or options.prompts), "model": options.model}
+        named = getattr(options, "model_name", None) or options.model
+        asked = {"prompts": str(path or options.prompts), "model": named}
         record_refusal(RunLog(audit_home()), audit.name, error, actor=current_actor(), request=asked)
         raise
     found = run_audit(auditor, audit.name, request)

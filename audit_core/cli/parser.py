@@ -21,6 +21,7 @@ from audit_core.cli.circuits import discover_circuit, question_circuit
 from audit_core.cli.claims import add_claim_commands
 from audit_core.cli.dashboard import serve_dashboard
 from audit_core.cli.desk import add_desk_commands
+from audit_core.cli.endpoint import add_endpoint_command
 from audit_core.cli.findings import add_finding_commands
 from audit_core.cli.home import add_home_commands
 from audit_core.cli.html import write_page
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_audit_command(add)
     add_benchmark_command(add)
     add_retrieve_command(add)
+    add_endpoint_command(add)
     add_claim_commands(add)
     add_key_commands(add)
     add_pack_commands(add)

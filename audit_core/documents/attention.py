@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from audit_core.capability import ATTENTION
-from audit_core.documents.measurement import QuestionRuns
+from audit_core.documents.question_runs import QuestionRuns
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Subject
 

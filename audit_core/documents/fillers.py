@@ -103,6 +103,31 @@ def choose_filler(length: int, banned: Collection[str], tokenizer: Tokenizer, *,
     raise NotMeasured("control_failed", "no filler of a document's length is free of the question's words.")
 
 
+def choose_text_filler(n_words: int, banned: Collection[str], *, number: int, seed: int) -> str:
+    """A filler of this many words, for a model whose tokens are not known.
+
+    Args:
+        banned, number: as in `choose_filler`.
+
+    Raises:
+        NotMeasured: none of this length is free of them.
+
+    Example:
+        >>> choose_text_filler(4, frozenset(), number=1, seed=0)
+        'The weather was mild.'
+    """
+    usable = [text for text in FILLERS if not list_content(text) & set(banned)]
+    if len(usable) < 3:
+        raise NotMeasured("control_failed", "too few filler sentences share no content word with the question.")
+    first = usable[number % len(usable)]
+    rest = [text for text in usable if text != first]
+    Random(f"text filler {seed} {number} {n_words}").shuffle(rest)
+    words = " ".join((first, *rest)).replace(" .", ".").split()
+    words = (words * (1 + n_words // len(words)))[:n_words]
+    text = " ".join(words).rstrip(".")
+    return f"{text}." if text else "."
+
+
 def _join(sentences: Sequence[str], length: int, tokenizer: Tokenizer) -> Tokens:
     ids: list[int] = []
     for text in (*sentences, *sentences, *sentences):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from audit_core.errors import PromptRefused
 from audit_core.prompts.answers import Tokenizer, Tokens, tokenise_answers
 from audit_core.prompts.prompt_set import TokenPair
-from audit_core.subject import Documents
+from audit_core.subject import DocumentForm
 
 _VALUE = r"\s+(?:the |a |an )?([^\s.,;:!?]+)"
 
@@ -38,7 +38,7 @@ class Question:
         return None if found is None else found[1]
 
 
-def parse_question(pair: TokenPair, subject: Documents) -> Question:
+def parse_question(pair: TokenPair, subject: DocumentForm) -> Question:
     """The question of a prompt in the reader's form.
 
     Raises:
@@ -107,7 +107,7 @@ class Encoded:
         return range(start, start + len(self.bodies[number]))
 
 
-def encode_question(question: Question, subject: Documents, tokenizer: Tokenizer) -> Encoded:
+def encode_question(question: Question, subject: DocumentForm, tokenizer: Tokenizer) -> Encoded:
     """Encode the parts; one more label than documents, for a repeated one."""
     parts = subject.write_documents([*question.documents, "x"], question.text)
     begin = () if tokenizer.bos_id is None else (tokenizer.bos_id,)
@@ -117,12 +117,12 @@ def encode_question(question: Question, subject: Documents, tokenizer: Tokenizer
     return Encoded(begin, tuple(ids[0 : 2 * n + 2 : 2]), tuple(ids[1 : 2 * n : 2]), (*ids[-2], *ids[-1]), alone)
 
 
-def encode_body(text: str, subject: Documents, tokenizer: Tokenizer) -> Tokens:
+def encode_body(text: str, subject: DocumentForm, tokenizer: Tokenizer) -> Tokens:
     """One document as written behind its label."""
     return tuple(tokenizer.encode(subject.write_documents([text], "x")[1]))
 
 
-def encode_values(question: Question, subject: Documents, tokenizer: Tokenizer) -> dict[str, int]:
+def encode_values(question: Question, subject: DocumentForm, tokenizer: Tokenizer) -> dict[str, int]:
     """First token of each value after the question.
 
     Raises:

@@ -13,8 +13,9 @@ from audit_core.capability import DOCUMENTS
 from audit_core.controls import Controls, join_controls
 from audit_core.documents.attention import read_attention
 from audit_core.documents.labels import Judged, Label, judge_question
-from audit_core.documents.measurement import UNIT, QuestionRuns, count_runs, measure_question
+from audit_core.documents.measurement import count_runs, measure_question
 from audit_core.documents.question import Question, encode_question, parse_question
+from audit_core.documents.question_runs import UNIT, QuestionRuns, VariantRuns
 from audit_core.documents.reading import MOST_OTHERS
 from audit_core.documents.results import (
     DocumentPair,
@@ -140,17 +141,16 @@ def _report(
     traces: tuple[DocumentTrace, ...],
     controls: Controls,
 ) -> DocumentsResult:
-    rows = [_row(one, looks) for one, looks in zip(found, attended, strict=True)]
-    families = _list_families(request, rows)
-    refused = {family.family: family.refused for family in families if family.refused}
-    rows = [_refuse(row, refused[row.family]) if row.family in refused else row for row in rows]
+    rows = [make_row(one, looks) for one, looks in zip(found, attended, strict=True)]
+    families = list_families(rows, seed=request.seed, unit=UNIT)
+    rows = refuse_families(rows, families)
     result = DocumentsResult(
         finding="",
         unit=UNIT,
         n=len(rows),
         n_families=len(families),
         accuracy=share_of(sum(row.is_right for row in rows), len(rows), OF_QUESTIONS),
-        labels=_count_labels(rows),
+        labels=count_labels(rows),
         families=families,
         agreement=_agree(request, rows),
         questions=tuple(rows),
@@ -162,7 +162,12 @@ def _report(
     return replace(result, finding=_describe(result))
 
 
-def _row(one: QuestionRuns, looks: Sequence[float | None]) -> QuestionRow:
+def make_row(one: VariantRuns, looks: Sequence[float | None]) -> QuestionRow:
+    """A question as it is reported.
+
+    Args:
+        looks: attention to each document; None where none was read.
+    """
     measured = one.as_measured()
     judged = judge_question(measured)
     question = one.question
@@ -217,11 +222,19 @@ def _ranks(judged: Judged) -> tuple[int, ...]:
     return tuple(at + 1 for at in judged.documents)
 
 
-def _refuse(row: QuestionRow, why: str) -> QuestionRow:
-    return replace(row, label=Label.UNRESOLVED.value, names=(), reason=why)
+def refuse_families(rows: Sequence[QuestionRow], families: Sequence[FamilyRow]) -> list[QuestionRow]:
+    """The rows, unresolved where their family is refused."""
+    refused = {family.family: family.refused for family in families if family.refused}
+    return [
+        replace(row, label=Label.UNRESOLVED.value, names=(), reason=refused[row.family])
+        if row.family in refused
+        else row
+        for row in rows
+    ]
 
 
-def _list_families(request: DocumentsRequest, rows: Sequence[QuestionRow]) -> tuple[FamilyRow, ...]:
+def list_families(rows: Sequence[QuestionRow], *, seed: int, unit: str) -> tuple[FamilyRow, ...]:
+    """Counts of each family; one that the model does not do is refused."""
     found = []
     for family in dict.fromkeys(row.family for row in rows):
         mine = [row for row in rows if row.family == family]
@@ -241,15 +254,15 @@ def _list_families(request: DocumentsRequest, rows: Sequence[QuestionRow]) -> tu
                 n=len(mine),
                 accuracy=share_of(n_right, len(mine), OF_QUESTIONS),
                 refused=refused,
-                labels=() if refused else _count_labels(mine),
-                lost=bootstrap_mean(largest, clusters, unit=UNIT, seed=request.seed),
+                labels=() if refused else count_labels(mine),
+                lost=bootstrap_mean(largest, clusters, unit=unit, seed=seed),
                 follow=share_of(sum(h for h, _ in edits), sum(n for _, n in edits), "of the edits") if edits else None,
             )
         )
     return tuple(found)
 
 
-def _count_labels(rows: Sequence[QuestionRow]) -> tuple[LabelShare, ...]:
+def count_labels(rows: Sequence[QuestionRow]) -> tuple[LabelShare, ...]:
     """Every label that occurs, in the order of `Label`."""
     counts = Counter(row.label for row in rows)
     return tuple(

@@ -75,13 +75,13 @@ class DocumentRow:
     replaced: Causal[Estimate]
     """Loss when it is replaced by fillers of its length; the interval is over fillers."""
     deleted: Causal[float]
-    """Loss when it is deleted, in logits: the documents behind it move."""
+    """Loss when it is deleted, in the unit of the result: the documents behind it move."""
     alone: Causal[Estimate]
     """Gain when only it is kept, over none."""
     shapley: Causal[float]
-    """Its Shapley value over all sets of documents, in logits."""
+    """Its Shapley value over all sets of documents, in the unit of the result."""
     doubled: Causal[float]
-    """Loss when it is repeated at the end, in logits."""
+    """Loss when it is repeated at the end, in the unit of the result."""
     follow: Causal[Estimate | None]
     """Share of edits of its value that the answer follows; None where it has no value to edit."""
 
@@ -110,11 +110,11 @@ class QuestionRow:
     """The value that the model prefers."""
     is_right: Observational[bool]
     is_first: Observational[bool]
-    """Whether it is the most probable token of the whole vocabulary."""
+    """Whether it is the most probable token of the whole vocabulary; of a closed model, whether its reply begins with it."""
     closed_book: str
     """The value that it prefers without documents; empty without a preference."""
     lead: Observational[float]
-    """Logit of the given value minus that of the next one."""
+    """Logit of the given value minus that of the next one; of a closed model, its probability, or 1 by its reply."""
     foil: str
     label: str
     names: tuple[int, ...]
@@ -122,16 +122,16 @@ class QuestionRow:
     reason: str
     """Why it is unresolved; empty otherwise."""
     delta: NotEvidence[float]
-    """Smallest effect that matters, in logits."""
+    """Smallest effect that matters, in the unit of the result."""
     documents: tuple[DocumentRow, ...]
     pairs: tuple[DocumentPair, ...]
     order: Causal[float]
-    """Mean change of the lead over the other orders, in logits."""
+    """Mean change of the lead over the other orders, in the unit of the result."""
     order_flips: int
     """Other orders that give another answer."""
     n_orders: int
     efficiency_error: NotEvidence[float]
-    """Sum of the Shapley values minus the effect of all documents, in logits."""
+    """Sum of the Shapley values minus the effect of all documents, in the unit of the result."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from audit_core.capability import DOCUMENTS
 from audit_core.component import Component, Kind
 from audit_core.controls import Controls
-from audit_core.documents.measurement import QuestionRuns
 from audit_core.documents.question import encode_values
+from audit_core.documents.question_runs import QuestionRuns
 from audit_core.documents.results import DocumentTrace
 from audit_core.documents.runs import read_values
 from audit_core.effect import get_metric, measure_effect

@@ -22,6 +22,7 @@ from audit_core.capability import (
     PATHS,
     PATTERNS,
     RANDOMISABLE,
+    REPLIES,
     ROUTING,
     STEPS,
     TOOLS,
@@ -344,6 +345,7 @@ _DENSE: frozenset[Capability[Any]] = frozenset(
         DOCUMENTS,
         STEPS,
         TOOLS,
+        REPLIES,
         ACTIVATIONS,
         components_of(Kind.RESID),
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from audit_core.errors import NotMeasured, PromptRefused
+from audit_core.errors import AuditError, NotMeasured, PromptRefused
 from audit_core.evidence.kind import Causal
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.shares import share_of
@@ -88,6 +88,9 @@ def audit_agent(agent: Agent, requests: Sequence[str], *, toolbox: Toolbox | Non
 def _ask(agent: Agent, text: str) -> str:
     try:
         reply = agent(text)
+    except AuditError:
+        # A cancellation, a refusal or a failed check of Assay's own is not a failure of the agent.
+        raise
     except Exception as error:
         raise NotMeasured("control_failed", f"the agent failed: {type(error).__name__}: {str(error)[:200]}") from error
     if not isinstance(reply, str):

@@ -13,11 +13,14 @@ from toy.audit_requests import (
     list_requests,
     list_requests_to_a_chain,
     list_requests_to_a_chooser,
+    list_requests_to_a_closed_agent,
+    list_requests_to_a_closed_model,
     list_requests_to_a_mixture,
     list_requests_to_a_reader,
     list_requests_to_a_voter,
     list_requests_to_an_encoder_decoder,
 )
+from toy.closed_models import Agent, Follower, make_subject
 from toy.planted import make_induction
 
 from audit_core import open_subject
@@ -53,6 +56,10 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "claim_test": _RUNS
     | dict.fromkeys(("families", "these templates", "by template", "members", "repair", "mediation", "drift"), _DONE)
     | {"looks": _READ},
+    "closed_documents": {"accuracy": _READ}
+    | dict.fromkeys(("replaced", "deleted", "followed", "labels"), _DONE)
+    | dict.fromkeys(("families", "questions", "documents"), (*_READ, *_DONE)),
+    "closed_tools": dict.fromkeys(("answered", "edits"), _DONE),
     "confirmation": {
         "verdict": (Evidence.OBSERVATIONAL, Evidence.CAUSAL),
         **dict.fromkeys(("recomposition", "circuit", "curve", "transfer", "rival", "specificity"), _DONE),
@@ -101,7 +108,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
 }
 """Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {
-    "benchmark", "circuit", "claim_test", "confirmation", "decisions", "documents", "explanations", "probes", "rationale", "robustness",
+    "benchmark", "circuit", "claim_test", "closed_documents", "closed_tools", "confirmation", "decisions", "documents", "explanations", "probes", "rationale", "robustness",
     "source_tokens", "specificity", "tools", "transfer",
 }  # fmt: skip
 
@@ -148,6 +155,9 @@ def results(
     asked |= {(audit, voter): found for audit, found in list_requests_to_a_voter(voter.subject).items()}
     chooser = Auditor(open_subject("planted-tools-follower"), log)
     asked |= {(audit, chooser): found for audit, found in list_requests_to_a_chooser(chooser.subject).items()}
+    closed, agent = Auditor(make_subject(Follower()), log), Auditor(make_subject(Agent(follows=True)), log)
+    asked |= {(audit, closed): found for audit, found in list_requests_to_a_closed_model(closed.subject).items()}
+    asked |= {(audit, agent): found for audit, found in list_requests_to_a_closed_agent(agent.subject).items()}
     return {
         audit: [(runner, request, run(runner, audit, request)) for request in found]
         for (audit, runner), found in asked.items()
@@ -175,6 +185,8 @@ def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> No
         "experts",
         "source_tokens",
         "both_sides",
+        "closed_documents",
+        "closed_tools",
         "documents",
         "probes",
         "rationale",

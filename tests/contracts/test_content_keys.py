@@ -43,9 +43,10 @@ from audit_core.audits.transfer import TransferRequest
 from audit_core.benchmarks import BenchmarkRequest
 from audit_core.circuits import OtherTask
 from audit_core.claim import Claim
+from audit_core.closed import ClosedDocumentsRequest, ClosedToolsRequest
 from audit_core.component import head
 from audit_core.decisions import DecisionsRequest
-from audit_core.documents import DocumentsRequest
+from audit_core.documents import DocumentSource, DocumentsRequest
 from audit_core.intervention import Replacement
 from audit_core.probes import ProbesRequest
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
@@ -66,6 +67,8 @@ PINNED = {
     "both_sides": "b19f8fbe9b8b4b156b3930c722018f60946002525bfc735e79305fede3d50048",
     "circuit": "4822d10e6ed31ad60aef7dc04752407a8cd59156494d62693d09b62be69afdbf",
     "claim_test": "c813a60cc4b0b71520dbd043d649725ecdacf41c77cef9a67b92a889b7e486cd",
+    "closed_documents": "f68ed6b8bbfa9df4948841c031248a272c1b032bbad27d5508da0b41f9fb9b60",
+    "closed_tools": "fbde14129c8b67f4086ca1b591d24e7ca6544e76bce9f371c5823cfc5d69181b",
     "confirmation": "f2ad286c781a1cbdf5e933ed70ed617e53f357af41054907be84b838156702e2",
     "curve": "aed718cbe5c4fc996e5b0366b541d8e3cdb480b429c2b8a0e3569b743798f941",
     "decisions": "cbf893979510b0bfa05ee55e94f6ea9e47062b43e9af2744c394e0d19c62122a",
@@ -130,6 +133,8 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "robustness": RobustnessRequest(prompts, prompts, CIRCUIT),
         "circuit": CircuitRequest(prompts, prompts, CIRCUIT),
         "claim_test": ClaimTestRequest(prompts, Claim("needed", CIRCUIT)),
+        "closed_documents": ClosedDocumentsRequest(prompts, DocumentSource("own.csv", "0" * 64, 2)),
+        "closed_tools": ClosedToolsRequest(prompts, DocumentSource("own.csv", "0" * 64, 2)),
         "confirmation": ConfirmationRequest(judged, Claim("needed", CIRCUIT), explored, ("circuit", "stability")),
         "curve": CurveRequest(judged, judged, CIRCUIT, explored=explored),
         "decisions": DecisionsRequest(prompts, make_decision_task()),

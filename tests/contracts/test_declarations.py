@@ -120,7 +120,18 @@ def list_refusals(subject: Any) -> dict[str, str]:
 
 def test_what_a_subject_lacks_is_said_by_the_audits_that_demand_it_alone() -> None:
     said = list_refusals(Whole())
-    assert set(said) == {"both_sides", "documents", "experts", "paths", "probes", "rationale", "source_tokens", "tools"}
+    assert set(said) == {
+        "both_sides",
+        "closed_documents",
+        "closed_tools",
+        "documents",
+        "experts",
+        "paths",
+        "probes",
+        "rationale",
+        "source_tokens",
+        "tools",
+    }
     assert "only whole forward passes" in said["paths"]
     headless = replace(AUDITS["attention"], demands=(components_of(Kind.EXPERT),))
     assert headless.explain_missing(Whole()) == "This model has no accessible expert."  # type: ignore[arg-type]
@@ -130,7 +141,7 @@ def test_a_subject_without_a_capability_is_refused_by_the_audits_that_demand_it(
     demanding = {name for name, audit in AUDITS.items() if set(audit.demands) - {HEADS}}
     assert set(list_refusals(Bare())) == demanding
     assert demanding == {
-        "attention", "attention_tests", "both_sides", "claim_test", "confirmation", "documents", "experts", "paths",
+        "attention", "attention_tests", "both_sides", "claim_test", "closed_documents", "closed_tools", "confirmation", "documents", "experts", "paths",
         "probes", "rationale", "robustness",
         "source_tokens", "token_gradients", "tools",
     }  # fmt: skip

@@ -19,6 +19,8 @@ SHAPES = {
     "both_sides": {1: "453f78ee76bd49bb"},
     "circuit": {8: "af2ac43f25ae7d2a"},
     "claim_test": {8: "06477227dfbb87d5", 9: "4411e84349ecec79", 10: "eded739a9b4371e8"},
+    "closed_documents": {1: "cb7783cf35db0387"},
+    "closed_tools": {1: "2824ecfdd3688361"},
     "confirmation": {8: "a66a8a82822295ae", 9: "108611255852696a", 10: "b10497a8ad47edfa"},
     "curve": {8: "c121deac05ed4d66"},
     "decisions": {1: "5db351fe32e383ac"},

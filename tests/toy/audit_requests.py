@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from toy.closed_models import write_questions
+
 from audit_core.attention.plausibility import Source
 from audit_core.audits.ablation import AblationRequest
 from audit_core.audits.attention import AttentionRequest
@@ -34,6 +36,7 @@ from audit_core.benchmarks import BenchmarkRequest
 from audit_core.circuits import OtherTask
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Component, Kind, edge, head, mlp, resid
+from audit_core.data_folder import DATA
 from audit_core.decisions import DecisionsRequest, DecisionTask, read_task
 from audit_core.documents import DocumentsRequest
 from audit_core.explanations import UnitKind
@@ -198,6 +201,22 @@ def list_requests_to_a_chooser(subject: Any) -> dict[str, list[Any]]:
     assert model is not None
     asked = tokenise(model.tasks[0].make(4, 0), subject.tokenizer)
     return {"tools": [ToolsRequest(asked, most_requests=4), ToolsRequest(asked, most_requests=1)]}
+
+
+def list_requests_to_a_closed_model(subject: Any) -> dict[str, list[Any]]:
+    audits, more = list_plugins("audits"), {"fillers": "2", "edits": "3"}
+    return {
+        "closed_documents": [
+            audits["closed_documents"].ask_file(subject, write_questions(3), "own.csv", more),
+            audits["closed_documents"].ask_file(subject, write_questions(1), "own.csv", {}, seed=1),
+        ]
+    }
+
+
+def list_requests_to_a_closed_agent(subject: Any) -> dict[str, list[Any]]:
+    raw = (DATA / "tools" / "requests.csv").read_bytes()
+    ask = list_plugins("audits")["closed_tools"].ask_file
+    return {"closed_tools": [ask(subject, raw, "own.csv", {"most_requests": n}) for n in ("18", "6")]}
 
 
 def make_decision_task() -> DecisionTask:
