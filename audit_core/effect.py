@@ -143,15 +143,10 @@ def measure_effect(
     all_runs = (*runs, *controls.runs) if share_batch else runs
     chunks = tuple(_chunk_prompts(subject, prompts, len(all_runs), metric))
 
+    vocabulary = metric.needs_vocabulary or next_tokens
+
     def run(rows: TokenisedPrompts, progress: Progress) -> Logits:
-        logits = subject.run(
-            rows,
-            all_runs,
-            means=means,
-            vocabulary=metric.needs_vocabulary or next_tokens,
-            seed=seed,
-            on_progress=progress,
-        )
+        logits = subject.run(rows, all_runs, means=means, vocabulary=vocabulary, seed=seed, on_progress=progress)
         check_arrived(logits.edits_applied, all_runs, rows)
         return logits
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from audit_core.capability import ATTENTION, HEADS, MEANS, Capability
 from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind
 from audit_core.controls import Controls
-from audit_core.effect import get_metric, measure_effect
+from audit_core.effect import Effect, get_metric, measure_effect
 from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement
@@ -195,23 +195,15 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         seed=seed,
         slots=slots,
     )
-    own, draws, ranges, extra = _count_stages(subject, request, plan)
-    whole = own + draws + ranges + extra
-
-    def report(before: int, size: int) -> Progress:
-        return lambda done, total: on_progress(before + size * done // total, whole)
-
-    trial, judged, effect = run_trial(
-        subject, claim, prompts, plan, metric, means=means, seed=seed, on_progress=report(0, own + draws)
-    )
+    stages = _count_stages(subject, request, plan)
+    on_own, on_ranges, on_repair = _split_progress((stages[0] + stages[1], *stages[2:]), on_progress)
+    trial, judged, effect = run_trial(subject, claim, prompts, plan, metric, means=means, seed=seed, on_progress=on_own)
     is_tested, no_range = bool(judged.families), ""
     if is_tested:
-        trial, no_range = _keep_in_range(subject, request, trial, plan, means, on_progress=report(own + draws, ranges))
+        trial, no_range = _keep_in_range(subject, request, trial, plan, means, on_progress=on_ranges)
         judged = judge_trial(trial, seed=seed)
     verdict = judged.verdict
-    repair = (
-        _find_repair(subject, request, trial, on_progress=report(own + draws + ranges, extra)) if is_tested else None
-    )
+    repair = _find_repair(subject, request, trial, on_progress=on_repair) if is_tested else None
     members = _find_members(subject, request, trial, means) if is_tested else ()
     mediation = estimate_mediation(
         trial.clean,
@@ -223,7 +215,7 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         seed=seed,
     )
     drift = _find_shift(subject, plan, judged, claim.role, no_range, seed=seed) if is_tested else None
-    on_progress(whole, whole)
+    on_progress(sum(stages), sum(stages))
     return ClaimTestResult(
         state=verdict.state.value,
         reason=verdict.reason,
@@ -237,18 +229,7 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         by_template=estimate_templates(trial, level=1 - claim.alpha) if is_tested else None,
         these_templates=estimate_these_templates(trial) if is_tested else None,
         members=members,
-        identification=list_assumptions(
-            claim,
-            prompts,
-            metric,
-            families=judged.families,
-            shifts=judged.shifts,
-            in_range=judged.in_range,
-            no_range=no_range,
-            controls=effect.controls,
-            repair=repair,
-            accuracy=effect.accuracy,
-        ),
+        identification=_identify(request, judged, effect, repair, no_range),
         mediation=mediation if is_tested else None,
         templates_needed=_count_needed(claim, judged),
         clean=bootstrap_mean(effect.clean, clusters, unit=effect.unit, seed=seed),
@@ -259,6 +240,32 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
         drift=drift,
         items=tuple(_list_items(prompts, trial)),
     )
+
+
+def _identify(
+    request: ClaimTestRequest, judged: Judgement, effect: Effect, repair: Repair | None, no_range: str
+) -> tuple[Assumption, ...]:
+    return list_assumptions(
+        request.claim,
+        request.prompts,
+        get_metric(request.claim.metric),
+        families=judged.families,
+        shifts=judged.shifts,
+        in_range=judged.in_range,
+        no_range=no_range,
+        controls=effect.controls,
+        repair=repair,
+        accuracy=effect.accuracy,
+    )
+
+
+def _split_progress(stages: Sequence[int], on_progress: Progress) -> list[Progress]:
+    """Progress of each stage as progress of all of them."""
+
+    def report(before: int, size: int) -> Progress:
+        return lambda done, total: on_progress(before + size * done // total, sum(stages))
+
+    return [report(sum(stages[:at]), size) for at, size in enumerate(stages)]
 
 
 def _state_verdict(verdict: Verdict, members: tuple[Member, ...], prompts: TokenisedPrompts) -> str:
