@@ -33,6 +33,7 @@ from audit_core.store.data_directory import keep_policy
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event, list_events
 from audit_core.store.log.run_log import ClaimRun
+from audit_core.store.prompt_split import read_split_salt
 from audit_core.subject import Progress, Subject, no_progress
 
 _OTHER_INPUT = "restore it, or amend the plan with a reason: `amend`."
@@ -89,6 +90,7 @@ def freeze_claim(
         )
     prompts = drop_repeats(prompts)
     if prompts.split_salt:
+        _refuse_other_salt(register.home, prompts.split_salt)
         # A stored set is divided from its rows, so the split must not depend on rows that were left out.
         prompts = divide_by_template(prompts, prompts.split_salt)
     split, explored = _read_splits(subject, prompts)
@@ -113,6 +115,15 @@ def freeze_claim(
 def list_texts(prompts: PromptSet) -> tuple[str, ...]:
     """Digests of the confirmatory split's texts, by which the register finds what was seen of it."""
     return tuple(digest_texts(prompt) for prompt in take_split(prompts, exploratory=False).prompts)
+
+
+def _refuse_other_salt(home: Path, salt: str) -> None:
+    if salt != read_split_salt(home):
+        raise ClaimRefused(
+            "These prompts were divided with the id of another log.",
+            wanted="prompts that this installation divided: a person who chooses the salt chooses the split.",
+            remedy="upload them again, or name their file.",
+        )
 
 
 def describe_sought(prompts: PromptSet, split_sha256: str) -> Sought:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from audit_core.evidence.canonical import dump_canonical
+from audit_core.evidence.report.disclosure import say_beginning
 from audit_core.governance.policy import Policy, parse_policy
-from audit_core.packs.disclosure import describe_disclosure, say_beginning
+from audit_core.packs.disclosure import describe_disclosure
 from audit_core.packs.family import list_family, read_attempts
 from audit_core.packs.finding_documents import describe_findings
 from audit_core.packs.pack import ExportOptions, describe_header

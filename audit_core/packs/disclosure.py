@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,8 @@ from audit_core.store import load_kept_prompts
 from audit_core.store.claims.earlier_runs import LoggedRun, list_logged_runs, summarise_access
 from audit_core.store.claims.register import RegisteredClaim
 from audit_core.store.database.connection import open_database
-from audit_core.store.database.events import Action, AuditEvent, parse_time
+from audit_core.store.database.events import Action, AuditEvent
 from audit_core.verifier.schemas_disclosure import MAX_EARLIER_RUNS, SPLIT_DERIVATIONS
-
-BEGINNING = (
-    "Nothing vouches for what was done before this installation's log begins: on {date}, with {runs} before {plans} frozen. "
-    "Earlier runs, and runs elsewhere, cannot be seen."
-)
-_NO_PLAN = (
-    "Nothing vouches for what was done before this installation's log begins: on {date}; it holds {runs} since. "
-    "Earlier runs, and runs elsewhere, cannot be seen."
-)
 
 
 def describe_disclosure(
@@ -44,34 +34,13 @@ def describe_disclosure(
     for known in claims:
         digest = known.plan.pins.prompts_sha256
         if digest not in sets:
-            sets[digest] = _describe_set(digest, load_kept_prompts(known.prompts, home=home), hides_words)
+            sets[digest] = describe_set(digest, load_kept_prompts(known.prompts, home=home), hides_words=hides_words)
     return {
         "schema": "assay/disclosure/1",
         "installation": {"log_id": events[0].log_id, "began_at": events[0].ts, "runs": len(starts)},
         "claims": [_describe_claim(home, known, events, starts) for known in claims],
         "sets": list(sets.values()),
     }
-
-
-def say_beginning(disclosure: dict[str, Any]) -> str:
-    """The sentence of every report, claim page and pack on what the log cannot show."""
-    found = disclosure["installation"]
-    date = _spell_date(parse_time(found["began_at"]))
-    claims = disclosure["claims"]
-    if not claims:
-        return _NO_PLAN.format(date=date, runs=_count(found["runs"]))
-    plans = "the plan was" if len(claims) == 1 else "the plans were"
-    counts = sorted({one["runs_before"] for one in claims})
-    runs = _count(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
-    return BEGINNING.format(date=date, runs=runs, plans=plans)
-
-
-def _spell_date(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B %Y}"
-
-
-def _count(runs: int) -> str:
-    return "1 run" if runs == 1 else f"{runs} runs"
 
 
 def _describe_claim(
@@ -120,7 +89,8 @@ def _describe_run(run: LoggedRun, model_digest: str) -> dict[str, Any]:
     }
 
 
-def _describe_set(digest: str, prompts: PromptSet, hides_words: bool) -> dict[str, Any]:
+def describe_set(digest: str, prompts: PromptSet, *, hides_words: bool) -> dict[str, Any]:
+    """Templates of one set as found from its texts, with the number of prompts in each split, and the rule of the split."""
     templates = describe_templates(prompts.prompts)
     of_row = {at: place for place, template in enumerate(templates) for at in template.rows}
     rule = 2 if prompts.split_salt else 1

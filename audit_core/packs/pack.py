@@ -14,11 +14,12 @@ from typing import Any
 from audit_core.errors import AuditError, Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.keys import SigningKey
+from audit_core.evidence.report.disclosure import say_beginning
 from audit_core.evidence.report.pack_view import parse_members
 from audit_core.evidence.statement import seal_pack
 from audit_core.governance.policy import Policy, parse_policy
 from audit_core.packs.answers import read_answers, write_answers
-from audit_core.packs.disclosure import describe_disclosure, say_beginning
+from audit_core.packs.disclosure import describe_disclosure
 from audit_core.packs.family import list_family, read_attempts
 from audit_core.packs.finding_documents import write_findings
 from audit_core.packs.pack_documents import LIMITATIONS, NOT_ASSESSED, WITHHELD, Attempt

@@ -25,13 +25,6 @@ from audit_core.verifier.skeletons import (
 if TYPE_CHECKING:
     from audit_core.prompts.prompt_set import Prompt
 
-ALIKE = 0.85
-"""Fraction of fixed words in which two skeletons must agree to count as one."""
-ALIKE_IF_RARE = 2 / 3
-"""The same fraction if either has at most `RARE` prompts, too few to show that a word belongs to a template."""
-RARE = 2
-MIN_SHARED = 3
-"""Minimal number of fixed words that two skeletons must share to count as one."""
 _BINS = 256
 _DIGESTED = 64
 """Words of a skeleton that are compared with those of earlier runs."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from audit_core.prompts.prompt_set import PromptSet, divide_by_template
 from audit_core.store.data_directory import audit_home
 from audit_core.store.database.connection import open_database
@@ -14,8 +16,10 @@ def divide_prompts(prompts: PromptSet) -> PromptSet:
     The log's id is drawn when the data directory begins, is in every entry of the log, and cannot be chosen for a set. A set that is
     already divided, or has too few templates, stays as it is. Not for shipped sets: their recorded results rest on the first rule.
     """
-    if prompts.split_salt:
-        return prompts
-    with open_database(audit_home()) as connection:
-        salt = find_log_id(connection).rpartition("/")[2]
-    return divide_by_template(prompts, salt)
+    return prompts if prompts.split_salt else divide_by_template(prompts, read_split_salt(audit_home()))
+
+
+def read_split_salt(home: Path) -> str:
+    """The last part of the id of this data directory's log: 16 hexadecimal digits."""
+    with open_database(home) as connection:
+        return find_log_id(connection).rpartition("/")[2]

@@ -15,7 +15,7 @@ from audit_core.verifier.schema import find_violation
 from audit_core.verifier.schemas_claims import SEEN
 from audit_core.verifier.schemas_disclosure import DISCLOSURE_MEMBER, SPLIT_DERIVATIONS
 from audit_core.verifier.schemas_withheld import PROMPT_ROW
-from audit_core.verifier.skeletons import agree_on_skeleton, choose_explored_templates, read_masks
+from audit_core.verifier.skeletons import agree_on_skeleton, choose_explored_templates, has_alike_apart, read_masks
 
 BY_TEXT, BY_TEMPLATE = 1, 2
 """Rules of the split: by the hash of each prompt's texts, or by template."""
@@ -95,11 +95,10 @@ def check_disclosed_rows(one: Mapping[str, Any], rows: Sequence[Mapping[str, Any
     if len(rows) != len(one["template_of"]):
         raise BadPack(f"{place}: {len(one['template_of'])} prompts have a template, the set has {len(rows)}")
     masks = read_masks(rows)
-    of_mask: dict[tuple[str, ...], int] = {}
+    if has_alike_apart(masks, one["template_of"]):
+        raise BadPack(f"{place}: prompts whose words agree outside their slots are listed as several templates")
     groups: list[list[tuple[str, ...]]] = [[] for _ in one["templates"]]
     for mask, at in zip(masks, one["template_of"], strict=True):
-        if of_mask.setdefault(mask, at) != at:
-            raise BadPack(f"{place}: prompts of the same words outside their slots are listed as several templates")
         groups[at].append(mask)
     found = [agree_on_skeleton(group) for group in groups]
     stated = [template["skeleton"] for template in one["templates"]]

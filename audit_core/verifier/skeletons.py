@@ -16,6 +16,15 @@ MIN_WORDS = 5
 """Minimal number of distinct words in a set; with fewer, texts of a few symbols agree by chance."""
 MAX_WORDS = 256
 """Words compared per text; of a longer text, the first and last half of this number."""
+ALIKE = 0.85
+"""Fraction of fixed words in which two skeletons must agree to count as one."""
+ALIKE_IF_RARE = 2 / 3
+"""The same fraction if either has at most `RARE` prompts, too few to show that a word belongs to a template."""
+RARE = 2
+MIN_SHARED = 3
+"""Minimal number of fixed words that two skeletons must share to count as one."""
+_MOST_COMPARED = 20_000_000
+"""Words that are compared to find skeletons that are alike; more would take the verifier minutes."""
 _FRAME, _BODY = 12, 5
 """Minimal number of words that all texts begin and end with, and of words that remain, for the common words to count as a
 frame (a chat form, few-shot examples) outside the skeletons."""
@@ -55,6 +64,49 @@ def agree_on_skeleton(masks: Iterable[Sequence[str]]) -> str:
             column[word] += count
     common = [column.most_common(1)[0] for column in columns]
     return " ".join(word if 2 * count > lengths[usual] else SLOT for word, count in common)
+
+
+def has_alike_apart(masks: Sequence[tuple[str, ...]], template_of: Sequence[int]) -> bool:
+    """Return whether two skeletons that are alike are listed as two templates; equal ones are always compared.
+
+    A set whose comparison would take more than `_MOST_COMPARED` words is checked for equal skeletons only.
+    """
+    places: dict[tuple[str, ...], set[int]] = {}
+    for mask, at in zip(masks, template_of, strict=True):
+        places.setdefault(mask, set()).add(at)
+    if any(len(found) > 1 for found in places.values()):
+        return True
+    known = [(mask, min(found)) for mask, found in places.items()]
+    longest = max(map(len, places), default=0)
+    has_few_words = len({word for mask in masks for word in mask if word != SLOT}) < MIN_WORDS
+    if has_few_words or len(known) ** 2 * longest > 2 * _MOST_COMPARED:
+        return False
+    counts = Counter(masks)
+    return any(
+        one[1] != other[1] and _is_alike(one[0], other[0], min(counts[one[0]], counts[other[0]]) <= RARE)
+        for number, one in enumerate(known)
+        for other in known[:number]
+    )
+
+
+def _is_alike(one: Sequence[str], other: Sequence[str], is_rare: bool) -> bool:
+    """Return whether two skeletons agree in enough fixed words, with at most one run of words inserted into the shorter."""
+    sizes = count_fixed(one), count_fixed(other)
+    needed = max((ALIKE_IF_RARE if is_rare else ALIKE) * max(sizes) - 1e-9, MIN_SHARED)
+    if min(sizes) < needed:
+        return False
+    n = min(len(one), len(other))
+    from_front = _count_in_line(one[:n], other[:n])
+    from_back = _count_in_line(one[::-1][:n], other[::-1][:n])
+    return max(from_front[at] + from_back[n - at] for at in range(n + 1)) >= needed
+
+
+def _count_in_line(one: Sequence[str], other: Sequence[str]) -> list[int]:
+    """Return how many fixed words are equal among the first 0, 1, 2, … words."""
+    found = [0]
+    for word, beside in zip(one, other, strict=True):
+        found.append(found[-1] + (word == beside and word not in (SLOT, NUMBER_SLOT)))
+    return found
 
 
 def choose_explored_templates(skeletons: Sequence[str], salt: str) -> list[bool]:
