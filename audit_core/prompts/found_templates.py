@@ -13,8 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.verifier.skeletons import (
+    ALIKE,
+    ALIKE_IF_RARE,
+    MIN_SHARED,
     MIN_WORDS,
     NUMBER_SLOT,
+    RARE,
     SLOT,
     agree_on_skeleton,
     count_fixed,
