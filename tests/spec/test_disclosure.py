@@ -414,3 +414,20 @@ def test_a_salt_of_another_log_is_refused(home: Path, subject: TransformerSubjec
     """A salt that a person may choose would let them choose the split."""
     with pytest.raises(ClaimRefused, match="another log"):
         freeze(home, subject, divide_by_template(prompts, SALT))
+
+
+def test_a_log_that_begins_with_something_else_is_packed_and_no_attempt_of_its_own(
+    packed: Path,
+) -> None:
+    """The first entry is in every pack: here an exploratory run, which the report must not count among the attempts."""
+    members = read(packed / "open.zip")
+    first = json.loads(members["log/entries.jsonl"].splitlines()[0])
+    assert (first["seq"], first["action"], first["payload"]["claim_id"]) == (0, "run.started", None)
+    report = write_json(build_report(parse_members(members), root_digest="0" * 64)).decode()
+    assert "The log entries in the pack start 1." in report
+    finding = first | {"action": "finding.recorded", "object_id": "F-0001", "payload": {"claims": ["C-0002"]}}
+    lines = members["log/entries.jsonl"].splitlines(keepends=True)
+    check(members | {"log/entries.jsonl": dump_canonical(finding) + b"\n" + b"".join(lines[1:])})
+    of_this_claim = finding | {"payload": {"claims": ["C-0001"]}}
+    with pytest.raises(BadPack, match="finding"):
+        check(members | {"log/entries.jsonl": dump_canonical(of_this_claim) + b"\n" + b"".join(lines[1:])})
