@@ -24,7 +24,7 @@ from audit_core.evidence.report.blocks import spell
 from audit_core.evidence.report.brief import read_brief
 from audit_core.evidence.report.build import build_report
 from audit_core.evidence.report.json_form import write_json
-from audit_core.evidence.report.pack_view import PackView
+from audit_core.evidence.report.pack_view import PackView, parse_members
 from audit_core.packs.claim_documents import read_claim_documents
 from audit_core.packs.disclosure import describe_set
 from audit_core.packs.openings import choose_openings
