@@ -51,7 +51,7 @@ def read_masks(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
 def agree_on_skeleton(masks: Iterable[Sequence[str]]) -> str:
     """Return the words that more than half of a template's prompts share, among those of the usual length; else a slot.
 
-    One changed word of one prompt does not change it, unless exactly half of the prompts had the word.
+    One changed word of one prompt does not change it, unless exactly half of the prompts have the word.
     """
     counted = Counter(tuple(mask) for mask in masks)
     lengths: Counter[int] = Counter()
@@ -114,7 +114,7 @@ def choose_explored_templates(skeletons: Sequence[str], salt: str) -> list[bool]
 
     Args:
         skeletons: of each template, from `agree_on_skeleton`.
-        salt: id of the log of the installation, fixed before it held any prompt.
+        salt: id of the log of the installation, fixed before it contained any prompt.
     """
     order = sorted(
         range(len(skeletons)),

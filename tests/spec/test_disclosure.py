@@ -350,7 +350,7 @@ def test_templates_as_found_pass_the_check_of_a_reader_without_numpy(key: str) -
     )
 
 
-def test_a_new_data_directory_says_that_nothing_vouches_for_what_came_before(
+def test_a_new_data_directory_says_that_nothing_attests_what_came_before(
     home: Path, subject: TransformerSubject, prompts: PromptSet
 ) -> None:
     """The trick: look at everything elsewhere, then begin anew."""
@@ -358,14 +358,14 @@ def test_a_new_data_directory_says_that_nothing_vouches_for_what_came_before(
     documents = read_claim_documents(home, plan.claim_id)
     sentence = spell(read_brief(PackView(documents), plan.claim_id).history[0])
     began = plan.frozen_at[:4]
-    assert "Nothing vouches for what was done before this installation's log begins: on " in sentence
+    assert "Nothing attests what was done before this installation's log begins: on " in sentence
     assert (
         f"{began}, with 0 runs before the plan was frozen. Earlier runs, and runs elsewhere, cannot be seen."
         in sentence
     )
     assert sentence in documents["pack.json"]["limitations"]
     report = write_json(build_report(documents, root_digest="0" * 64, digest_of="documents")).decode()
-    assert report.count("Nothing vouches for what was done before") >= 3, "first page, section, limitations"
+    assert report.count("Nothing attests what was done before") >= 3, "first page, section, limitations"
 
 
 def test_runs_that_touched_the_prompts_are_listed_whatever_model_they_were_of(

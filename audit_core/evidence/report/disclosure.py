@@ -20,7 +20,7 @@ def say_beginning(disclosure: Mapping[str, Any]) -> str:
     """The sentence of every report, claim page and pack on what the log cannot show."""
     found = as_table(disclosure.get("installation"))
     moment = datetime.fromisoformat(str(found["began_at"]))
-    head = f"Nothing vouches for what was done before this installation's log begins: on {moment.day} {moment:%B %Y}"
+    head = f"Nothing attests what was done before this installation's log begins: on {moment.day} {moment:%B %Y}"
     counts = sorted({int(one["runs_before"]) for one in as_tables(disclosure.get("claims"))})
     if not counts:
         return f"{head}; it has {_count_runs(int(found['runs']))} since. {_SEEN_ONLY}"
@@ -110,7 +110,7 @@ def _table_templates(found: Mapping[str, Any]) -> Table:
         )
         for row in as_tables(found.get("templates"))
     )
-    caption = "Templates as found from the texts; _ stands for words that differ, # for a number"
+    caption = "Templates as found from the texts; _ is a word that differs, # a number"
     return Table(caption, ("template", "exploratory prompts", "confirmatory prompts"), rows, (1, 2), (70, 15, 15))
 
 

@@ -45,7 +45,7 @@ class LoggedRun:
     audit: str
     model_digest: str
     shows_results: bool
-    """Whether somebody may have seen results of it; not where it was refused or failed."""
+    """Whether a person may have seen results of it; not where it was refused or failed."""
     n_prompts: int
     shown: frozenset[str]
     """Digests of the sought prompts whose texts it used."""
