@@ -30,10 +30,12 @@ import tomllib
 import traceback
 import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from statistics import median
 from typing import Any, TypeGuard, TypeVar
 
 
@@ -874,6 +876,8 @@ POSITIVE: Schema = {"type": "integer", "minimum": 1}
 AMOUNT: Schema = {"type": "number", "minimum": 0}
 SHA256: Schema = matching("^[0-9a-f]{64}$")
 GIT_COMMIT: Schema = matching("^[0-9a-f]{40}$")
+SPLIT_SALT: Schema = matching("^[0-9a-f]{16}$")
+"""The last part of the id of a log."""
 KEY_ID: Schema = matching("^sha256:[0-9a-f]{64}$")
 TIME: Schema = matching(TIME_PATTERN)
 DATE: Schema = matching("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
@@ -1015,7 +1019,10 @@ _PLAN = record(
         "claims": list_of(record({"claim_id": CLAIM_ID, "claim_sha256": SHA256}), least=1),
         "prior_access": one_of(*PRIOR_ACCESS),
         "model": record({"repo": WORDS, "revision": or_null(WORDS), "weights_tree_sha256": SHA256}),
-        "prompts": record({"set_id": WORDS, "sha256": SHA256, "n_items": COUNT, "split": WORDS}),
+        "prompts": record(
+            {"set_id": WORDS, "sha256": SHA256, "n_items": COUNT, "split": WORDS},
+            optional={"split_rule": {"const": 2}, "split_salt": SPLIT_SALT},
+        ),
         "interventions": list_of(
             record(
                 {
@@ -1128,6 +1135,68 @@ CROSSWALK: Schema = record(
         "rows": list_of(_CROSSWALK_ROW, least=1, most=MAX_CROSSWALK_ROWS),
     },
     optional={"copies": list_of(_COPY, most=100), "acts": list_of(_ACT, most=200)},
+)
+
+
+####################################################################################################
+# schemas_disclosure.py: Schema of a pack's disclosure: beginning of the log, earlier runs on the prompts, templates as found, split and seed.
+####################################################################################################
+
+DISCLOSURE_MEMBER = "prereg/disclosure.json"
+MAX_EARLIER_RUNS = 500
+"""Earlier runs that are listed for a claim, newest first; the others are counted."""
+MAX_DISCLOSED_PROMPTS = 20_000
+SEED_DERIVATIONS = ("default", "chosen")
+SPLIT_DERIVATIONS = {
+    1: "each prompt by the hash of its two texts: another word in one text can move that prompt",
+    2: "whole templates, every second one in the order of the hash of log id and skeleton: another filler word moves nothing",
+}
+"""How each rule divides a set, for readers."""
+
+_INSTALLATION = record({"log_id": WORDS, "began_at": TIME, "runs": COUNT})
+_EARLIER_RUN = record(
+    {
+        "run_id": ID,
+        "audit": WORDS,
+        "started_at": WORDS,
+        "model_digest": WORDS,
+        "is_this_model": TRUTH,
+        "shows_results": TRUTH,
+        "n_prompts": COUNT,
+        "n_shared": COUNT,
+        "n_templates_shared": COUNT,
+    }
+)
+_CLAIM = record(
+    {
+        "claim_id": CLAIM_ID,
+        "frozen_at": TIME,
+        "runs_before": COUNT,
+        "seed": record({"value": COUNT, "derivation": one_of(*SEED_DERIVATIONS)}),
+        "n_split": COUNT,
+        "share_seen": SHARE,
+        "share_touched": SHARE,
+        "earlier_runs": list_of(_EARLIER_RUN, most=MAX_EARLIER_RUNS),
+        "n_more": COUNT,
+    }
+)
+_TEMPLATE = record({"skeleton": or_null(WORDS), "n_exploratory": COUNT, "n_confirmatory": COUNT})
+_SET = record(
+    {
+        "sha256": SHA256,
+        "split": record({"rule": {"enum": [1, 2]}, "salt": or_null(SPLIT_SALT), "derivation": WORDS}),
+        "templates": list_of(_TEMPLATE, least=1, most=MAX_DISCLOSED_PROMPTS),
+        "template_of": list_of(COUNT, least=1, most=MAX_DISCLOSED_PROMPTS),
+        "n_labels": POSITIVE,
+    }
+)
+DISCLOSURE: Schema = record(
+    {
+        "schema": {"const": "assay/disclosure/1"},
+        "installation": _INSTALLATION,
+        "claims": list_of(_CLAIM),
+        "sets": list_of(_SET),
+    }
 )
 
 
@@ -1703,6 +1772,7 @@ FORMS: tuple[tuple[str, str, Schema], ...] = (
     ("findings", FINDINGS_MEMBER, FINDINGS),
     ("prereg", "prereg/prereg.json", PREREGISTRATION),
     ("deviation", "prereg/deviations.jsonl", DEVIATION),
+    ("disclosure", DISCLOSURE_MEMBER, DISCLOSURE),
     ("policy", "policy/policy.resolved.json", RESOLVED_POLICY),
     ("run", "runs/*/manifest.json", RUN_MANIFEST),
     ("metrics", "runs/*/metrics.json", METRICS),
@@ -3039,9 +3109,373 @@ def hash_prompt_rows(rows: Iterable[Mapping[str, Any]]) -> str:
     return hashlib.sha256(dump_prompt_rows(rows)).hexdigest()
 
 
-def hash_judged_half(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return the digest of the confirmatory split, which claims are judged on."""
-    return hash_prompt_rows(row for row in rows if not is_exploratory_pair(row["clean"], row["corrupted"]))
+def hash_judged_half(rows: Sequence[Mapping[str, Any]], explored: Sequence[bool] | None = None) -> str:
+    """Return the digest of the confirmatory split, which claims are judged on.
+
+    Args:
+        explored: which rows are exploratory in a set that is divided by template; the hash of their texts decides if not given.
+    """
+    if explored is None:
+        explored = [is_exploratory_pair(row["clean"], row["corrupted"]) for row in rows]
+    return hash_prompt_rows(row for row, flag in zip(rows, explored, strict=True) if not flag)
+
+
+####################################################################################################
+# skeletons.py: Skeletons of prompts: the words that remain of a text outside its slots, and the words that a template's prompts agree in.
+####################################################################################################
+
+MIN_FIXED = 2
+"""Minimal number of fixed words of a skeleton."""
+MIN_WORDS = 5
+"""Minimal number of distinct words in a set; with fewer, texts of a few symbols agree by chance."""
+MAX_WORDS = 256
+"""Words compared per text; of a longer text, the first and last half of this number."""
+ALIKE = 0.85
+"""Fraction of fixed words in which two skeletons must agree to count as one."""
+ALIKE_IF_RARE = 2 / 3
+"""The same fraction if either has at most `RARE` prompts, too few to show that a word belongs to a template."""
+RARE = 2
+MIN_SHARED = 3
+"""Minimal number of fixed words that two skeletons must share to count as one."""
+_MOST_COMPARED = 20_000_000
+"""Words that are compared to find skeletons that are alike; more would take the verifier minutes."""
+_FRAME, _BODY = 12, 5
+"""Minimal number of words that all texts begin and end with, and of words that remain, for the common words to count as a
+frame (a chat form, few-shot examples) outside the skeletons."""
+SLOT, NUMBER_SLOT = "_", "#"
+# Scripts without spaces are read character by character.
+_UNSPACED_SCRIPTS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_SKELETON_WORD = re.compile(
+    rf"[{_UNSPACED_SCRIPTS}]|[^\W{_UNSPACED_SCRIPTS}]+(?:['’][^\W{_UNSPACED_SCRIPTS}]+)*|[^\w\s]"
+)
+
+
+def read_masks(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Return the words of each prompt with its slots; of a set with fewer than `MIN_WORDS` words, the words as they are.
+
+    Args:
+        rows: prompts as stored: clean, corrupted, answer, foil; an answer is a text or a list of texts.
+    """
+    raw = [tuple(list_words(row["clean"])) for row in rows]
+    if len({word for words in raw for word in words}) < MIN_WORDS:
+        return raw
+    return [_mask_slots(row, words) for row, words in zip(rows, remove_frame(raw), strict=True)]
+
+
+def agree_on_skeleton(masks: Iterable[Sequence[str]]) -> str:
+    """Return the words that more than half of a template's prompts share, among those of the usual length; else a slot.
+
+    One changed word of one prompt does not change it, unless exactly half of the prompts have the word.
+    """
+    counted = Counter(tuple(mask) for mask in masks)
+    lengths: Counter[int] = Counter()
+    for mask, count in counted.items():
+        lengths[len(mask)] += count
+    usual = min(lengths, key=lambda length: (-lengths[length], length))
+    columns: list[Counter[str]] = [Counter() for _ in range(usual)]
+    for mask, count in counted.items():
+        for column, word in zip(columns, mask if len(mask) == usual else (), strict=False):
+            column[word] += count
+    common = [column.most_common(1)[0] for column in columns]
+    return " ".join(word if 2 * count > lengths[usual] else SLOT for word, count in common)
+
+
+def has_alike_apart(masks: Sequence[tuple[str, ...]], template_of: Sequence[int]) -> bool:
+    """Return whether two skeletons that are alike are listed as two templates; equal ones are always compared.
+
+    A set whose comparison would take more than `_MOST_COMPARED` words is checked for equal skeletons only.
+    """
+    places: dict[tuple[str, ...], set[int]] = {}
+    for mask, at in zip(masks, template_of, strict=True):
+        places.setdefault(mask, set()).add(at)
+    if any(len(found) > 1 for found in places.values()):
+        return True
+    known = [(mask, min(found)) for mask, found in places.items()]
+    longest = max(map(len, places), default=0)
+    has_few_words = len({word for mask in masks for word in mask if word != SLOT}) < MIN_WORDS
+    if has_few_words or len(known) ** 2 * longest > 2 * _MOST_COMPARED:
+        return False
+    counts = Counter(masks)
+    return any(
+        one[1] != other[1] and _is_alike(one[0], other[0], min(counts[one[0]], counts[other[0]]) <= RARE)
+        for number, one in enumerate(known)
+        for other in known[:number]
+    )
+
+
+def _is_alike(one: Sequence[str], other: Sequence[str], is_rare: bool) -> bool:
+    """Return whether two skeletons agree in enough fixed words, with at most one run of words inserted into the shorter."""
+    sizes = count_fixed(one), count_fixed(other)
+    needed = max((ALIKE_IF_RARE if is_rare else ALIKE) * max(sizes) - 1e-9, MIN_SHARED)
+    if min(sizes) < needed:
+        return False
+    n = min(len(one), len(other))
+    from_front = _count_in_line(one[:n], other[:n])
+    from_back = _count_in_line(one[::-1][:n], other[::-1][:n])
+    return max(from_front[at] + from_back[n - at] for at in range(n + 1)) >= needed
+
+
+def _count_in_line(one: Sequence[str], other: Sequence[str]) -> list[int]:
+    """Return how many fixed words are equal among the first 0, 1, 2, … words."""
+    found = [0]
+    for word, beside in zip(one, other, strict=True):
+        found.append(found[-1] + (word == beside and word not in (SLOT, NUMBER_SLOT)))
+    return found
+
+
+def choose_explored_templates(skeletons: Sequence[str], salt: str) -> list[bool]:
+    """Return which templates are exploratory under the rule of splits 2: every other one, in the order of a salted hash.
+
+    Args:
+        skeletons: of each template, from `agree_on_skeleton`.
+        salt: id of the log of the installation, fixed before it contained any prompt.
+    """
+    order = sorted(
+        range(len(skeletons)),
+        key=lambda at: (hashlib.sha256(f"assay-split-2\0{salt}\0{skeletons[at]}".encode()).hexdigest(), at),
+    )
+    explored = {at for place, at in enumerate(order) if place % 2 == 0}
+    return [at in explored for at in range(len(skeletons))]
+
+
+def list_words(text: str) -> list[str]:
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    # Punctuation is dropped; meaningful symbols (+, =, <) are words.
+    found = [
+        word for word in _SKELETON_WORD.findall(text.casefold()) if word[0].isalnum() or not _is_only_punctuation(word)
+    ]
+    return found if len(found) <= MAX_WORDS else found[: MAX_WORDS // 2] + found[-MAX_WORDS // 2 :]
+
+
+def _is_only_punctuation(word: str) -> bool:
+    return all(unicodedata.category(sign).startswith("P") for sign in word)
+
+
+def remove_frame(texts: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Remove the words that all texts begin and end with, if they are many and enough words remain."""
+    shortest = min(map(len, texts))
+    front = _count_common_words(texts, range(shortest))
+    back = _count_common_words(texts, range(-1, front - shortest - 1, -1))
+    if len(texts) < 2 or front + back < _FRAME or median(len(words) - front - back for words in texts) < _BODY:
+        return list(texts)
+    return [words[front : len(words) - back] for words in texts]
+
+
+def _count_common_words(texts: Sequence[tuple[str, ...]], places: Iterable[int]) -> int:
+    shared = 0
+    for place in places:
+        if len({words[place] for words in texts}) > 1:
+            break
+        shared += 1
+    return shared
+
+
+def _mask_slots(row: Mapping[str, Any], words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a prompt's skeleton with slots, or its unchanged words if too few would remain."""
+    texts = [text for name in ("answer", "foil") for text in ([row[name]] if isinstance(row[name], str) else row[name])]
+    answer_words = {word for text in texts for word in list_words(text)}
+    changed = _list_changed_words(list_words(row["clean"]), list_words(row["corrupted"]))
+    masked = _put_slots(words, answer_words | changed)
+    return masked if count_fixed(masked) >= MIN_FIXED else words
+
+
+def _list_changed_words(clean: Sequence[str], corrupted: Sequence[str]) -> set[str]:
+    if len(clean) == len(corrupted):
+        differ = [pair for pair in zip(clean, corrupted, strict=True) if pair[0] != pair[1]]
+        # If the whole text differs, the slots cannot be located.
+        return {word for pair in differ for word in pair} if 2 * len(differ) <= len(clean) else set()
+    one, other = Counter(clean), Counter(corrupted)
+    return set(one - other) | set(other - one)
+
+
+def _put_slots(words: Sequence[str], slots: set[str]) -> tuple[str, ...]:
+    found: list[str] = []
+    for word in words:
+        shown = SLOT if word in slots else NUMBER_SLOT if word.isdecimal() else word
+        # An answer of two words fills one slot.
+        if shown != SLOT or found[-1:] != [SLOT]:
+            found.append(shown)
+    return tuple(found)
+
+
+def count_fixed(words: Sequence[str]) -> int:
+    return sum(word not in (SLOT, NUMBER_SLOT) for word in words)
+
+
+####################################################################################################
+# disclosure.py: Step 6, disclosure: what a pack says of earlier runs, templates, split and seed agrees with its prompts, plans and log.
+####################################################################################################
+
+BY_TEXT, BY_TEMPLATE = 1, 2
+"""Rules of the split: by the hash of each prompt's texts, or by template."""
+
+
+def check_disclosure(documents: Documents, members: Mapping[str, bytes]) -> None:
+    """Check the disclosure of a pack without the texts; packs of earlier versions have none, and their export names none.
+
+    Raises:
+        BadPack: it is missing or changed, or contradicts the plans, the log or the prompts.
+    """
+    stated, data = documents.parsed.get(DISCLOSURE_MEMBER), members.get(DISCLOSURE_MEMBER)
+    last = documents.entries[-1]["payload"] if documents.entries else {}
+    digest = None if data is None else hashlib.sha256(data).hexdigest()
+    if digest != last.get("disclosure_sha256"):
+        raise BadPack(f"{DISCLOSURE_MEMBER} is not the one that the export was logged with")
+    ruled: dict[str, str | None] = {}
+    for prompts in (plan["prompts"] for plan in documents.plans):
+        if ruled.setdefault(prompts["sha256"], prompts.get("split_salt")) != prompts.get("split_salt"):
+            raise BadPack(f"two preregistrations divide {prompts['set_id'][:40]!a} by different rules")
+    if stated is None:
+        if any(ruled.values()):
+            raise BadPack(f"a set is divided by template, and {DISCLOSURE_MEMBER} is missing")
+        return
+    _check_beginning(documents, stated["installation"])
+    if sorted(one["claim_id"] for one in stated["claims"]) != sorted(documents.pack["claim_ids"]):
+        raise BadPack(f"{DISCLOSURE_MEMBER} is about other claims than pack.json")
+    for one in stated["claims"]:
+        _check_claim(documents, one)
+    found = {one["sha256"]: one for one in stated["sets"]}
+    if len(found) < len(stated["sets"]) or set(found) != set(ruled):
+        raise BadPack(f"{DISCLOSURE_MEMBER} is about other prompts than the preregistrations")
+    for sha256, one in found.items():
+        _check_set(documents, one, ruled[sha256])
+
+
+def check_disclosed_prompts(documents: Documents, members: Mapping[str, bytes]) -> None:
+    """Check templates and splits against the texts that the pack shows.
+
+    Raises:
+        BadPack: as `check_disclosed_rows`.
+    """
+    for one in (documents.parsed.get(DISCLOSURE_MEMBER) or {"sets": []})["sets"]:
+        name = f"prompts/{one['sha256'][:16]}/items.jsonl"
+        if (data := members.get(name)) is None:
+            continue
+        rows = [json.loads(line) for line in data.splitlines()]
+        if any(find_violation(row, PROMPT_ROW) for row in rows):
+            raise BadPack(f"{name} contains a row that is not a prompt")
+        check_disclosed_rows(one, rows)
+
+
+def find_disclosed_set(documents: Documents, sha256: str) -> Mapping[str, Any] | None:
+    """Return what is disclosed of a set; None in a pack of an earlier version."""
+    stated = documents.parsed.get(DISCLOSURE_MEMBER) or {"sets": []}
+    return next((one for one in stated["sets"] if one["sha256"] == sha256), None)
+
+
+def list_explored_rows(documents: Documents, sha256: str) -> list[bool] | None:
+    """Return which prompts of a set that is divided by template are exploratory, in its order; None for the first rule."""
+    one = find_disclosed_set(documents, sha256)
+    if one is None or one["split"]["rule"] != BY_TEMPLATE:
+        return None
+    explored = [template["n_exploratory"] > 0 for template in one["templates"]]
+    if max(one["template_of"]) >= len(explored):
+        raise BadPack(f"{DISCLOSURE_MEMBER}: a prompt has a template that is not listed")
+    return [explored[at] for at in one["template_of"]]
+
+
+def check_disclosed_rows(one: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Check a set's templates and split against the texts of its prompts.
+
+    Raises:
+        BadPack: prompts of one skeleton in several templates, another skeleton, or another split.
+    """
+    place = f"{DISCLOSURE_MEMBER}, prompts/{one['sha256'][:16]}"
+    if len(rows) != len(one["template_of"]):
+        raise BadPack(f"{place}: {len(one['template_of'])} prompts have a template, the set has {len(rows)}")
+    masks = read_masks(rows)
+    if has_alike_apart(masks, one["template_of"]):
+        raise BadPack(f"{place}: prompts whose words agree outside their slots are listed as several templates")
+    groups: list[list[tuple[str, ...]]] = [[] for _ in one["templates"]]
+    for mask, at in zip(masks, one["template_of"], strict=True):
+        groups[at].append(mask)
+    found = [agree_on_skeleton(group) for group in groups]
+    stated = [template["skeleton"] for template in one["templates"]]
+    # Of withheld prompts no words are stated, and only their openings can be checked here.
+    if stated != found and any(words is not None for words in stated):
+        raise BadPack(f"{place}: the skeletons are not those of the prompts ({ascii(stated)[:60]})")
+    if one["split"]["rule"] == BY_TEMPLATE:
+        explored = choose_explored_templates(found, one["split"]["salt"])
+        flags = [explored[at] for at in one["template_of"]]
+    else:
+        flags = [is_exploratory_pair(row["clean"], row["corrupted"]) for row in rows]
+    counts = [[0, 0] for _ in groups]
+    for at, flag in zip(one["template_of"], flags, strict=True):
+        counts[at][0 if flag else 1] += 1
+    if counts != [[template["n_exploratory"], template["n_confirmatory"]] for template in one["templates"]]:
+        raise BadPack(f"{place}: the templates have other prompts in each split than stated")
+    if len({row["template"] for row in rows}) != one["n_labels"]:
+        raise BadPack(f"{place}: the prompts have another number of template labels than stated")
+
+
+def _check_beginning(documents: Documents, stated: Mapping[str, Any]) -> None:
+    first = documents.entries[0]
+    if first["seq"] != 0 or (first["log_id"], first["ts"]) != (stated["log_id"], stated["began_at"]):
+        raise BadPack(f"{DISCLOSURE_MEMBER}: the log does not begin as stated")
+    begun = sum(entry["action"] == "run.started" for entry in documents.entries)
+    if stated["runs"] < begun:
+        raise BadPack(f"{DISCLOSURE_MEMBER} counts {stated['runs']} runs, the log shows {begun}")
+
+
+def _check_claim(documents: Documents, one: Mapping[str, Any]) -> None:
+    claim_id, plan = one["claim_id"], documents.find_plan(one["claim_id"])
+    if plan is None or one["n_split"] != plan["prompts"]["n_items"] or [one["seed"]["value"]] != plan["seeds"]:
+        raise BadPack(f"{DISCLOSURE_MEMBER}: {claim_id} has another seed or number of prompts than its preregistration")
+    if one["seed"]["derivation"] != ("default" if one["seed"]["value"] == 0 else "chosen"):
+        raise BadPack(f"{DISCLOSURE_MEMBER}: the seed of {claim_id} is not derived as stated")
+    if one["share_seen"] > one["share_touched"]:
+        raise BadPack(f"{DISCLOSURE_MEMBER}: more of {claim_id} was seen than was touched")
+    frozen = [
+        entry
+        for entry in documents.entries
+        if entry["action"] == "prereg.frozen" and entry["payload"].get("claim_id") == claim_id
+    ]
+    if len(frozen) != 1 or frozen[0]["ts"] != one["frozen_at"]:
+        raise BadPack(f"{DISCLOSURE_MEMBER}: {claim_id} was not frozen as stated")
+    seen_sets, seen_share = (_read_logged(frozen[0], name) for name in ("seen_in_sets", "seen_share"))
+    listed = [run for run in one["earlier_runs"] if run["is_this_model"] and run["shows_results"]]
+    sets = sum(run["n_prompts"] > 1 for run in listed) + one["n_more"]
+    # A run that had begun at the freeze and ended later is listed too, so that the log can have fewer and never more.
+    if sets < seen_sets or round(one["share_seen"], 4) < seen_share:
+        raise BadPack(
+            f"{DISCLOSURE_MEMBER}: the log saw more earlier runs on the prompts of {claim_id} than are stated"
+        )
+    if seen_sets and frozen[0]["payload"].get("prior_access") not in SEEN:
+        raise BadPack(f"the log saw earlier results on the prompts of {claim_id}, and its plan says there were none")
+
+
+def _read_logged(entry: Mapping[str, Any], name: str) -> float:
+    """Return a number of the freezing's event; 0 in logs of versions that did not record it."""
+    value = entry["payload"].get(name, 0)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadPack(f"entry {entry['seq']} of the log has no number as {name}")
+    return value
+
+
+def _check_set(documents: Documents, one: Mapping[str, Any], salt: str | None) -> None:
+    split, place = one["split"], f"{DISCLOSURE_MEMBER}, prompts/{one['sha256'][:16]}"
+    if (split["rule"], split["salt"]) != ((BY_TEXT, None) if salt is None else (BY_TEMPLATE, salt)):
+        raise BadPack(f"{place}: the split is another than the preregistration's")
+    if split["derivation"] != SPLIT_DERIVATIONS[split["rule"]]:
+        raise BadPack(f"{place}: the derivation of the split is described in other words")
+    if salt is not None and documents.entries[0]["log_id"] != f"assay/{salt}":
+        raise BadPack(f"{place}: the salt of the split is not the id of the log")
+    if max(one["template_of"]) >= len(one["templates"]):
+        raise BadPack(f"{place}: a prompt has a template that is not listed")
+    sizes = Counter(one["template_of"])
+    if [sizes[at] for at in range(len(one["templates"]))] != [
+        template["n_exploratory"] + template["n_confirmatory"] for template in one["templates"]
+    ]:
+        raise BadPack(f"{place}: the templates have another number of prompts than stated")
+    if salt is not None and any(t["n_exploratory"] and t["n_confirmatory"] for t in one["templates"]):
+        raise BadPack(f"{place}: a template lies in both splits of a set that is divided by template")
+    judged = sum(template["n_confirmatory"] for template in one["templates"])
+    named = {plan["prompts"]["n_items"] for plan in documents.plans if plan["prompts"]["sha256"] == one["sha256"]}
+    if named != {judged}:
+        raise BadPack(
+            f"{place}: {judged} prompts in the confirmatory split, the preregistration names {ascii(named)[:40]}"
+        )
 
 
 ####################################################################################################
@@ -3128,7 +3562,7 @@ def check_prompt_sets(documents: Documents, members: Mapping[str, bytes]) -> Non
         _check_references(members, run_id, withheld.get(digest[:16]))
     for short, digest in digests.items():
         if (rows := members.get(f"prompts/{short}/items.jsonl")) is not None:
-            _check_shown(f"prompts/{short}/items.jsonl", rows, digest)
+            _check_shown(f"prompts/{short}/items.jsonl", rows, digest, list_explored_rows(documents, digest))
 
 
 def _check_listed(short: str, document: Mapping[str, Any], digest: str | None, members: Mapping[str, bytes]) -> None:
@@ -3161,11 +3595,13 @@ def _check_references(members: Mapping[str, bytes], run_id: str, withheld: Mappi
         raise BadPack(f"{name} lists {named} items, the set has {withheld['n_items']}")
 
 
-def _check_shown(name: str, data: bytes, digest: str) -> None:
+def _check_shown(name: str, data: bytes, digest: str, explored: list[bool] | None) -> None:
     rows = [json.loads(line) for line in data.splitlines()]
     if any(find_violation(row, PROMPT_ROW) for row in rows):
         raise BadPack(f"{name} contains a row that is not a prompt")
-    if hash_judged_half(rows) != digest:
+    if explored is not None and len(explored) != len(rows):
+        raise BadPack(f"{name} has another number of prompts than its division by template")
+    if hash_judged_half(rows, explored) != digest:
         raise BadPack(f"{name} does not contain the prompts that its runs name")
 
 
@@ -3222,10 +3658,15 @@ def _open(
         rows = [
             opened[short, row["item_id"]]["prompt"] for row in document["items"] if (short, row["item_id"]) in opened
         ]
-        if len(rows) == len(document["items"]) and (hash_prompt_rows(rows), hash_judged_half(rows)) != (
-            document["whole_sha256"], document["sha256"],
-        ):  # fmt: skip
+        if len(rows) < len(document["items"]):
+            continue
+        explored = list_explored_rows(documents, document["sha256"])
+        if explored is not None and len(explored) != len(rows):
+            raise BadPack(f"prompts/{short} has another number of prompts than its division by template")
+        if (hash_prompt_rows(rows), hash_judged_half(rows, explored)) != (document["whole_sha256"], document["sha256"]):
             raise BadPack(f"the opened items of prompts/{short} do not form the set that was run")
+        if (disclosed := find_disclosed_set(documents, document["sha256"])) is not None:
+            check_disclosed_rows(disclosed, rows)
     return opened
 
 
@@ -3734,12 +4175,18 @@ def check_findings(documents: Documents) -> None:
         )
     logged: dict[str, list[Mapping[str, Any]]] = {}
     for entry in documents.entries:
-        if entry["action"].startswith(FINDING_ACTION):
+        if entry["action"].startswith(FINDING_ACTION) and not _is_beginning_only(entry, documents.pack["claim_ids"]):
             logged.setdefault(entry["object_id"], []).append(entry)
     if unknown := sorted(set(logged) - set(found)):
         raise BadPack(f"the log shows finding {unknown[0][:20]!a}, which claims/findings.json lacks")
     for name, one in found.items():
         _check_finding(name, one, logged.get(name, []), documents.pack["claim_ids"])
+
+
+def _is_beginning_only(entry: Mapping[str, Any], claim_ids: Iterable[str]) -> bool:
+    """Whether an entry is in the pack only as the first of the log: it is about no claim of the pack."""
+    claims = entry["payload"].get("claims")
+    return entry["seq"] == 0 and isinstance(claims, list) and not any(claim_id in claims for claim_id in claim_ids)
 
 
 def _read_exported_findings(documents: Documents) -> Any:
@@ -3781,6 +4228,7 @@ PLAN_FIELDS = {
     "pins.prompts": ("prompts", "set_id"),
     "pins.prompts_sha256": ("prompts", "sha256"),
     "pins.n_prompts": ("prompts", "n_items"),
+    "pins.split_salt": ("prompts", "split_salt"),
     "pins.policy_sha256": ("policy_sha256",),
     "pins.code_sha256": ("analysis_code", "sha256"),
 }
@@ -3807,7 +4255,9 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
         starts.setdefault((attempt.run_id, attempt.claim_id), []).append(attempt)
     for run_id in documents.pack["run_ids"]:
         _check_run(documents, members, run_id, starts)
+    check_disclosure(documents, members)
     check_prompt_sets(documents, members)
+    check_disclosed_prompts(documents, members)
     _check_deviations(documents)
     check_findings(documents)
     check_answers(documents)

@@ -15,15 +15,25 @@ from audit_core.evidence.source import hash_source
 from audit_core.governance.policy import Policy
 from audit_core.preregistration import Pins, Preregistration, PriorAccess
 from audit_core.prompts.alignment import tokenise
-from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts, drop_repeats, take_split
+from audit_core.prompts.found_templates import describe_templates, digest_skeleton
+from audit_core.prompts.prompt_set import (
+    PromptSet,
+    TokenisedPrompts,
+    divide_by_template,
+    drop_repeats,
+    is_exploratory,
+    take_split,
+)
 from audit_core.prompts.repeats import digest_texts
 from audit_core.run import Actor, Auditor, list_versions
 from audit_core.store import keep_prompts, load_kept_prompts
+from audit_core.store.claims.earlier_runs import Sought
 from audit_core.store.claims.register import MAX_EXPIRY_DAYS, Register, RegisteredClaim
 from audit_core.store.data_directory import keep_policy
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event, list_events
 from audit_core.store.log.run_log import ClaimRun
+from audit_core.store.prompt_split import read_split_salt
 from audit_core.subject import Progress, Subject, no_progress
 
 _OTHER_INPUT = "restore it, or amend the plan with a reason: `amend`."
@@ -79,10 +89,14 @@ def freeze_claim(
             remedy="remove it; specificity needs other tasks, use the circuit page.",
         )
     prompts = drop_repeats(prompts)
+    if prompts.split_salt:
+        _refuse_other_salt(register.home, prompts.split_salt)
+        # A stored set is divided from its rows, so the split must not depend on rows that were left out.
+        prompts = divide_by_template(prompts, prompts.split_salt)
     split, explored = _read_splits(subject, prompts)
     request = ConfirmationRequest(split, claim, explored, tuple(questions), seed=seed)
     _check_parts(subject, request)
-    pins = _pin(subject, split, policy)
+    pins = _pin(subject, split, policy, prompts.split_salt)
     key = keep_prompts(prompts)
     keep_policy(policy.text)
 
@@ -94,14 +108,33 @@ def freeze_claim(
     expires = datetime.now(UTC).date() + timedelta(days=MAX_EXPIRY_DAYS)
     return register.freeze(
         draft, owner=owner, declared=declared, expires_at=expires.isoformat(), model=model,
-        model_digest=subject.identity.short, prompts=key, prompts_sha256=(split.sha256, prompts.sha256),
-        pairs=list_texts(prompts),
+        model_digest=subject.identity.short, prompts=key, sought=describe_sought(prompts, split.sha256),
     )  # fmt: skip
 
 
 def list_texts(prompts: PromptSet) -> tuple[str, ...]:
     """Digests of the confirmatory split's texts, by which the register finds what was seen of it."""
     return tuple(digest_texts(prompt) for prompt in take_split(prompts, exploratory=False).prompts)
+
+
+def _refuse_other_salt(home: Path, salt: str) -> None:
+    if salt != read_split_salt(home):
+        raise ClaimRefused(
+            "These prompts were divided with the id of another log.",
+            wanted="prompts that this installation divided: a person who chooses the salt chooses the split.",
+            remedy="upload them again, or name their file.",
+        )
+
+
+def describe_sought(prompts: PromptSet, split_sha256: str) -> Sought:
+    """The confirmatory split of a whole set, as it is looked for in earlier runs."""
+    templates = {}
+    for template in describe_templates(prompts.prompts):
+        judged = [prompt for at in template.rows if not is_exploratory(prompt := prompts.prompts[at])]
+        # A skeleton that the exploratory split has too is used there rightly.
+        if len(judged) == len(template.rows):
+            templates[digest_skeleton(template.skeleton)] = tuple(map(digest_texts, judged))
+    return Sought((split_sha256, prompts.sha256), list_texts(prompts), templates, bool(prompts.split_salt))
 
 
 def run_confirmatory(
@@ -175,7 +208,7 @@ def _check_parts(subject: Subject, request: ConfirmationRequest) -> None:
         )
 
 
-def _pin(subject: Subject, split: TokenisedPrompts, policy: Policy) -> Pins:
+def _pin(subject: Subject, split: TokenisedPrompts, policy: Policy, salt: str) -> Pins:
     identity = subject.identity
     return Pins(
         identity.model,
@@ -188,6 +221,7 @@ def _pin(subject: Subject, split: TokenisedPrompts, policy: Policy) -> Pins:
         policy.sha256,
         list_versions()["assay"],
         hash_source(),
+        salt,
     )
 
 
@@ -222,4 +256,4 @@ def _log_split_opened(home: Path, plan: Preregistration, actor: Actor) -> None:
 def pin_now(subject: Subject, prompts: PromptSet, policy: Policy) -> Pins:
     """Pins of an amended plan: current model, prompts and code."""
     split, _ = _read_splits(subject, prompts)
-    return _pin(subject, split, policy)
+    return _pin(subject, split, policy, prompts.split_salt)

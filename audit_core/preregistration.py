@@ -55,6 +55,8 @@ class Pins:
     code_version: str
     code_sha256: str
     """Digest of the code that computes results; see `evidence/source.py`."""
+    split_salt: str = ""
+    """Salt of a set that is divided by template; empty where the hash of each prompt's texts decides its split."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ class Preregistration:
             "model": {"repo": pins.model, "revision": pins.model_digest, "weights_tree_sha256": pins.weights_sha256},
             "prompts": {
                 "set_id": pins.prompts, "sha256": pins.prompts_sha256, "n_items": pins.n_prompts, "split": "confirmatory",
+                # Absent in plans under the first rule, whose digests were computed without these fields.
+                **({"split_rule": 2, "split_salt": pins.split_salt} if pins.split_salt else {}),
             },
             "interventions": [
                 {

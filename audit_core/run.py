@@ -28,6 +28,7 @@ from audit_core.intervention import Intervention
 from audit_core.judging.verdict import RULE_VERSION
 from audit_core.models import ANONYMOUS, ModelAccess, ModelIdentity
 from audit_core.models import Progress as FetchProgress
+from audit_core.prompts.found_templates import describe_templates, digest_skeleton
 from audit_core.prompts.measurable import set_aside
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.prompts.repeats import digest_texts
@@ -50,6 +51,8 @@ _KEY_FORMAT = "0.1.0"
 """Constant in place of the Assay version in content keys: only an audit's `version` invalidates stored results."""
 _MEANS_KEPT = 4
 _WORK_KEPT = 256
+MAX_SKELETONS = 64
+"""Templates of a run that the log compares with those of later plans."""
 _PACKAGES = ("torch", "transformer_lens", "transformers", "numpy", "scipy")
 
 ResultT = TypeVar("ResultT")
@@ -209,7 +212,7 @@ class Auditor:
             self.content_key(audit, request),
             self.subject.identity.short,
             request.prompts.sha256,
-            json.dumps(identify_run(self.subject.identity, request) | {"pairs": list_pairs(set_aside(request))}),
+            json.dumps(identify_run(self.subject.identity, request) | list_traces(set_aside(request))),
             json.dumps(describe_request(request)),
         )
 
@@ -297,10 +300,15 @@ def _end(start: RunStart, ending: _Ending, wall_s: float) -> RunRecord:
     )  # fmt: skip
 
 
-def list_pairs(request: Request) -> list[str]:
-    """Digests of the texts that a run shows results of; for the local log only, because they allow guessing of texts."""
+def list_traces(request: Request) -> dict[str, list[str]]:
+    """Digests of the texts that a run shows results of, and of their skeletons; for the local log only, because texts can be
+    guessed from them."""
     shown = [request.prompts, *(other.prompts for other in getattr(request, "others", ()))]
-    return sorted({digest_texts(pair.prompt) for prompts in shown for pair in prompts.pairs})
+    templates = [t for prompts in shown for t in describe_templates(tuple(pair.prompt for pair in prompts.pairs))]
+    return {
+        "pairs": sorted({digest_texts(pair.prompt) for prompts in shown for pair in prompts.pairs}),
+        "skeletons": sorted({digest_skeleton(template.skeleton) for template in templates})[:MAX_SKELETONS],
+    }
 
 
 def identify_run(identity: ModelIdentity, request: Request) -> dict[str, Any]:

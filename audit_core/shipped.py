@@ -41,6 +41,16 @@ def load_prompt_set(key: str) -> PromptSet:
     return load_prompts(files[key])
 
 
+def is_shipped_set(prompts: PromptSet) -> bool:
+    """Whether a set is a shipped one, by its digest, from whichever path it was read."""
+    return prompts.sha256 in _digest_sets()
+
+
+@cache
+def _digest_sets() -> frozenset[str]:
+    return frozenset(load_prompts(path).sha256 for path in _PROMPTS.rglob("*.jsonl"))
+
+
 @cache
 def list_circuits() -> tuple[Circuit, ...]:
     """The shipped candidate circuits."""

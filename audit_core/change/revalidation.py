@@ -19,7 +19,7 @@ from audit_core.change.revalidation_baseline import (
 from audit_core.errors import ClaimRefused
 from audit_core.governance.policy import Policy
 from audit_core.models import ModelIdentity, identify_model
-from audit_core.prompts.prompt_set import PromptSet, take_split
+from audit_core.prompts.prompt_set import PromptSet, divide_by_template, take_split
 from audit_core.run import Actor, Auditor, list_versions
 from audit_core.store import load_kept_prompts
 from audit_core.store.claims.change_log import StaleRow, list_stale, record_changes
@@ -239,7 +239,9 @@ def _find_diff(
 def _describe_present(
     artefact: Artefact, identity: ModelIdentity, claim: RegisteredClaim, diff: ModelDiff | None
 ) -> Present:
-    prompts = artefact.prompts or load_kept_prompts(claim.prompts)
+    prompts, salt = artefact.prompts or load_kept_prompts(claim.prompts), claim.plan.pins.split_salt
+    if artefact.prompts and salt:
+        prompts = divide_by_template(prompts, salt)
     return Present(
         identity.to_json(),
         list_versions(),

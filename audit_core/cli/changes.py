@@ -13,7 +13,7 @@ from audit_core.change.revalidation_report import write_revalidation_junit
 from audit_core.cli.gate import write_file
 from audit_core.cli.output import print_json, print_result, show_fetch, show_progress
 from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
-from audit_core.cli.session import Adder, current_actor, find_folder, open_subject
+from audit_core.cli.session import Adder, current_actor, divide_own, find_folder, open_subject
 from audit_core.component import Kind
 from audit_core.governance.gate_report import show_text
 from audit_core.governance.policy import load_policy
@@ -79,7 +79,7 @@ def show_diff(options: argparse.Namespace) -> int:
 
 
 def _read_split(options: argparse.Namespace) -> PromptSet:
-    prompts = load_prompt_set(options)
+    prompts = divide_own(load_prompt_set(options))
     return prompts if options.half == "all" else take_split(prompts, exploratory=options.half == "exploratory")
 
 

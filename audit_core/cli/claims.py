@@ -14,9 +14,9 @@ from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
 from audit_core.cli.session import Adder, ask_form, current_actor, open_subject, print_notices, put_in_form
 from audit_core.confirm import (
     Confirmation,
+    describe_sought,
     explain_exploratory,
     freeze_claim,
-    list_texts,
     pin_now,
     run_confirmatory,
 )
@@ -219,7 +219,7 @@ def amend_claim(options: argparse.Namespace) -> int:
 
     plan = register.amend(
         known.claim_id, change, by=current_actor().name, reason=options.reason, kind=ChangeKind(options.kind),
-        prompts_sha256=(pins.prompts_sha256, prompts.sha256), pairs=list_texts(prompts),
+        sought=describe_sought(prompts, pins.prompts_sha256),
     )  # fmt: skip
     found = {"claim_id": plan.claim_id, "version": plan.version, "digest": plan.digest, "counts_as": "deviation" if plan.is_exploratory else "amendment"}  # fmt: skip
     if options.json:

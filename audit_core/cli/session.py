@@ -19,8 +19,10 @@ from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts, take_spli
 from audit_core.request import Request
 from audit_core.run import Actor, Auditor, RunOutcome, record_refusal
 from audit_core.run import open_subject as load_subject
+from audit_core.shipped import is_shipped_set
 from audit_core.store import RunLog, audit_home
 from audit_core.store.opened_models import note_opened
+from audit_core.store.prompt_split import divide_prompts
 from audit_core.subject import Subject
 from audit_core.subject_family import find_folder as fetch_folder
 
@@ -72,10 +74,21 @@ def ask_prompts(command: argparse.ArgumentParser, half: str, *, required: bool =
 
 
 def put_in_form(prompts: PromptSet, options: argparse.Namespace, subject: Subject) -> PromptSet:
-    """Convert the set for `--chat` or `--verbatim`: a different set, with its own digest and splits."""
+    """Convert the set for `--chat` or `--verbatim`, a different set with its own digest and splits, and divide it.
+
+    A set that is not shipped is divided by template; shipped ones keep the rule that their recorded results rest on.
+    """
+    found = prompts
     if options.chat:
-        return render_chat(prompts, subject.tokenizer)
-    return take_verbatim(prompts) if options.verbatim else prompts
+        found = render_chat(prompts, subject.tokenizer)
+    elif options.verbatim:
+        found = take_verbatim(prompts)
+    return found if is_shipped_set(prompts) else divide_prompts(found)
+
+
+def divide_own(prompts: PromptSet) -> PromptSet:
+    """Divide a set as `put_in_form` does, for a command that needs no model."""
+    return prompts if is_shipped_set(prompts) else divide_prompts(prompts)
 
 
 def run_audit(auditor: Auditor, kind: str, request: Request) -> RunOutcome[Any]:

@@ -10,13 +10,14 @@ from typing import Any
 from audit_core.errors import Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.kind import Node, read_evidence
+from audit_core.packs.pack_documents import PRIVATE_IDENTITY
 from audit_core.registry import list_plugins
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, list_events
 from audit_core.store.log.run_log import RunLog, RunRecord
 from audit_core.verifier.documents import MAX_DOCUMENT_BYTES
 
-_PRIVATE = ("folder", "environment")
+_PRIVATE = PRIVATE_IDENTITY
 """Parts of an identity that name this machine."""
 
 

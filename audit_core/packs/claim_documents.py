@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from audit_core.evidence.canonical import dump_canonical
+from audit_core.evidence.report.disclosure import say_beginning
 from audit_core.governance.policy import Policy, parse_policy
+from audit_core.packs.disclosure import describe_disclosure
 from audit_core.packs.family import list_family, read_attempts
 from audit_core.packs.finding_documents import describe_findings
 from audit_core.packs.pack import ExportOptions, describe_header
 from audit_core.packs.pack_documents import (
+    PRIVATE_IDENTITY,
     Attempt,
     describe_claim,
     describe_result,
@@ -31,6 +34,7 @@ from audit_core.store.findings.rows import read_findings
 from audit_core.verifier.criteria import NOT_EVALUATED, evaluate_policy
 from audit_core.verifier.documents import Documents
 from audit_core.verifier.facts import derive_facts
+from audit_core.verifier.schemas_disclosure import DISCLOSURE_MEMBER
 
 NO_PACK = "no pack of this claim is exported yet"
 
@@ -49,15 +53,20 @@ def read_claim_documents(home: Path, claim_id: str) -> dict[str, Any]:
     digest = known.plan.pins.policy_sha256
     policy = parse_policy(load_kept_policy(digest, home=home), f"{digest[:12]}.toml")
     with open_database(home) as connection:
-        shown = choose_events(list_events(connection), [known], "")
+        events = list_events(connection)
+        shown = choose_events(events, [known], "")
         findings = tuple(one for one in read_findings(connection) if claim_id in one.claims)
     attempts = read_attempts(home, known, shown)
-    header = describe_header([known], {claim_id: attempts}, shown, ExportOptions(""), Withholding())
+    disclosure = describe_disclosure(home, [known], events)
+    header = describe_header(
+        [known], {claim_id: attempts}, shown, ExportOptions(""), Withholding(), say_beginning(disclosure)
+    )
     documents: dict[str, Any] = {
         "pack.json": header | {"pack_id": None, "supersedes": None},
         "claims/claims.json": [describe_claim(known, attempts, list_family(home, known))],
         "prereg/prereg.json": known.plan.to_document(),
         "prereg/deviations.jsonl": list_deviations([known]),
+        DISCLOSURE_MEMBER: disclosure,
         "policy/policy.resolved.json": policy.resolved(),
         "log/entries.jsonl": [json.loads(event.body) for event in shown],
         **_describe_prompts(known),
@@ -89,7 +98,7 @@ def _describe_prompts(known: RegisteredClaim) -> dict[str, Any]:
 
 def _describe_attempt(known: RegisteredClaim, attempt: Attempt) -> dict[str, Any]:
     folder = f"runs/{attempt.record.run_id}"
-    identity = {name: value for name, value in attempt.identity.items() if name not in ("folder", "environment")}
+    identity = {name: value for name, value in attempt.identity.items() if name not in PRIVATE_IDENTITY}
     return {
         f"{folder}/manifest.json": describe_run(known, attempt, {}),
         f"{folder}/metrics.json": list_metrics(known, attempt),

@@ -9,12 +9,12 @@ from pathlib import Path
 from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.container import open_pack
 from audit_core.packs.withholding import MIN_WITHHELD
-from audit_core.prompts.prompt_set import Prompt, is_exploratory
 from audit_core.store.keys.openings import load_openings
 from audit_core.verifier.canonical_json import encode_canonical
 from audit_core.verifier.container import BadPack
+from audit_core.verifier.disclosure import list_explored_rows
 from audit_core.verifier.documents import Documents, read_documents
-from audit_core.verifier.prompt_digest import dump_prompt_rows
+from audit_core.verifier.prompt_digest import dump_prompt_rows, is_exploratory_pair
 from audit_core.verifier.withheld import BadOpenings, Openings, check_openings, list_withheld, read_openings
 
 
@@ -35,8 +35,11 @@ def choose_openings(home: Path, pack: Path, item_ids: Sequence[str]) -> bytes:
         )
     left = [row for row in kept["items"] if row["item"]["item_id"] not in item_ids]
     counts: dict[tuple[str, bool], int] = {}
+    explored = _list_explored(documents)
     for row in left:
-        place = row["set"], is_exploratory(Prompt(**row["item"]["prompt"]))
+        prompt = row["item"]["prompt"]
+        by_text = is_exploratory_pair(prompt["clean"], prompt["corrupted"])
+        place = row["set"], explored.get((row["set"], row["item"]["item_id"]), by_text)
         counts[place] = counts.get(place, 0) + 1
     if counts and min(counts.values()) < MIN_WITHHELD:
         raise Refused(
@@ -46,6 +49,16 @@ def choose_openings(home: Path, pack: Path, item_ids: Sequence[str]) -> bytes:
         )
     opened = [row for row in kept["items"] if row["item"]["item_id"] in item_ids]
     return encode_canonical(kept | {"items": opened})
+
+
+def _list_explored(documents: Documents) -> dict[tuple[str, str], bool]:
+    """Split of each withheld item of a set that is divided by template, by set and item id."""
+    return {
+        (short, item["item_id"]): flag
+        for short, document in list_withheld(documents).items()
+        if (flags := list_explored_rows(documents, document["sha256"])) is not None
+        for item, flag in zip(document["items"], flags, strict=True)
+    }
 
 
 def reveal(members: Mapping[str, bytes], documents: Documents, data: bytes | None) -> Mapping[str, bytes]:

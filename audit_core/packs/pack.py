@@ -14,10 +14,12 @@ from typing import Any
 from audit_core.errors import AuditError, Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.keys import SigningKey
+from audit_core.evidence.report.disclosure import say_beginning
 from audit_core.evidence.report.pack_view import parse_members
 from audit_core.evidence.statement import seal_pack
 from audit_core.governance.policy import Policy, parse_policy
 from audit_core.packs.answers import read_answers, write_answers
+from audit_core.packs.disclosure import describe_disclosure
 from audit_core.packs.family import list_family, read_attempts
 from audit_core.packs.finding_documents import write_findings
 from audit_core.packs.pack_documents import LIMITATIONS, NOT_ASSESSED, WITHHELD, Attempt
@@ -30,11 +32,12 @@ from audit_core.shipped import load_shipped_policy
 from audit_core.store.claims.register import Register, RegisteredClaim
 from audit_core.store.data_directory import load_kept_policy
 from audit_core.store.database.connection import open_database
-from audit_core.store.database.events import Action, AuditEvent, append_event, read_clock
+from audit_core.store.database.events import Action, AuditEvent, append_event, list_events, read_clock
 from audit_core.store.keys.openings import keep_openings
 from audit_core.store.log.run_log import RunRecord
 from audit_core.verifier.attempts import count_attempts, list_attempts
 from audit_core.verifier.documents import read_documents
+from audit_core.verifier.schemas_disclosure import DISCLOSURE_MEMBER
 from audit_core.verifier.semantics import recompute_verdict
 
 DISCLAIMER = "findings-not-assurance-1"
@@ -97,6 +100,8 @@ def export_pack(
     pack_id = make_ulid()
     names = [record.run_id for record in records]
     options = _describe_options(issue) | ({"answers": names} if names else {})
+    disclosure = disclose(home, claims, hides_words=issue.withhold_prompts)
+    options |= {"disclosure_sha256": hashlib.sha256(dump_canonical(disclosure)).hexdigest()}
     events, note, findings = log_export(home, pack_id, claims, issue.person, options)
     shown = choose_events(events, claims, pack_id, names)
     attempts = {known.claim_id: read_attempts(home, known, shown) for known in claims}
@@ -104,8 +109,9 @@ def export_pack(
         withholding, attempts = withhold(claims, attempts) if issue.withhold_prompts else (Withholding(), attempts)
         families = {known.claim_id: list_family(home, known) for known in claims}
         files = write_documents(claims, attempts, families, shown, policy, withholding)
+        files |= {DISCLOSURE_MEMBER: dump_canonical(disclosure)}
         files |= write_log(events, shown, note) | write_findings(findings) | write_answers(records)
-        header = describe_header(claims, attempts, shown, issue, withholding) | {
+        header = describe_header(claims, attempts, shown, issue, withholding, say_beginning(disclosure)) | {
             "pack_id": pack_id,
             "supersedes": supersedes,
         }
@@ -129,6 +135,13 @@ def export_pack(
     return Exported(
         out, pack_id, digest, {name: len(runs) for name, runs in attempts.items()}, overall, withholding.n_items
     )
+
+
+def disclose(home: Path, claims: Sequence[RegisteredClaim], *, hides_words: bool) -> dict[str, Any]:
+    """The disclosure as of now; see `describe_disclosure`."""
+    with open_database(home) as connection:
+        events = list_events(connection)
+    return describe_disclosure(home, claims, events, hides_words=hides_words) if events else {}
 
 
 def _read_answers(home: Path, answers: Sequence[str], issue: ExportOptions) -> tuple[RunRecord, ...]:
@@ -175,10 +188,15 @@ def _read_policy(claims: Sequence[RegisteredClaim]) -> Policy:
 
 def describe_header(
     claims: Sequence[RegisteredClaim], attempts: Mapping[str, Sequence[Attempt]], shown: Sequence[AuditEvent], issue: ExportOptions, withholding: Withholding,
+    beginning: str,
 ) -> dict[str, Any]:  # fmt: skip
-    """Content of `pack.json`, except the pack's id and the pack that it supersedes."""
+    """Content of `pack.json`, except the pack's id and the pack that it supersedes.
+
+    Args:
+        beginning: the sentence of `say_beginning`, the first limitation.
+    """
     claim_ids = [known.claim_id for known in claims]
-    limits = [*LIMITATIONS, *([WITHHELD.format(withholding.n_items)] if withholding.n_items else [])]
+    limits = [beginning, *LIMITATIONS, *([WITHHELD.format(withholding.n_items)] if withholding.n_items else [])]
     return {
         "schema": "assay/pack/1", "created_at": read_clock(), "organisation": issue.organisation,
         "system_name": issue.system_name, "intended_purpose": issue.intended_purpose,

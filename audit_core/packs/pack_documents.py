@@ -24,12 +24,13 @@ from audit_core.store.log.run_log import RunRecord
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+PRIVATE_IDENTITY = ("folder", "environment", "pairs", "skeletons")
+"""Fields of a run's identity that stay in the local log: a digest of one prompt without a salt would confirm a guess of it."""
 KINDS = {Role.NECESSARY: "necessity", Role.SUFFICIENT: "sufficiency"}
 LIMITATIONS = (
     "Findings hold for this model, these prompts and these interventions, and for nothing else.",
     "A model may behave otherwise when it is audited; a circuit that works on these prompts may be an illusion of the method.",
     "Replacing activations takes a model to states it may never reach by itself.",
-    "The log records the runs of this installation only; runs elsewhere are not recorded.",
 )
 WITHHELD = (
     "The text of {} prompts, their individual numbers and the results per template are withheld behind salted commitments: with this "

@@ -57,13 +57,14 @@ def log_export(
 def choose_events(
     events: Sequence[AuditEvent], claims: Sequence[RegisteredClaim], pack_id: str, answers: Sequence[str] = ()
 ) -> tuple[AuditEvent, ...]:
-    """Events about these claims, their plans, runs and findings, these answers, and the export; others are disclosed as hashes only."""
+    """Events about these claims, their plans, runs and findings, these answers, the export, and the first of the log; others are hashes only."""
     names = {known.claim_id for known in claims}
     own = {*names, *answers, *(known.plan.prereg_id for known in claims), pack_id}
     own |= {event.object_id for event in events if event.payload.get("claim_id") in names}
     kinds = set(ACTIONS.values())
     own |= {event.object_id for event in events if event.action in kinds and names & set(event.payload["claims"])}
-    return tuple(event for event in events if event.object_id in own)
+    # The first entry is where the log begins.
+    return tuple(event for event in events if event.object_id in own or event.seq == 0)
 
 
 def write_log(events: Sequence[AuditEvent], shown: Sequence[AuditEvent], note: str) -> dict[str, bytes]:

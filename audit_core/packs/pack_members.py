@@ -13,6 +13,7 @@ from audit_core.evidence.schema_files import render_schemas
 from audit_core.governance.policy import Policy
 from audit_core.packs.family import Relative
 from audit_core.packs.pack_documents import (
+    PRIVATE_IDENTITY,
     Attempt,
     describe_claim,
     describe_result,
@@ -94,7 +95,7 @@ def _write_run(
         files["answers.json"] = dump_canonical(whole)
     outputs = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
     files["manifest.json"] = dump_canonical(describe_run(known, attempt, outputs))
-    identity = {name: value for name, value in attempt.identity.items() if name not in ("folder", "environment")}
+    identity = {name: value for name, value in attempt.identity.items() if name not in PRIVATE_IDENTITY}
     files = {f"{folder}/{name}": data for name, data in files.items()}
     return files | {f"models/{_name(str(identity['short']))}/identity.json": dump_canonical(identity)}
 

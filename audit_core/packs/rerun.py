@@ -17,13 +17,14 @@ from audit_core.packs.metric_row import ClaimFindings
 from audit_core.packs.metric_rows import list_metric_rows
 from audit_core.packs.openings import reveal
 from audit_core.prompts.alignment import tokenise
-from audit_core.prompts.prompt_set import TokenisedPrompts, parse_rows, take_split
+from audit_core.prompts.prompt_set import TokenisedPrompts, mark_split, parse_rows, take_split
 from audit_core.run import Actor, Auditor, identify_run
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event, read_clock
 from audit_core.subject import Progress, no_progress
 from audit_core.verifier.container import BadPack
 from audit_core.verifier.criteria import evaluate_policy
+from audit_core.verifier.disclosure import list_explored_rows
 from audit_core.verifier.documents import Documents, read_documents
 from audit_core.verifier.facts import derive_facts
 from audit_core.verifier.manifest import check_manifest
@@ -161,7 +162,7 @@ def _rerun(
     item = next(one for one in pack.documents.claims if one["claim_id"] == claim_id)
     plan = pack.documents.find_plan(claim_id) or {}
     claim = parse_claim({name: value for name, value in item["claim"].items() if name != "sha256"})
-    judged, explored = _read_splits(auditor, pack.members, manifest["prompts"]["prompt_set_sha256"])
+    judged, explored = _read_splits(auditor, pack, manifest["prompts"]["prompt_set_sha256"])
     config = manifest["config"]["resolved_config"]
     request = ConfirmationRequest(
         judged, claim, explored, tuple(config["questions"]), method=config["method"], seed=int(plan["seeds"][0])
@@ -192,13 +193,20 @@ def _rerun(
     )  # fmt: skip
 
 
-def _read_splits(
-    auditor: Auditor, members: Mapping[str, bytes], sha256: str
-) -> tuple[TokenisedPrompts, TokenisedPrompts]:
+def _read_splits(auditor: Auditor, pack: _Pack, sha256: str) -> tuple[TokenisedPrompts, TokenisedPrompts]:
     name = f"prompts/{sha256[:16]}/items.jsonl"
-    if name not in members:
+    if name not in pack.members:
         raise Refused("The prompts are not in the pack.", wanted=name + ".", remedy="ask the preparer for the prompts.")
-    whole = parse_rows(members[name], name="packed")
+    whole = parse_rows(pack.members[name], name="packed")
+    try:
+        explored_rows = list_explored_rows(pack.documents, sha256)
+    except BadPack as error:
+        raise IntegrityError(f"{name} cannot be divided: {error}.") from error
+    if explored_rows is not None and len(explored_rows) != len(whole):
+        raise IntegrityError(f"{name} has another number of prompts than its division by template.")
+    if explored_rows is not None:
+        salt = next(p["prompts"]["split_salt"] for p in pack.documents.plans if p["prompts"]["sha256"] == sha256)
+        whole = mark_split(whole, explored_rows, salt)
     judged, explored = (
         tokenise(take_split(whole, exploratory=flag), auditor.subject.tokenizer) for flag in (False, True)
     )

@@ -22,7 +22,6 @@ from audit_core.prompts.prompt_set import (
     take_tokenised_split,
 )
 from audit_core.prompts.row_check import (
-    SPLIT_RULE,
     CheckedRow,
     RowCheck,
     RowStatus,
@@ -30,12 +29,12 @@ from audit_core.prompts.row_check import (
     check_each,
     check_set,
     count_splits,
+    describe_split_rule,
 )
 
 __all__ = [
     "CHAT_SUFFIX",
     "SEQUENCE_METRIC",
-    "SPLIT_RULE",
     "Alignment",
     "CheckedRow",
     "Prompt",
@@ -52,6 +51,7 @@ __all__ = [
     "check_set",
     "choose_metric",
     "count_splits",
+    "describe_split_rule",
     "drop_repeats",
     "find_templates",
     "is_exploratory",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from audit_core.prompts.answers import Tokenizer
-from audit_core.prompts.prompt_set import Prompt, PromptForm, PromptSet
+from audit_core.prompts.prompt_set import Prompt, PromptForm, PromptSet, divide_by_template
 
 CHAT_SUFFIX = ", as chat"
 """Suffix of the name of a rendered set."""
@@ -21,7 +21,8 @@ def render_chat(prompts: PromptSet, tokenizer: Tokenizer) -> PromptSet:
         ModelRefused: the tokenizer has no chat template, or it cannot be rendered.
     """
     rows = tuple(_render(prompt, tokenizer) for prompt in prompts.prompts)
-    return PromptSet(f"{prompts.name}{CHAT_SUFFIX}", rows, prompts.notices)
+    rendered = PromptSet(f"{prompts.name}{CHAT_SUFFIX}", rows, prompts.notices)
+    return divide_by_template(rendered, prompts.split_salt) if prompts.split_salt else rendered
 
 
 def _render(prompt: Prompt, tokenizer: Tokenizer) -> Prompt:

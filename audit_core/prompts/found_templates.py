@@ -2,41 +2,77 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections import Counter, defaultdict
+import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.verifier.skeletons import (
+    ALIKE,
+    ALIKE_IF_RARE,
+    MIN_SHARED,
+    MIN_WORDS,
+    NUMBER_SLOT,
+    RARE,
+    SLOT,
+    agree_on_skeleton,
+    count_fixed,
+    list_words,
+    read_masks,
+)
+
 if TYPE_CHECKING:
     from audit_core.prompts.prompt_set import Prompt
 
-ALIKE = 0.85
-"""Fraction of fixed words in which two skeletons must agree to count as one."""
-ALIKE_IF_RARE = 2 / 3
-"""The same fraction if either has at most `RARE` prompts, too few to show that a word belongs to a template."""
-RARE = 2
-MIN_FIXED = 2
-"""Minimal number of fixed words of a skeleton."""
-MIN_SHARED = 3
-"""Minimal number of fixed words that two skeletons must share to count as one."""
-MIN_WORDS = 5
-"""Minimal number of distinct words in a set; with fewer, texts of a few symbols agree by chance."""
-MAX_WORDS = 256
-"""Words compared per text; of a longer text, the first and last half of this number."""
-_FRAME, _BODY = 12, 5
-"""Minimal number of words that all texts begin and end with, and of words that remain, for the common words to count as a
-frame (a chat form, few-shot examples) outside the skeletons."""
 _BINS = 256
-_SLOT, _NUMBER = "_", "#"
-# Scripts without spaces are read character by character.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:['’][^\W{_UNSPACED}]+)*|[^\w\s]")
+_DIGESTED = 64
+"""Words of a skeleton that are compared with those of earlier runs."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """Prompts that share a template, as found from their texts."""
+
+    skeleton: str
+    """The words that most of them share, with `_` for slots and `#` for numbers."""
+    rows: tuple[int, ...]
+    """Places of its prompts in the set."""
+
+
+@lru_cache(maxsize=16)
+def describe_templates(prompts: tuple[Prompt, ...]) -> tuple[Template, ...]:
+    """Return the templates of a set with their skeletons, in the order of `find_templates`' numbers."""
+    rows: dict[int, list[int]] = defaultdict(list)
+    for at, number in enumerate(_number(prompts)):
+        rows[number].append(at)
+    masks = read_masks([prompt.to_row() for prompt in prompts])
+    return tuple(
+        Template(agree_on_skeleton(masks[at] for at in found), tuple(found)) for _, found in sorted(rows.items())
+    )
+
+
+def digest_skeleton(skeleton: str) -> str:
+    """Return a skeleton with a digest for each word, so that the run log compares templates without their words."""
+    words = skeleton.split()[:_DIGESTED]
+    return " ".join(w if w in (SLOT, NUMBER_SLOT) else hashlib.sha256(w.encode()).hexdigest()[:8] for w in words)
+
+
+def match_skeletons(own: Sequence[str], others: Sequence[str]) -> frozenset[int]:
+    """Return which of these skeletons some other skeleton is alike, by `ALIKE`; equal ones always are."""
+    known = set(others)
+    equal = {at for at, skeleton in enumerate(own) if skeleton in known}
+    rest = [at for at in range(len(own)) if at not in equal]
+    if not rest or not others:
+        return frozenset(equal)
+    # Three prompts each: none is rare, so that one other word in a short skeleton is another template.
+    texts = _Texts([_Group(tuple(skeleton.split()), (0, 1, 2)) for skeleton in (*(own[at] for at in rest), *known)])
+    beside = np.arange(len(rest), len(rest) + len(known))
+    return frozenset(equal | {at for place, at in enumerate(rest) if texts.find_alike(place, beside).any()})
 
 
 def find_templates(prompts: Sequence[Prompt]) -> tuple[str, ...]:
@@ -61,11 +97,10 @@ def _number(prompts: Sequence[Prompt]) -> list[int]:
     """Return the number of each prompt's template, ordered by text."""
     if not prompts:
         return []
-    raw = [tuple(_list_words(prompt.clean)) for prompt in prompts]
+    raw = [tuple(list_words(prompt.clean)) for prompt in prompts]
     groups = [group.rows for group in _group(raw)]
     if len({word for words in raw for word in words}) >= MIN_WORDS:
-        bare = _remove_frame(raw)
-        skeletons = _group([_mask(prompt, words) for prompt, words in zip(prompts, bare, strict=True)])
+        skeletons = _group(read_masks([prompt.to_row() for prompt in prompts]))
         groups = _join_equal(_join(skeletons, _link_alike(skeletons)), raw)
     named = sorted(groups, key=lambda rows: min(raw[at] for at in rows))
     number = {at: place for place, rows in enumerate(named) for at in rows}
@@ -81,69 +116,7 @@ class _Group:
 
     @property
     def n_fixed(self) -> int:
-        return _count_fixed(self.words)
-
-
-def _list_words(text: str) -> list[str]:
-    if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
-    # Punctuation is dropped; meaningful symbols (+, =, <) are words.
-    found = [word for word in _WORD.findall(text.casefold()) if word[0].isalnum() or not _is_punctuation(word)]
-    return found if len(found) <= MAX_WORDS else found[: MAX_WORDS // 2] + found[-MAX_WORDS // 2 :]
-
-
-def _is_punctuation(word: str) -> bool:
-    return all(unicodedata.category(sign).startswith("P") for sign in word)
-
-
-def _remove_frame(texts: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Remove the words that all texts begin and end with, if they are many and enough words remain."""
-    shortest = min(map(len, texts))
-    front = _count_shared(texts, range(shortest))
-    back = _count_shared(texts, range(-1, front - shortest - 1, -1))
-    if len(texts) < 2 or front + back < _FRAME or median(len(words) - front - back for words in texts) < _BODY:
-        return list(texts)
-    return [words[front : len(words) - back] for words in texts]
-
-
-def _count_shared(texts: Sequence[tuple[str, ...]], places: Iterable[int]) -> int:
-    shared = 0
-    for place in places:
-        if len({words[place] for words in texts}) > 1:
-            break
-        shared += 1
-    return shared
-
-
-def _mask(prompt: Prompt, words: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a prompt's skeleton with slots, or its unchanged words if too few would remain."""
-    answer_words = {word for text in (*prompt.answers, *prompt.foils) for word in _list_words(text)}
-    changed = _list_changed(_list_words(prompt.clean), _list_words(prompt.corrupted))
-    masked = _put_slots(words, answer_words | changed)
-    return masked if _count_fixed(masked) >= MIN_FIXED else words
-
-
-def _list_changed(clean: Sequence[str], corrupted: Sequence[str]) -> set[str]:
-    if len(clean) == len(corrupted):
-        differ = [pair for pair in zip(clean, corrupted, strict=True) if pair[0] != pair[1]]
-        # If the whole text differs, the slots cannot be located.
-        return {word for pair in differ for word in pair} if 2 * len(differ) <= len(clean) else set()
-    one, other = Counter(clean), Counter(corrupted)
-    return set(one - other) | set(other - one)
-
-
-def _put_slots(words: Sequence[str], slots: set[str]) -> tuple[str, ...]:
-    found: list[str] = []
-    for word in words:
-        shown = _SLOT if word in slots else _NUMBER if word.isdecimal() else word
-        # An answer of two words fills one slot.
-        if shown != _SLOT or found[-1:] != [_SLOT]:
-            found.append(shown)
-    return tuple(found)
-
-
-def _count_fixed(words: Sequence[str]) -> int:
-    return sum(word not in (_SLOT, _NUMBER) for word in words)
+        return count_fixed(self.words)
 
 
 def _group(texts: Sequence[tuple[str, ...]]) -> list[_Group]:
@@ -205,7 +178,7 @@ class _Texts:
         self.forward, self.backward = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
         self.bins = np.zeros((len(groups), _BINS), np.int16)
         for at, group in enumerate(groups):
-            ids = [0 if w in (_SLOT, _NUMBER) else numbers.setdefault(w, len(numbers) + 1) for w in group.words]
+            ids = [0 if w in (SLOT, NUMBER_SLOT) else numbers.setdefault(w, len(numbers) + 1) for w in group.words]
             self.forward[at, : len(ids)], self.backward[at, : len(ids)] = ids, ids[::-1]
             np.add.at(self.bins[at], [one % _BINS for one in ids if one], 1)
 

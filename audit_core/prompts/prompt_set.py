@@ -12,8 +12,10 @@ from audit_core.errors import PromptRefused
 from audit_core.prompt_files.fields import RowFields
 from audit_core.prompt_files.reading import ReadRows, read_row_file, read_rows, refuse_faults
 from audit_core.prompts.answers import Contrast, PromptForm, Tokens
+from audit_core.prompts.found_templates import describe_templates
 from audit_core.prompts.repeats import SetAside, describe_repeats, find_repeats
 from audit_core.verifier.prompt_digest import dump_prompt_rows, is_exploratory_pair
+from audit_core.verifier.skeletons import choose_explored_templates
 
 SINGLE_TOKEN_METRIC = "logit_difference"
 SEQUENCE_METRIC = "sequence_log_probability"
@@ -21,6 +23,8 @@ _REQUIRED = ("id", "clean", "corrupted", "answer", "foil", "template")
 _OPTIONAL = ("group", "source", "form")
 MAX_REPORTED = 20
 """Largest number of bad rows that an error names."""
+MIN_TEMPLATES_TO_DIVIDE = 10
+"""Templates of a set that is divided by template: an interval needs five in each split."""
 NO_TEMPLATE = "all"
 """Template label of prompts from a file without templates."""
 
@@ -45,6 +49,8 @@ class Prompt:
     """Further correct answers."""
     more_foils: tuple[str, ...] = ()
     """Further answers that are correct after the corrupted prompt."""
+    in_exploratory: bool | None = field(default=None, compare=False, repr=False)
+    """Split of a set that is divided by template, see `divide_by_template`; None: the hash of the texts decides."""
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -88,6 +94,8 @@ class PromptSet:
     """Notices on excluded or reinterpreted parts of the file; not part of the set."""
     whole: PromptSet | None = field(default=None, compare=False, repr=False)
     """The set that this is a subset of; None for a whole set."""
+    split_salt: str = field(default="", compare=False)
+    """Salt of a set that is divided by template; empty where the hash of each prompt's texts decides its split."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sha256", hashlib.sha256(dump_jsonl(self.prompts).encode()).hexdigest())
@@ -234,7 +242,7 @@ def drop_repeats(prompts: PromptSet) -> PromptSet:
         return prompts
     notice = describe_repeats([prompt.id for prompt in prompts.prompts], repeats)
     kept = tuple(prompt for at, prompt in enumerate(prompts.prompts) if at not in repeats)
-    return PromptSet(prompts.name, kept, (*prompts.notices, notice))
+    return PromptSet(prompts.name, kept, (*prompts.notices, notice), split_salt=prompts.split_salt)
 
 
 def keep_valid(read: ReadRows) -> PromptSet:
@@ -285,13 +293,42 @@ def choose_metric(prompts: TokenisedPrompts) -> str:
 def take_verbatim(prompts: PromptSet) -> PromptSet:
     """Return the set with every text as the complete input; see `PromptForm.VERBATIM`."""
     return PromptSet(
-        prompts.name, tuple(replace(p, form=PromptForm.VERBATIM) for p in prompts.prompts), prompts.notices
-    )
+        prompts.name, tuple(replace(p, form=PromptForm.VERBATIM) for p in prompts.prompts), prompts.notices,
+        split_salt=prompts.split_salt,
+    )  # fmt: skip
 
 
 def is_exploratory(prompt: Prompt) -> bool:
-    """Return whether a prompt belongs to the exploratory split; its text's hash decides, so no person can choose."""
+    """Return whether a prompt belongs to the exploratory split.
+
+    Its template decides in a set that is divided by template, else the hash of its texts.
+    """
+    if prompt.in_exploratory is not None:
+        return prompt.in_exploratory
     return is_exploratory_pair(prompt.clean, prompt.corrupted)
+
+
+def divide_by_template(prompts: PromptSet, salt: str) -> PromptSet:
+    """Divide a set by template, rule 2: every second template, in the order of a salted hash of skeletons, is exploratory.
+
+    Another filler word in some prompts of a template moves nothing, because the template's skeleton stays. A set with fewer than
+    `MIN_TEMPLATES_TO_DIVIDE` templates stays as it is: the hash of each prompt's texts decides, rule 1.
+
+    Args:
+        salt: fixed before the set was made, see `store.divide_prompts`.
+    """
+    templates = describe_templates(prompts.prompts)
+    if len(templates) < MIN_TEMPLATES_TO_DIVIDE:
+        return mark_split(prompts, [None] * len(prompts), "")
+    explored = choose_explored_templates([template.skeleton for template in templates], salt)
+    flags = {at: flag for template, flag in zip(templates, explored, strict=True) for at in template.rows}
+    return mark_split(prompts, [flags[at] for at in range(len(prompts))], salt)
+
+
+def mark_split(prompts: PromptSet, explored: Sequence[bool | None], salt: str) -> PromptSet:
+    """Return the set with the split of each prompt stated."""
+    marked = tuple(replace(p, in_exploratory=flag) for p, flag in zip(prompts.prompts, explored, strict=True))
+    return replace(prompts, prompts=marked, split_salt=salt)
 
 
 def name_split(prompts: TokenisedPrompts) -> str:
@@ -326,4 +363,4 @@ def take_split(prompts: PromptSet, *, exploratory: bool) -> PromptSet:
             wanted="a set with both splits.",
             remedy="add prompts: about half of them fall in each split.",
         )
-    return PromptSet(f"{prompts.name}/{split}", kept, prompts.notices, prompts)
+    return PromptSet(f"{prompts.name}/{split}", kept, prompts.notices, prompts, prompts.split_salt)

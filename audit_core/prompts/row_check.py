@@ -11,12 +11,10 @@ from audit_core.prompt_files.table import Row, RowFault
 from audit_core.prompts.alignment import align_rows
 from audit_core.prompts.answers import Tokenizer
 from audit_core.prompts.chat import render_chat
-from audit_core.prompts.prompt_set import Prompt, PromptSet, is_exploratory, keep_valid
+from audit_core.prompts.prompt_set import MIN_TEMPLATES_TO_DIVIDE, Prompt, PromptSet, is_exploratory, keep_valid
 from audit_core.prompts.repeats import find_repeats
 from audit_core.prompts.template_labels import check_template_labels
 
-SPLIT_RULE = "A hash of each pair's text decides its split, not a person."
-"""How `is_exploratory` divides a set, for readers."""
 _SHOWN_CHARACTERS = 300
 
 
@@ -76,6 +74,16 @@ def count_splits(prompts: PromptSet) -> SplitCounts:
     names = check_template_labels(prompts.prompts).names
     judged = [name for prompt, name in zip(prompts.prompts, names, strict=True) if not is_exploratory(prompt)]
     return SplitCounts(len(prompts) - len(judged), len(judged), len(set(judged)))
+
+
+def describe_split_rule(prompts: PromptSet) -> str:
+    """How a set is divided, in a sentence for readers."""
+    if prompts.split_salt:
+        return "Whole templates go to one split; a hash of their words decides which, not a person."
+    return (
+        f"A hash of each pair's text decides its split, not a person: whole templates go to one split from "
+        f"{MIN_TEMPLATES_TO_DIVIDE} templates on."
+    )
 
 
 def check_each(read: ReadRows, tokenizer: Tokenizer | None = None, *, is_chat: bool = False) -> RowCheck:

@@ -2,7 +2,8 @@
 
 from audit_core.store.claims.card_claims import CardClaim, add_card_claim, link_card_claim, list_card_claims
 from audit_core.store.claims.change_log import StaleRow, declare_incident, list_stale
-from audit_core.store.claims.register import EarlierAccess, Register, RegisteredClaim
+from audit_core.store.claims.earlier_runs import EarlierAccess
+from audit_core.store.claims.register import Register, RegisteredClaim
 from audit_core.store.data_directory import audit_home, keep_prompts, load_kept_prompts
 from audit_core.store.database.checkpoints import (
     AnchorKind,

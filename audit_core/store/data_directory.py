@@ -9,7 +9,9 @@ from pathlib import Path
 
 from audit_core.errors import IntegrityError, PromptRefused, StoreRefused
 from audit_core.evidence.whole_file import write_whole
-from audit_core.prompts.prompt_set import PromptSet, dump_jsonl, parse_rows
+from audit_core.prompts.prompt_set import PromptSet, divide_by_template, dump_jsonl, parse_rows
+
+_KEY = re.compile(r"own-[0-9a-f]{24}(-[0-9a-f]{16})?")
 
 
 def audit_home() -> Path:
@@ -63,7 +65,9 @@ def _keep(path: Path, data: bytes) -> None:
 
 
 def _name_prompts(prompts: PromptSet) -> str:
-    return f"own-{prompts.sha256[:24]}"
+    """An id that ends in a salt is of a set that is divided by template; without one, the texts of each prompt decide."""
+    digest = prompts.sha256[:24]
+    return f"own-{digest}-{prompts.split_salt}" if prompts.split_salt else f"own-{digest}"
 
 
 def load_kept_policy(sha256: str, *, home: Path | None = None) -> bytes:
@@ -112,12 +116,14 @@ def load_kept_prompts(key: str, *, owner: str = "", home: Path | None = None) ->
         IntegrityError: the file was changed.
     """
     path = _find_prompts(owner, home) / f"{key}.jsonl"
-    if not re.fullmatch(r"own-[0-9a-f]{24}", key) or not path.is_file():
+    if not _KEY.fullmatch(key) or not path.is_file():
         raise PromptRefused(
             f"No prompts {key[:40]!r} here.", wanted="the id of a stored set.", remedy="type or upload them again."
         )
     # A set stored by an earlier version may contain repeats: its digest covers all rows, and a run excludes them.
     prompts = parse_rows(path.read_bytes(), name=path.stem)
+    if salt := key.partition("-")[2].partition("-")[2]:
+        prompts = divide_by_template(prompts, salt)
     if _name_prompts(prompts) != key:
         raise IntegrityError(f"Prompts {key} were changed on disk after they were stored.")
     return prompts

@@ -16,6 +16,7 @@ from audit_core.verifier.schema_words import Schema
 from audit_core.verifier.schemas_answers import ANSWER, ANSWERS
 from audit_core.verifier.schemas_claims import CLAIMS, DEVIATION, PACK, PREREGISTRATION
 from audit_core.verifier.schemas_crosswalk import CROSSWALK
+from audit_core.verifier.schemas_disclosure import DISCLOSURE, DISCLOSURE_MEMBER
 from audit_core.verifier.schemas_findings import FINDINGS, FINDINGS_MEMBER
 from audit_core.verifier.schemas_log import CONSISTENCY, ENTRY, INCLUSION
 from audit_core.verifier.schemas_policy import RESOLVED_POLICY, VERDICT
@@ -47,6 +48,7 @@ FORMS: tuple[tuple[str, str, Schema], ...] = (
     ("findings", FINDINGS_MEMBER, FINDINGS),
     ("prereg", "prereg/prereg.json", PREREGISTRATION),
     ("deviation", "prereg/deviations.jsonl", DEVIATION),
+    ("disclosure", DISCLOSURE_MEMBER, DISCLOSURE),
     ("policy", "policy/policy.resolved.json", RESOLVED_POLICY),
     ("run", "runs/*/manifest.json", RUN_MANIFEST),
     ("metrics", "runs/*/metrics.json", METRICS),

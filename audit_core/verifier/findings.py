@@ -41,12 +41,18 @@ def check_findings(documents: Documents) -> None:
         )
     logged: dict[str, list[Mapping[str, Any]]] = {}
     for entry in documents.entries:
-        if entry["action"].startswith(FINDING_ACTION):
+        if entry["action"].startswith(FINDING_ACTION) and not _is_beginning_only(entry, documents.pack["claim_ids"]):
             logged.setdefault(entry["object_id"], []).append(entry)
     if unknown := sorted(set(logged) - set(found)):
         raise BadPack(f"the log shows finding {unknown[0][:20]!a}, which claims/findings.json lacks")
     for name, one in found.items():
         _check_finding(name, one, logged.get(name, []), documents.pack["claim_ids"])
+
+
+def _is_beginning_only(entry: Mapping[str, Any], claim_ids: Iterable[str]) -> bool:
+    """Whether an entry is in the pack only as the first of the log: it is about no claim of the pack."""
+    claims = entry["payload"].get("claims")
+    return entry["seq"] == 0 and isinstance(claims, list) and not any(claim_id in claims for claim_id in claim_ids)
 
 
 def _read_exported_findings(documents: Documents) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -22,6 +22,12 @@ def hash_prompt_rows(rows: Iterable[Mapping[str, Any]]) -> str:
     return hashlib.sha256(dump_prompt_rows(rows)).hexdigest()
 
 
-def hash_judged_half(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return the digest of the confirmatory split, which claims are judged on."""
-    return hash_prompt_rows(row for row in rows if not is_exploratory_pair(row["clean"], row["corrupted"]))
+def hash_judged_half(rows: Sequence[Mapping[str, Any]], explored: Sequence[bool] | None = None) -> str:
+    """Return the digest of the confirmatory split, which claims are judged on.
+
+    Args:
+        explored: which rows are exploratory in a set that is divided by template; the hash of their texts decides if not given.
+    """
+    if explored is None:
+        explored = [is_exploratory_pair(row["clean"], row["corrupted"]) for row in rows]
+    return hash_prompt_rows(row for row, flag in zip(rows, explored, strict=True) if not flag)

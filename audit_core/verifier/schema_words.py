@@ -53,6 +53,8 @@ POSITIVE: Schema = {"type": "integer", "minimum": 1}
 AMOUNT: Schema = {"type": "number", "minimum": 0}
 SHA256: Schema = matching("^[0-9a-f]{64}$")
 GIT_COMMIT: Schema = matching("^[0-9a-f]{40}$")
+SPLIT_SALT: Schema = matching("^[0-9a-f]{16}$")
+"""The last part of the id of a log."""
 KEY_ID: Schema = matching("^sha256:[0-9a-f]{64}$")
 TIME: Schema = matching(TIME_PATTERN)
 DATE: Schema = matching("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")

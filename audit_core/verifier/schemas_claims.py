@@ -13,6 +13,7 @@ from audit_core.verifier.schema_words import (
     POSITIVE,
     SHA256,
     SHARE,
+    SPLIT_SALT,
     TEXT,
     TIME,
     TRUTH,
@@ -131,7 +132,10 @@ _PLAN = record(
         "claims": list_of(record({"claim_id": CLAIM_ID, "claim_sha256": SHA256}), least=1),
         "prior_access": one_of(*PRIOR_ACCESS),
         "model": record({"repo": WORDS, "revision": or_null(WORDS), "weights_tree_sha256": SHA256}),
-        "prompts": record({"set_id": WORDS, "sha256": SHA256, "n_items": COUNT, "split": WORDS}),
+        "prompts": record(
+            {"set_id": WORDS, "sha256": SHA256, "n_items": COUNT, "split": WORDS},
+            optional={"split_rule": {"const": 2}, "split_salt": SPLIT_SALT},
+        ),
         "interventions": list_of(
             record(
                 {

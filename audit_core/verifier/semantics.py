@@ -12,6 +12,7 @@ from audit_core.verifier.attempts import Attempt, count_attempts, find_gap, list
 from audit_core.verifier.canonical_json import encode_canonical
 from audit_core.verifier.container import BadPack
 from audit_core.verifier.criteria import DocumentsMalformed, evaluate_policy
+from audit_core.verifier.disclosure import check_disclosed_prompts, check_disclosure
 from audit_core.verifier.documents import Documents
 from audit_core.verifier.facts import derive_facts
 from audit_core.verifier.findings import check_findings
@@ -24,6 +25,7 @@ PLAN_FIELDS = {
     "pins.prompts": ("prompts", "set_id"),
     "pins.prompts_sha256": ("prompts", "sha256"),
     "pins.n_prompts": ("prompts", "n_items"),
+    "pins.split_salt": ("prompts", "split_salt"),
     "pins.policy_sha256": ("policy_sha256",),
     "pins.code_sha256": ("analysis_code", "sha256"),
 }
@@ -50,7 +52,9 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
         starts.setdefault((attempt.run_id, attempt.claim_id), []).append(attempt)
     for run_id in documents.pack["run_ids"]:
         _check_run(documents, members, run_id, starts)
+    check_disclosure(documents, members)
     check_prompt_sets(documents, members)
+    check_disclosed_prompts(documents, members)
     _check_deviations(documents)
     check_findings(documents)
     check_answers(documents)

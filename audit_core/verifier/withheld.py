@@ -10,6 +10,7 @@ from typing import Any
 
 from audit_core.verifier.canonical_json import NotCanonical, encode_canonical
 from audit_core.verifier.container import BadPack
+from audit_core.verifier.disclosure import check_disclosed_rows, find_disclosed_set, list_explored_rows
 from audit_core.verifier.documents import Documents
 from audit_core.verifier.prompt_digest import hash_judged_half, hash_prompt_rows
 from audit_core.verifier.schema import find_violation
@@ -96,7 +97,7 @@ def check_prompt_sets(documents: Documents, members: Mapping[str, bytes]) -> Non
         _check_references(members, run_id, withheld.get(digest[:16]))
     for short, digest in digests.items():
         if (rows := members.get(f"prompts/{short}/items.jsonl")) is not None:
-            _check_shown(f"prompts/{short}/items.jsonl", rows, digest)
+            _check_shown(f"prompts/{short}/items.jsonl", rows, digest, list_explored_rows(documents, digest))
 
 
 def _check_listed(short: str, document: Mapping[str, Any], digest: str | None, members: Mapping[str, bytes]) -> None:
@@ -129,11 +130,13 @@ def _check_references(members: Mapping[str, bytes], run_id: str, withheld: Mappi
         raise BadPack(f"{name} lists {named} items, the set has {withheld['n_items']}")
 
 
-def _check_shown(name: str, data: bytes, digest: str) -> None:
+def _check_shown(name: str, data: bytes, digest: str, explored: list[bool] | None) -> None:
     rows = [json.loads(line) for line in data.splitlines()]
     if any(find_violation(row, PROMPT_ROW) for row in rows):
         raise BadPack(f"{name} contains a row that is not a prompt")
-    if hash_judged_half(rows) != digest:
+    if explored is not None and len(explored) != len(rows):
+        raise BadPack(f"{name} has another number of prompts than its division by template")
+    if hash_judged_half(rows, explored) != digest:
         raise BadPack(f"{name} does not contain the prompts that its runs name")
 
 
@@ -190,8 +193,13 @@ def _open(
         rows = [
             opened[short, row["item_id"]]["prompt"] for row in document["items"] if (short, row["item_id"]) in opened
         ]
-        if len(rows) == len(document["items"]) and (hash_prompt_rows(rows), hash_judged_half(rows)) != (
-            document["whole_sha256"], document["sha256"],
-        ):  # fmt: skip
+        if len(rows) < len(document["items"]):
+            continue
+        explored = list_explored_rows(documents, document["sha256"])
+        if explored is not None and len(explored) != len(rows):
+            raise BadPack(f"prompts/{short} has another number of prompts than its division by template")
+        if (hash_prompt_rows(rows), hash_judged_half(rows, explored)) != (document["whole_sha256"], document["sha256"]):
             raise BadPack(f"the opened items of prompts/{short} do not form the set that was run")
+        if (disclosed := find_disclosed_set(documents, document["sha256"])) is not None:
+            check_disclosed_rows(disclosed, rows)
     return opened

@@ -17,7 +17,7 @@ from audit_core.preregistration import PriorAccess
 from audit_core.references.crosswalk_file import load_crosswalk
 from audit_core.registry import list_plugins
 from audit_core.store.claims import register
-from audit_core.store.claims.register import read_sightings
+from audit_core.store.claims.earlier_runs import Sought, read_sightings
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event
 from audit_core.store.log.run_log import RunLog, RunRecord
@@ -117,4 +117,4 @@ def test_a_plan_stays_confirmatory_after_a_run_that_shows_no_results_by_its_own_
     own_home.mkdir()
     RunLog(own_home).append(replace(RUN, run_id=f"r-{kind}", kind=kind, content_key=kind))
     with open_database(own_home) as connection:
-        assert read_sightings(connection, PINS.model_digest, [PINS.prompts_sha256], ["a", "b"]).access is access
+        assert read_sightings(connection, PINS.model_digest, Sought([PINS.prompts_sha256], ["a", "b"])).access is access

@@ -25,7 +25,7 @@ from audit_core.circuits import OtherTask
 from audit_core.claim import Claim
 from audit_core.cli import main
 from audit_core.component import head
-from audit_core.confirm import freeze_claim, list_texts, pin_now, run_confirmatory
+from audit_core.confirm import describe_sought, freeze_claim, pin_now, run_confirmatory
 from audit_core.errors import Cancelled, ClaimRefused, IntegrityError, NotMeasured, Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.container import make_manifest, write_pack
@@ -44,6 +44,7 @@ from audit_core.run import Actor, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import RunLog, load_key, revoke_key, revoke_log_key, rotate_key, rotate_log_key
 from audit_core.store import make_key as make_logged_key
+from audit_core.store.claims.earlier_runs import Sought
 from audit_core.store.claims.register import Register
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, list_events
@@ -283,7 +284,7 @@ def test_a_run_with_anything_else_than_what_was_frozen_is_refused(
     plan = freeze(home, subject, prompts)
     register.amend(
         plan.claim_id, lambda old: replace(old, pins=replace(old.pins, **{field: "0" * 64})), by="anna", reason="to try",
-        kind=ChangeKind.OTHER, prompts_sha256=(), pairs=(),
+        kind=ChangeKind.OTHER, sought=Sought((), ()),
     )  # fmt: skip
     with pytest.raises(ClaimRefused, match=said):
         run(home, subject, plan.claim_id)
@@ -302,7 +303,7 @@ def test_a_claim_frozen_under_other_code_says_how_to_pin_the_code_of_today(
     pins = pin_now(subject, prompts, load_shipped_policy())
     register.amend(
         plan.claim_id, lambda old: replace(old, pins=replace(pins, prompts=old.pins.prompts)), by="anna", reason="update",
-        kind=ChangeKind.OTHER, prompts_sha256=(pins.prompts_sha256, prompts.sha256), pairs=list_texts(prompts),
+        kind=ChangeKind.OTHER, sought=describe_sought(prompts, pins.prompts_sha256),
     )  # fmt: skip
     assert [row.field for row in register.find(plan.claim_id).deviations] == ["pins.code_sha256"]
     assert not run(home, subject, plan.claim_id).exploratory  # type: ignore[attr-defined]
@@ -313,12 +314,11 @@ def test_a_change_after_a_look_is_a_deviation_and_before_it_an_amendment(
 ) -> None:
     register = Register(home)
     plan = freeze(home, subject, prompts)
-    hashes = (plan.pins.prompts_sha256,)
 
     def change(delta: float) -> None:
         register.amend(
             plan.claim_id, lambda old: replace(old, claim=replace(old.claim, delta=delta)), by="anna", reason="a slip",
-            kind=ChangeKind.ERROR, prompts_sha256=hashes, pairs=list_texts(prompts),
+            kind=ChangeKind.ERROR, sought=describe_sought(prompts, plan.pins.prompts_sha256),
         )  # fmt: skip
 
     change(0.2)
@@ -567,7 +567,7 @@ def test_plans_that_were_changed_are_packed_with_every_change_and_verify(
     def change(**fields: object) -> None:
         register.amend(
             plan.claim_id, lambda old: replace(old, **fields), by="anna", reason="a slip", kind=ChangeKind.ERROR,
-            prompts_sha256=(plan.pins.prompts_sha256,), pairs=list_texts(prompts),
+            sought=describe_sought(prompts, plan.pins.prompts_sha256),
         )  # fmt: skip
 
     change(seed=1)

@@ -246,6 +246,7 @@ def documents() -> dict[str, list[Any]]:
          "class": "error", "prior_access": "nothing_run", "approved_by": None, "effect_on_claims": ["C-0001"]}
     ]  # fmt: skip
     found["findings"] = [[make_finding()]]
+    found["disclosure"] = [_disclose()]
     found["answer"] = [make_answer()]
     item = {"item_id": "item-0001", "template": "template-001"}
     found["withheld"] = [
@@ -269,6 +270,27 @@ def documents() -> dict[str, list[Any]]:
          "items": [{"set": "a" * 16, "salt": "b" * 32, "item": item | {"prompt": prompt, "runs": [measured]}}]}
     ]  # fmt: skip
     return found
+
+
+def _disclose() -> dict[str, Any]:
+    """Of a set that is divided by template, with one earlier run."""
+    run = {
+        "run_id": "r1", "audit": "sweep", "started_at": "2026-11-21T09:00:00.000+00:00", "model_digest": "a1b2c3d4e5f6", "is_this_model": True,
+        "shows_results": True, "n_prompts": 2, "n_shared": 1, "n_templates_shared": 1,
+    }  # fmt: skip
+    claim = {
+        "claim_id": "C-0001", "frozen_at": "2026-11-21T10:00:00.000000Z", "runs_before": 1, "seed": {"value": 0, "derivation": "default"},
+        "n_split": 1, "share_seen": 0.5, "share_touched": 1.0, "earlier_runs": [run], "n_more": 0,
+    }  # fmt: skip
+    divided = {
+        "sha256": "1" * 64, "split": {"rule": 2, "salt": "0123456789abcdef", "derivation": "by template"}, "template_of": [0, 1],
+        "templates": [
+            {"skeleton": "a _", "n_exploratory": 1, "n_confirmatory": 0}, {"skeleton": None, "n_exploratory": 0, "n_confirmatory": 1},
+        ],
+        "n_labels": 2,
+    }  # fmt: skip
+    installation = {"log_id": "assay/0123456789abcdef", "began_at": "2026-11-21T08:00:00.000000Z", "runs": 1}
+    return {"schema": "assay/disclosure/1", "installation": installation, "claims": [claim], "sets": [divided]}
 
 
 def walk(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -19,7 +19,7 @@ from audit_core.evidence.report.signing import Signature
 
 SECTIONS = (
     "Claim C-0001 at a glance", "Claim C-0002 at a glance", "Claim C-0003 at a glance",
-    "What this is, and what it is not", "Findings at a glance", "Claims", "Preregistration", "What was run", "Findings", "Policy criteria",
+    "What this is, and what it is not", "Findings at a glance", "Claims", "Preregistration", "What came before, and how prompts were divided", "What was run", "Findings", "Policy criteria",
     "Deviations", "Attempts", "Limitations", "Not assessed", "How to check this", "Signatures",
 )  # fmt: skip
 

@@ -48,8 +48,8 @@ def test_html_and_pdf_have_the_same_sections() -> None:
     report = build_report(sample_documents(), root_digest=ROOT_DIGEST)
     words = " ".join("\n".join(sample_pages()).split())
     places = [words.index(" ".join(section.title.split())) for section in report.sections]
-    assert len(places) == 16
-    assert len(set(places)) == 16
+    assert len(places) == 17
+    assert len(set(places)) == 17
 
 
 def test_the_digest_and_the_number_of_pages_are_on_every_page() -> None:

@@ -12,6 +12,7 @@ from audit_core.errors import ClaimRefused
 from audit_core.home.claim_status import CardState, ClaimStatus, judge_sentence, read_claim_statuses
 from audit_core.preregistration import ChangeKind
 from audit_core.store.claims.card_claims import add_card_claim, link_card_claim, list_card_claims
+from audit_core.store.claims.earlier_runs import Sought
 from audit_core.store.claims.register import Register
 
 
@@ -61,7 +62,7 @@ def test_a_verdict_under_an_earlier_plan_does_not_count(tmp_path: Path) -> None:
     tell_attempt(tmp_path, claim_id, "0" * 32, "supported")
     Register(tmp_path).amend(
         claim_id, lambda plan: replace(plan, claim=replace(plan.claim, delta=0.2)), by="anna", reason="a slip",
-        kind=ChangeKind.ERROR, prompts_sha256=("2" * 64,), pairs=(),
+        kind=ChangeKind.ERROR, sought=Sought(("2" * 64,), ()),
     )  # fmt: skip
     assert stand(tmp_path) is ClaimStatus.UNTESTED
 

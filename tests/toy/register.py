@@ -8,6 +8,7 @@ from typing import Any
 from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.preregistration import Pins, Preregistration, PriorAccess
+from audit_core.store.claims.earlier_runs import Sought
 from audit_core.store.claims.register import Register
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event
@@ -27,7 +28,7 @@ def freeze_by_hand(
 
     plan = Register(home).freeze(
         draft, owner=owner, declared=PriorAccess.NOTHING_RUN, expires_at=expires_at, model="toy", model_digest=PINS.model_digest,
-        prompts="own-" + "0" * 24, prompts_sha256=("2" * 64,), pairs=(),
+        prompts="own-" + "0" * 24, sought=Sought(("2" * 64,), ()),
     )  # fmt: skip
     return plan.claim_id
 

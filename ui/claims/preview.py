@@ -8,7 +8,7 @@ from audit_core import Claim, format_components
 from audit_core.claim import Role
 from audit_core.governance import Policy
 from audit_core.judging import plan_sample_size
-from audit_core.prompts import PromptSet, is_exploratory
+from audit_core.prompts import PromptSet, describe_split_rule, is_exploratory
 
 WAYS = {"resample": "the other prompt's values", "mean": "their mean", "zero": "zero"}
 
@@ -23,6 +23,8 @@ class SplitCounts:
     """Templates of the test split."""
     shared: int
     """Of these, those that the other split has too."""
+    rule: str
+    """What decides the split of a prompt."""
 
 
 def count_splits(prompts: PromptSet) -> SplitCounts:
@@ -30,7 +32,9 @@ def count_splits(prompts: PromptSet) -> SplitCounts:
     tested = [prompt for prompt in prompts.prompts if not is_exploratory(prompt)]
     templates = {prompt.template for prompt in tested}
     explored = {prompt.template for prompt in prompts.prompts if is_exploratory(prompt)}
-    return SplitCounts(len(prompts) - len(tested), len(tested), len(templates), len(templates & explored))
+    return SplitCounts(
+        len(prompts) - len(tested), len(tested), len(templates), len(templates & explored), describe_split_rule(prompts)
+    )
 
 
 def describe_splits(counts: SplitCounts) -> str:
@@ -42,7 +46,7 @@ def describe_splits(counts: SplitCounts) -> str:
     )
     return (
         f"{counts.explored + counts.tested} pairs: {counts.explored} to explore, {counts.tested} to test "
-        f"in {counts.templates} templates. A digest of each pair's text decides, so no person chooses. {scope}"
+        f"in {counts.templates} templates. {counts.rule} {scope}"
     )
 
 

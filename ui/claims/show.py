@@ -38,6 +38,8 @@ def show_statement(history: ClaimHistory, brief: Brief) -> None:
     """Show what is claimed, of which model and prompts, and whether its test was planned beforehand."""
     st.header(plain(history.claim.plan.claim.name), anchor=False)
     st.markdown(f"{plain(spell(brief.scope))}")
+    for one in brief.history:
+        st.caption(plain(spell(one)))
     if history.claim.withdrawn:
         st.info(f"Withdrawn: {plain(history.claim.withdrawn)}", icon=":material/block:")
     if history.exploratory:
@@ -78,6 +80,8 @@ def _show_plan(history: ClaimHistory) -> None:
         ("policy, code", f"{pins.policy_sha256[:16]}, {pins.code_sha256[:16]}"),
         ("owner, locked", f"{known.owner}, {plan.frozen_at}, review by {known.expires_at}"),
         ("known before", plan.prior_access.value.replace("_", " ")),
+        ("split", "by template" if pins.split_salt else "each prompt by the hash of its texts"),
+        ("seed", f"{plan.seed}, {'chosen by the owner' if plan.seed else 'the default of every plan'}"),
         ("digest", plan.digest),
     ]
     st.markdown(

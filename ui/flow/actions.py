@@ -26,7 +26,7 @@ from audit_core.prompts import take_split
 from audit_core.references import Checklist, FilledChecklist
 from audit_core.review import Decider, PackReading, ReviewDecision, decide, load_home_trust, read_pack, take_pack
 from audit_core.run import find_folder
-from audit_core.shipped import load_shipped_policy
+from audit_core.shipped import is_shipped_set, load_shipped_policy
 from audit_core.store import (
     ChecklistDraft,
     Checklists,
@@ -42,6 +42,7 @@ from audit_core.store import (
     load_kept_prompts,
     load_key,
 )
+from audit_core.store.prompt_split import divide_prompts
 from ui.flow import sample, services
 from ui.parts.sample_mark import find_shown
 from ui.shell import auth
@@ -87,7 +88,12 @@ def may(permission: Permission) -> bool:
 def keep_own(prompts: PromptSet) -> str:
     """Store typed or uploaded prompts; with sign-in, only their owner can load them."""
     person = services.authorize(Permission.RUN, "own prompts")
-    return keep_prompts(prompts, owner=auth.name_owner(person))
+    return keep_prompts(divide_own(prompts), owner=auth.name_owner(person))
+
+
+def divide_own(prompts: PromptSet) -> PromptSet:
+    """Divide typed or uploaded prompts by template; a copy of a shipped set keeps the rule of the shipped one."""
+    return prompts if is_shipped_set(prompts) else divide_prompts(prompts)
 
 
 def load_own(key: str) -> PromptSet:

@@ -14,12 +14,12 @@ from audit_core.prompt_files import FoundColumns, add_header, add_spaces, count_
 from audit_core.prompt_files import read_rows as read_file
 from audit_core.prompts import (
     SEQUENCE_METRIC,
-    SPLIT_RULE,
     RowCheck,
     check_each,
     check_set,
     choose_metric,
     count_splits,
+    describe_split_rule,
 )
 from audit_core.stats import MIN_PROMPTS, MIN_TEMPLATES
 from ui.flow import actions, dialogs, row_table, services
@@ -138,7 +138,7 @@ def offer_rows(raw: bytes) -> None:
     if check.prompts is None:
         st.error("No row can be used. Fix a row as its remedy says.", icon=":material/error:")
         return
-    show_splits(check.prompts)
+    show_splits(actions.divide_own(check.prompts))
     for notice in check.prompts.notices:
         st.caption(plain(notice))
     if row_table.ask_use(check, key="own-use"):
@@ -212,7 +212,7 @@ def show_splits(prompts: PromptSet) -> None:
     found = count_splits(prompts)
     st.markdown(
         f"**{len(prompts):,}** {'prompt' if len(prompts) == 1 else 'prompts'}: **{found.exploratory:,}** exploratory, **{found.confirmatory:,}** confirmatory. "
-        f"{plain(SPLIT_RULE)}"
+        f"{plain(describe_split_rule(prompts))}"
     )
     if found.confirmatory < MIN_PROMPTS or found.confirmatory_templates < MIN_TEMPLATES:
         st.markdown(

@@ -20,6 +20,7 @@ from audit_core.evidence.report.blocks import (
     line,
 )
 from audit_core.evidence.report.cells import cell, estimate_table
+from audit_core.evidence.report.disclosure import list_history
 from audit_core.evidence.report.pack_view import PackView, Run, as_list, as_table, as_tables
 from audit_core.evidence.report.plot import draw_intervals
 from audit_core.evidence.report.points import Measured, describe_family, list_against, list_for, list_untested
@@ -57,6 +58,8 @@ class Brief:
     """Strongest first."""
     speaks_against: tuple[Line, ...]
     untested: tuple[Line, ...]
+    history: tuple[Line, ...] = ()
+    """Where the log begins, and earlier runs on the prompts; empty in packs of earlier versions."""
 
 
 def read_brief(pack: PackView, claim_id: str) -> Brief:
@@ -81,6 +84,7 @@ def read_brief(pack: PackView, claim_id: str) -> Brief:
         (*list_for(measured, criteria, word), *beside["for"]),
         (*beside["against"], *list_against(measured, criteria, word, pack, claim_id, run)),
         (*beside["open"], *list_untested(measured, criteria, pack)),
+        list_history(pack, claim_id),
     )
 
 
@@ -171,4 +175,4 @@ def _draw(brief: Brief) -> tuple[Block, ...]:
             Side("Evidence against, strongest first", brief.speaks_against[:SHOWN], empty),
         )
     )
-    return (*blocks, Paragraph(_join(brief.untested)))
+    return (*blocks, Paragraph(_join(brief.untested)), *map(Paragraph, brief.history))

@@ -11,6 +11,7 @@ from audit_core.evidence.report.blocks import Line, Report, Seal, code, join_spa
 from audit_core.evidence.report.brief import describe_briefs
 from audit_core.evidence.report.claims import describe_preregistration, describe_runs, state_claims
 from audit_core.evidence.report.closing import describe_checking, list_limitations
+from audit_core.evidence.report.disclosure import describe_history
 from audit_core.evidence.report.findings import print_findings
 from audit_core.evidence.report.judgement import describe_criteria, describe_deviations, disclose_attempts
 from audit_core.evidence.report.opening import describe_report, list_facts, summarise
@@ -64,6 +65,7 @@ def build_report(
             summarise(pack),
             state_claims(pack),
             describe_preregistration(pack),
+            describe_history(pack),
             describe_runs(pack),
             print_findings(pack),
             *(describe_answers(pack) if pack.claims else ()),

@@ -109,7 +109,7 @@ def describe_deviations(pack: PackView) -> Section:
 
 def disclose_attempts(pack: PackView) -> Section:
     """List every run that was started on these claims, including those not used as evidence."""
-    begun = [entry for entry in pack.entries if entry.get("action") == "run.started"]
+    begun = [entry for entry in pack.entries if entry.get("action") == "run.started" and not _is_beginning(pack, entry)]
     ends = {
         entry.get("object_id"): as_table(entry.get("payload"))
         for entry in pack.entries
@@ -127,6 +127,13 @@ def disclose_attempts(pack: PackView) -> Section:
         "Attempts", ("claim", "attempt", "run", "started", "outcome", "in this pack"), rows, (1,), (10, 10, 20, 28, 20, 12)
     )  # fmt: skip
     return Section("attempts", "Attempts", (Paragraph(reported), table))
+
+
+def _is_beginning(pack: PackView, entry: Mapping[str, Any]) -> bool:
+    """Whether an entry is in the pack only as the first of the log."""
+    answers = {one.get("run_id") for one in pack.answers}
+    claim_id = as_table(entry.get("payload")).get("claim_id")
+    return entry.get("seq") == 0 and claim_id is None and entry.get("object_id") not in answers
 
 
 def _attempt(entry: Mapping[str, Any], end: Mapping[str, Any] | None, shown: set[str]) -> tuple[Line, ...]:

@@ -26,6 +26,7 @@ from audit_core.evidence.report.build import MANIFEST, build_report
 from audit_core.evidence.report.cells import ABSENT, cell, digest_cell
 from audit_core.evidence.report.claims import describe_preregistration, describe_runs, state_claims
 from audit_core.evidence.report.closing import describe_checking
+from audit_core.evidence.report.disclosure import describe_history
 from audit_core.evidence.report.findings import print_findings, tabulate_assumptions
 from audit_core.evidence.report.judgement import describe_criteria, describe_deviations, disclose_attempts
 from audit_core.evidence.report.opening import summarise
@@ -84,7 +85,11 @@ def build_validation_report(
         "control": lambda: _control(pack),
         "summary": lambda: (*_status(signed, n_hidden), *summarise(pack).blocks),
         "purpose": lambda: (_purpose(pack), *state_claims(pack).blocks),
-        "data": lambda: (*describe_preregistration(pack).blocks, *describe_runs(pack).blocks),
+        "data": lambda: (
+            *describe_preregistration(pack).blocks,
+            *describe_history(pack).blocks,
+            *describe_runs(pack).blocks,
+        ),
         "soundness": lambda: _soundness(pack),
         "process": lambda: _process(pack),
         "outcomes": lambda: (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from audit_core.claim import Claim, parse_claim
 from audit_core.errors import ClaimRefused, IntegrityError
 from audit_core.preregistration import ChangeKind, Deviation, Pins, Preregistration, PriorAccess, amend
-from audit_core.registry import list_plugins
+from audit_core.store.claims.earlier_runs import Sought, read_sightings
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event, list_events, read_clock
 
@@ -51,33 +51,8 @@ class RegisteredClaim:
         return any(row.is_deviation for row in self.deviations)
 
 
-@dataclass(frozen=True)
-class EarlierAccess:
-    """Logged runs that used prompts of a confirmatory split before its claim was frozen."""
-
-    sets: int
-    """Runs with a result over several of its prompts."""
-    single: int
-    """Runs with a result over one of its prompts."""
-    runs: int
-    """Runs of this model on any prompts."""
-    share: float
-    """Fraction of the split's prompts with results in any of these runs, compared by text."""
-
-    @property
-    def access(self) -> PriorAccess:
-        if self.sets:
-            return PriorAccess.RESULTS_SEEN
-        return PriorAccess.NO_RESULTS_SEEN if self.runs else PriorAccess.NOTHING_RUN
-
-
 Draft = Callable[[str, str, PriorAccess], Preregistration]
 """Claim id, time and prior access → the plan to freeze."""
-_SEEN = """
-SELECT prompts_sha256, kind, request, identity FROM runs
-WHERE model_digest = ? AND (outcome = 'done' OR (outcome = 'cancelled' AND reason <> 'never_begun'))
-"""
-# A run that was cancelled after its start may have shown partial results.
 _COUNT_CLAIMS = "SELECT count(*) FROM claim"
 _COUNT_DEVIATIONS = "SELECT count(*) FROM deviation"
 
@@ -98,18 +73,16 @@ class Register:
         model: str,
         model_digest: str,
         prompts: str,
-        prompts_sha256: Sequence[str],
-        pairs: Collection[str],
+        sought: Sought,
     ) -> Preregistration:
         """Register a claim and freeze its plan; prior access to its split is looked up in the same transaction.
 
         Args:
             declared: the owner's statement of prior access; the log can only add to it.
-            prompts_sha256: hashes under which the split can appear in runs: its own, and that of the whole set.
-            pairs: digests of its prompts' texts, see `repeats.digest_texts`: another id, order or file hides no prompt.
+            sought: the split by its texts and skeletons: another id, order, file or filler word hides no prompt.
         """
         with open_database(self.home) as connection:
-            seen = read_sightings(connection, model_digest, prompts_sha256, pairs)
+            seen = read_sightings(connection, model_digest, sought)
             access = max(declared, seen.access, key=list(PriorAccess).index)
             claim_id, now = f"C-{_follow(connection.execute(_COUNT_CLAIMS).fetchone()):04d}", read_clock()
             plan = draft(claim_id, now, access)
@@ -137,8 +110,7 @@ class Register:
         by: str,
         reason: str,
         kind: ChangeKind,
-        prompts_sha256: Sequence[str],
-        pairs: Collection[str],
+        sought: Sought,
     ) -> Preregistration:
         """Freeze the next version of a plan, with one deviation row per changed field.
 
@@ -148,7 +120,7 @@ class Register:
         with open_database(self.home) as connection:
             known = _read_claim(connection, claim_id)
             _refuse_withdrawn(known)
-            seen = read_sightings(connection, known.plan.pins.model_digest, prompts_sha256, pairs)
+            seen = read_sightings(connection, known.plan.pins.model_digest, sought)
             now = read_clock()
             plan, rows = amend(
                 known.plan, change(known.plan), at=now, by=by, reason=reason, kind=kind, seen=seen.access
@@ -190,42 +162,6 @@ class Register:
 def _follow(count: tuple[Any, ...] | None) -> int:
     """Number of the next row: rows are append-only, with one writer at a time."""
     return 1 + (int(count[0]) if count else 0)
-
-
-def read_sightings(
-    connection: duckdb.DuckDBPyConnection, model_digest: str, prompts_sha256: Sequence[str], pairs: Collection[str]
-) -> EarlierAccess:
-    """Logged runs, by any user, that used prompts of a confirmatory split, under whatever name, order or file.
-
-    Args:
-        prompts_sha256: hashes of the split and of the whole set, for runs logged before texts were compared.
-        pairs: digests of the split's texts.
-    """
-    rows = connection.execute(_SEEN, [model_digest]).fetchall()
-    wanted, seen, sets, single = set(pairs), set[str](), 0, 0
-    for sha256, kind, request, identity in rows:
-        if not _shows_results(kind):
-            continue
-        known = json.loads(identity)
-        shown = wanted & set(known["pairs"]) if "pairs" in known else None
-        if shown or (shown is None and _has_shown(sha256, json.loads(request), prompts_sha256)):
-            is_single = int(known.get("n_prompts", 0)) == 1
-            sets, single = sets + (not is_single), single + is_single
-            # An old run of the split names none of its texts: all count as seen, unless it was of one prompt.
-            seen |= shown if shown is not None else set() if is_single else wanted
-    return EarlierAccess(sets, single, len(rows), len(seen) / len(wanted) if wanted else 0.0)
-
-
-def _shows_results(kind: str) -> bool:
-    """Whether an audit shows results, by its declaration; an unknown audit counts as showing results."""
-    audit = list_plugins("audits").get(kind)
-    return audit is None or audit.shows_results
-
-
-def _has_shown(sha256: str, request: Mapping[str, Any], wanted: Sequence[str]) -> bool:
-    """Whether a run used this split, as its own prompts or as another task."""
-    beside = json.dumps(request.get("others", []))
-    return (sha256 in wanted and request.get("half") != "exploratory") or any(sha in beside for sha in wanted)
 
 
 def _log_plan(plan: Preregistration) -> dict[str, Any]:
