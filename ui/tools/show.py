@@ -84,19 +84,19 @@ def show_requests(result: ToolsResult) -> None:
     )
     kinds = [kind for kind, _ in result.requests[0].answers]
     rows = [
-        (one.id, one.request, one.tool, " ".join(one.arguments), one.result, one.sha256[:12], one.shown, one.pattern, *(text for _, text in one.answers))
+        (one.request, one.tool, " ".join(one.arguments), one.result, one.shown, one.pattern, *(text for _, text in one.answers), one.id, one.sha256[:12])
         for one in result.requests
     ]  # fmt: skip
     columns = (
-        "id",
         "request",
         "tool",
-        "arguments, by the program",
+        "arguments",
         "result",
-        "digest",
         "other value",
         "pattern",
         *kinds,
+        "id",
+        "digest",
     )
     show_rows(make_table(columns, rows), "tools-requests")
     st.markdown("An answer is the first token in which the two values differ.")
