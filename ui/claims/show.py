@@ -20,7 +20,13 @@ from ui.parts.claim_brief import show_all_points
 from ui.parts.header import plain, show_table, table_with_csv
 from ui.results import show_result
 
-POINTS, VERDICT, PLAN, ATTEMPTS, PACK = "Every point", "Verdict in full", "Preregistered plan", "Attempts", "Evidence pack"
+POINTS, VERDICT, PLAN, ATTEMPTS, PACK = (
+    "Every point",
+    "Verdict in full",
+    "Preregistered plan",
+    "Attempts",
+    "Evidence pack",
+)
 
 
 def describe_choice(known: RegisteredClaim) -> str:

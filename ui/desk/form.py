@@ -101,6 +101,8 @@ def _fill_in(digest: str, roles: list[str]) -> None:
         left, right = st.columns(2)
         left.radio("You decide as", roles, key="role", horizontal=True, index=0 if len(roles) == 1 else None)
         right.radio("Decision", list(DECISIONS), key="decision", horizontal=True, format_func=DECISIONS.get, index=None)
+        # Columns of their own, so that the keyboard reaches the fields in the order of reading.
+        left, right = st.columns(2)
         left.markdown("**You have read** (the first three are required)")
         for key, words in READ.items():
             left.checkbox(plain(words), key=f"read-{key}")

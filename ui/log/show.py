@@ -51,7 +51,7 @@ def show_status(trail: AuditLogView) -> None:
     columns[0].metric("Events", f"{status.size:,}")
     columns[1].metric("Confirmed outside", counted(status.anchored_size, "event"))
     columns[2].metric("Not yet confirmed outside", counted(status.unanchored_events, "event"))
-    columns[3].metric("Hours since the last confirmation", f"{status.unanchored_s / 3600:.1f}")
+    columns[3].metric("Unconfirmed for", f"{status.unanchored_s / 3600:.1f} h")
     if status.unanchored_events:
         st.markdown(
             "The newest events are not yet confirmed outside this machine. Give a checkpoint to a person who does not control this machine, "
