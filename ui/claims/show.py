@@ -54,8 +54,8 @@ def show_statement(history: ClaimHistory, brief: Brief) -> None:
 
 def show_details(history: ClaimHistory, brief: Brief, ask_pack: Callable[[ClaimHistory], None]) -> None:
     """Show everything behind the first screen in tabs; a tab is computed when it is opened."""
-    titles = [POINTS, VERDICT, PLAN, f"{ATTEMPTS} ({len(history.attempts)})", PACK]
-    tabs = st.tabs(titles, key="claim-tab", on_change="rerun")
+    attempts = f"{ATTEMPTS} ({len(history.attempts)})"
+    tabs = st.tabs([POINTS, VERDICT, PLAN, attempts, PACK], key="claim-tab", on_change="rerun")
     shows = (
         lambda: show_all_points(brief),
         lambda: _show_evidence(history),

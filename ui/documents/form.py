@@ -175,7 +175,7 @@ def offer_quick(auditor: Auditor, model: str, questions: Questions, request: Doc
             what = "one question" if n == 1 else f"{n} questions"
             title = f"First look at {what}, exploratory"
             label = answers.promise(auditor, "documents", title, few)
-            st.button(label, key="quick", icon=":material/bolt:", on_click=_look, args=(auditor, title, few, n))
+            st.button(plain(label), key="quick", icon=":material/bolt:", on_click=_look, args=(auditor, title, few, n))
             return
 
 

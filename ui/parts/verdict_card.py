@@ -112,8 +112,10 @@ def show_null(null: NullFinding) -> None:
 
 def _show_templates(groups: GroupEstimates, claim: Claim, place: str) -> None:
     """Offer the effect in each template as figure and table: an average may hide one that differs."""
-    label = f"Effect by template ({len(groups.names)})"
-    box = st.expander(label, icon=":material/bar_chart:", key=f"open-by-template{place}", on_change="rerun")
+    box = st.expander(
+        f"Effect by template ({len(groups.names)})", icon=":material/bar_chart:", key=f"open-by-template{place}",
+        on_change="rerun",
+    )  # fmt: skip
     if box.open:
         with box:
             _draw_templates(groups, claim, place)
