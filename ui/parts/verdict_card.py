@@ -201,7 +201,7 @@ def _show_mediation(mediation: Mediation, place: str) -> None:
 
 
 def _show_conditions(result: ClaimTestResult, place: str) -> None:
-    with st.expander("Conditions and controls: passed", icon=":material/verified:"):
+    with st.expander("Conditions and controls: passed", icon=":material/fact_check:"):
         conditions_line(result.conditions, result.clean.n)
         if result.drift is not None:
             _show_drift(result.drift, place)
