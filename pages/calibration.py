@@ -19,6 +19,4 @@ found = show.read()
 
 if found is not None:
     show.show_shares(found)
-    show.show_confusion(found)
-    show.show_systematic_errors(found)
-    show.show_models()
+    show.show_details(found)

@@ -47,6 +47,8 @@ n = len(request.prompts)
 title = f"Audit the documents of {'one question' if n == 1 else f'{n} questions'}"
 with frame.panes if recorded is None else frame.progress:
     measured = answers.answer_by_job(auditor, "documents", title, request, at_once=model.startswith("planted-"))
+    if measured is None:
+        form.offer_quick(auditor, model, questions, request)
 
 # 3. show
 
@@ -59,6 +61,8 @@ else:
     st.stop()
 result = measured if recorded is None or measured is not None else recorded.result
 row = form.find_shown(result)
+if measured is not None:
+    form.note_share(frame, result, most)
 close_questions(frame, form.FIELDS)
 with frame.tabs:
     lazy_tabs(

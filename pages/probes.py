@@ -15,6 +15,7 @@ form.adopt()
 frame = open_frame(
     "Probes",
     "See where a label of the texts can be decoded. Apart from it, measure where the answer relies on it.",
+    has_own=False,
 )
 with frame.question:
     model = form.ask_model()

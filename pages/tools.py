@@ -15,6 +15,7 @@ form.adopt()
 frame = open_frame(
     "Tools",
     "See what decides which tool a model chooses. Then edit what the tool returns, and see whether the answer follows.",
+    has_own=False,
 )
 with frame.question:
     model = form.ask_model()

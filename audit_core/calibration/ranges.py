@@ -155,10 +155,10 @@ def summarise_ranges(samples: Sequence[RangeSample]) -> RangeCalibration:
 def list_range_shares(found: RangeCalibration) -> tuple[tuple[str, Estimate], ...]:
     """The shares with their names, for page and documentation."""
     return (
-        ("artefacts called supported or reversed on any sample, without the check", found.artefacts_before),
-        ("the same with the check", found.artefacts_after),
-        ("causes and opponents of the answer judged right, without the check", found.causes_before),
-        ("the same with the check", found.causes_after),
+        ("artefacts wrongly called supported or reversed, without the check", found.artefacts_before),
+        ("artefacts wrongly called supported or reversed, with the check", found.artefacts_after),
+        ("heads for and against the answer judged right, without the check", found.causes_before),
+        ("heads for and against the answer judged right, with the check", found.causes_after),
     )
 
 

@@ -16,6 +16,7 @@ from audit_core.recorded import load_recorded
 from audit_core.store import note_opened
 from tests.pages.test_dead_hook_on_the_page import wait_for
 from tests.pages.test_robustness_page import open_page, read
+from ui.flow import answers
 
 
 def test_a_first_visit_shows_the_recorded_labels_before_the_model_is_loaded(
@@ -72,3 +73,29 @@ def test_a_planted_reader_is_measured_at_once_and_the_selected_question_is_shown
     box.set_value(box.options[-1].split(":")[0]).run()
     assert not test.exception
     assert read(test) != before
+
+
+def test_a_long_audit_offers_a_first_look_that_is_marked_exploratory(
+    home: Path, load_planted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = load_planted("planted-reader-wrong-document")
+    monkeypatch.setattr("ui.flow.model_pool.open_subject", lambda name, on_progress: subject)
+    monkeypatch.setattr("ui.flow.answers.predict", lambda auditor, audit, request: 11.0 * len(request.prompts))
+    real = answers.answer_by_job
+
+    def start_few(*asked: Any, **options: Any) -> Any:
+        return real(*asked, **options) if len(asked[3].prompts) <= 12 else None
+
+    monkeypatch.setattr("ui.flow.answers.answer_by_job", start_few)
+    note_opened(home, "planted-reader-wrong-document")
+    test: AppTest = open_page("documents", model="planted-reader-wrong-document", items="40")
+    wait_for(test, lambda t: any(one.key == "quick" for one in t.button) or bool(t.exception) or bool(t.error))
+    quick = test.button(key="quick")
+    assert quick.label.startswith("First look at 5 questions, exploratory"), "8 would take over a minute"
+    quick.click().run()
+    wait_for(test, lambda t: bool(t.get("plotly_chart")) or bool(t.exception) or bool(t.error))
+    assert not test.exception
+    assert test.text_input(key="items").value == "5"
+    assert "exploratory: n = 5" in read(test)
+    test.button(key="all-questions").click().run()
+    assert test.text_input(key="items").value == "500"

@@ -43,7 +43,7 @@ PASS_ON = {"figure_header", "open_frame", "open_page", "pane_header", "step_head
 """Functions of the pages that draw what they are given: their callers are held to the same."""
 REVIEWED: dict[str, list[str]] = {
     "ui/benchmarks/show.py": ["result.n", "result.n_measured", "result.n_right", "source.n_in_file"],
-    "ui/documents/form.py": ["MAX_DOCUMENTS"],
+    "ui/documents/form.py": ["MAX_DOCUMENTS", "result.n"],
     "ui/documents/show.py": ["result.fillers", "row.n_orders", "row.order_flips"],
     "ui/decisions/form.py": ["task.n_in_file"],
     "ui/decisions/show.py": ["number", "row.precision.n"],
@@ -62,7 +62,7 @@ REVIEWED: dict[str, list[str]] = {
     ],
     "ui/flow/subject_view.py": ["name", "title", "words"],
     "ui/shell/auth.py": ["page"],
-    "ui/calibration/show.py": ["RULES", "describe_census(found.census)", "describe_origin(found)", "rule"],
+    "ui/calibration/show.py": ["RULES", "describe_census(census)", "describe_origin(found)", "rule"],
     "ui/cards/show.py": ["chart.as_of", "navigation.claims()", "navigation.desk()", "row.title", "title"],
     "ui/changes/show.py": [
         "found.after.short",
@@ -78,7 +78,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/circuit/view.py": ["ROLES", "count", "form.MAX_CONNECTED", "role", "words"],
     "ui/claims/form.py": ["made.digest", "made.withheld", "missing", "navigation.desk()", "number", "under_way.number"],
     "ui/claims/new_claim.py": ["GAP", "ROLES.get", "list(ROLES)"],
-    "ui/claims/show.py": ["ATTEMPTS", "EVIDENCE", "PACK", "PLAN", "get_plugin('audits', question).question"],
+    "ui/claims/show.py": ["attempts", "PACK", "PLAN", "POINTS", "VERDICT", "get_plugin('audits', question).question"],
     "ui/desk/form.py": ["DECISIONS.get", "digest[:12]", "list(DECISIONS)", "number", "roles"],
     "ui/findings/form.py": ["ACTIVE_STATUSES", "_STEPS[step]", "_spell_status"],
     "ui/findings/link.py": ["active", "navigation.findings()"],

@@ -36,6 +36,6 @@ def show_shelf(subject: Subject) -> None:
         kinds = ", ".join(list_kinds_of_evidence(audit.result))
         demands = ", ".join(demand.name for demand in audit.demands) or "components"
         rows.append((name, "not here" if why else "yes", audit.question, demands, kinds, why))
-    widths = {"audit": 115, "can be asked": 90, "question": 400, "demands": 160, "evidence": 160, "why not": 240}
+    widths = {"audit": 115, "can be asked": 95, "question": 330, "demands": 155, "evidence": 135, "why not": 190}
     table = make_table(tuple(widths), rows)
-    show_table(shade_rows(table, is_grey), key="shelf", column_config=column_widths(widths))
+    show_table(shade_rows(table, is_grey), key="shelf", lines=3, column_config=column_widths(widths))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from audit_core import State, make_table
@@ -16,14 +18,14 @@ from audit_core.calibration import (
     describe_range_origin,
     describe_share,
     list_expert_shares,
-    list_range_shares,
     list_shares,
     list_tallies,
     load_calibration,
 )
 from audit_core.subject_family import list_planted
 from ui.parts import figures
-from ui.parts.header import figure_header, plain, show_table, table_with_csv
+from ui.parts.header import column_widths, figure_header, plain, show_table, table_with_csv
+from ui.parts.tabs import lazy_tabs
 
 
 def read() -> Calibration | None:
@@ -61,24 +63,37 @@ def show_shares(found: Calibration) -> None:
     )
     columns = ("rule", "components are", "right", "open", "wrong")
     table_with_csv(lambda: make_table(columns, list_tallies(found)), "Every rule", "tallies")
-    if found.census is not None:
-        st.markdown(describe_census(found.census))
-    if found.experts is not None:
-        show_experts(found.experts)
-    if found.ranges is not None:
-        show_ranges(found.ranges)
+
+
+def show_details(found: Calibration) -> None:
+    """Show everything else in tabs."""
+    tabs: dict[str, Callable[[], None]] = {"Role vs. verdict": lambda: show_confusion(found)}
+    if (ranges := found.ranges) is not None:
+        tabs["Check of ranges"] = lambda: show_ranges(ranges)
+    if (experts := found.experts) is not None:
+        tabs["Experts"] = lambda: show_experts(experts)
+    if (census := found.census) is not None:
+        tabs["Default model"] = lambda: st.markdown(describe_census(census))
+    tabs |= {"Single rules": lambda: show_systematic_errors(found), "Planted models": show_models}
+    lazy_tabs(tabs, key="calibration-tabs")
 
 
 def show_ranges(found: RangeCalibration) -> None:
     """Show what the check of ranges withholds, of artefacts and of causes."""
     figure_header(
         "Check of ranges", "causal",
-        "shares of claims per build, with Wilson's 95 % interval. An artefact acts only on inputs that no text makes. All other "
-        "shares on this page are without this check.",
+        "the check repeats each ablation with later neurons kept in their usual range. Less than half of the effect left means inconclusive. "
+        "An artefact acts only on inputs that no text makes: no verdict on it should be *supported* or *reversed*.",
     )  # fmt: skip
-    rows = [(name, describe_share(share)) for name, share in list_range_shares(found)]
-    show_table(make_table(("combined rule", "share, 95 % interval, n"), rows), key="range-shares")
+    rows = [
+        ("artefacts wrongly called supported or reversed (lower is better)", found.artefacts_before, found.artefacts_after),
+        ("heads for and against the answer, judged right (higher is better)", found.causes_before, found.causes_after),
+    ]  # fmt: skip
+    cells = [(name, describe_share(before), describe_share(after)) for name, before, after in rows]
+    columns = ("share of claims, 95 % interval, n", "without the check", "with the check")
+    show_table(make_table(columns, cells), key="range-shares")
     st.markdown(plain(describe_range_origin(found)))
+    st.markdown("All other shares on this page are without this check. It does not find artefacts of attention.")
 
 
 def show_experts(found: ExpertCalibration) -> None:
@@ -120,8 +135,10 @@ def show_systematic_errors(found: Calibration) -> None:
 
 def show_models() -> None:
     """Show the planted models, which any page can open by name."""
-    st.header("The planted models", anchor=False)
+    st.subheader("The planted models", anchor=False)
     st.markdown("Enter a name as the model on Live audit or Sweep, and choose one of its tasks.")
-    for model in list_planted():
-        tasks = ", ".join(task.name for task in model.tasks)
-        st.markdown(f"- **{plain(model.name)}**: {plain(model.title)}. {plain(model.story)} Tasks: {plain(tasks)}.")
+    rows = [
+        (model.name, model.title, model.story, ", ".join(task.name for task in model.tasks)) for model in list_planted()
+    ]
+    widths = column_widths({"name": 190, "what it is": 270, "wiring": 470, "tasks": 160})
+    show_table(make_table(tuple(widths), rows), key="planted", lines=3, column_config=widths)

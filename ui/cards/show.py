@@ -78,8 +78,8 @@ def show_claims(claims: Sequence[ClaimSummary]) -> None:
     ]  # fmt: skip
     columns = ("claim", "status", "statement", "measured", "why", "attempts", "tested", "expires")
     short = make_table(columns[:5], [row[:5] for row in rows])
-    widths = {"claim": 75, "status": 95, "statement": 250, "measured": 380, "why": 190}
-    show_table(short, key="claims-of-model", lines=3, column_config=column_widths(widths))
+    widths = {"claim": 70, "status": 95, "statement": 200, "measured": 460, "why": 190}
+    show_table(short, key="claims-of-model", lines=4, column_config=column_widths(widths))
     table_with_csv(lambda: make_table(columns, rows), "Every column of these claims", "claims-of-model-rows")
     st.page_link(
         navigation.claims(),

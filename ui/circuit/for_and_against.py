@@ -42,7 +42,8 @@ def show_balance(balance: Balance, quick: Balance) -> None:
     for column, (title, icon, found) in zip(st.columns(2), columns, strict=True):
         with column.container(border=True, height=HEIGHT):
             st.markdown(f"**{icon} {title} ({len(found)})**")
-            _show_sentences(found)
+            # Small, so that a laptop shows most of a finding without scrolling in its box.
+            st.markdown("".join(f"- :small[{plain(text)}]\n" for text in found))
             if not found:
                 st.markdown("No findings yet.")
     with st.container(horizontal=True, gap="small"):

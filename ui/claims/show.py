@@ -20,7 +20,13 @@ from ui.parts.claim_brief import show_all_points
 from ui.parts.header import plain, show_table, table_with_csv
 from ui.results import show_result
 
-EVIDENCE, PLAN, ATTEMPTS, PACK = "All evidence", "Preregistered plan", "Attempts", "Evidence pack"
+POINTS, VERDICT, PLAN, ATTEMPTS, PACK = (
+    "Every point",
+    "Verdict in full",
+    "Preregistered plan",
+    "Attempts",
+    "Evidence pack",
+)
 
 
 def describe_choice(known: RegisteredClaim) -> str:
@@ -48,9 +54,11 @@ def show_statement(history: ClaimHistory, brief: Brief) -> None:
 
 def show_details(history: ClaimHistory, brief: Brief, ask_pack: Callable[[ClaimHistory], None]) -> None:
     """Show everything behind the first screen in tabs; a tab is computed when it is opened."""
-    tabs = st.tabs([EVIDENCE, PLAN, f"{ATTEMPTS} ({len(history.attempts)})", PACK], key="claim-tab", on_change="rerun")
+    attempts = f"{ATTEMPTS} ({len(history.attempts)})"
+    tabs = st.tabs([POINTS, VERDICT, PLAN, attempts, PACK], key="claim-tab", on_change="rerun")
     shows = (
-        lambda: _show_evidence(history, brief),
+        lambda: show_all_points(brief),
+        lambda: _show_evidence(history),
         lambda: _show_plan(history),
         lambda: _show_attempts(history),
         lambda: ask_pack(history),
@@ -111,9 +119,8 @@ def _show_attempts(history: ClaimHistory) -> None:
     show_table(make_table(("attempt", "began, UTC", "outcome", "reason", "under", "run"), rows), key="attempts")
 
 
-def _show_evidence(history: ClaimHistory, brief: Brief) -> None:
-    """Show every point, the verdict in full, and the robustness checks of the plan."""
-    show_all_points(brief)
+def _show_evidence(history: ClaimHistory) -> None:
+    """Show the verdict in full, and the robustness checks of the plan."""
     found, claim = history.latest, history.claim.plan.claim
     if found is None:
         st.info("No attempt under the current plan has a result.", icon=":material/info:")

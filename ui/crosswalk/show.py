@@ -93,19 +93,23 @@ def _spell(crosswalk: Crosswalk, row: CrosswalkRow) -> tuple[str, ...]:
 
 def show_evidence_counts(counts: Sequence[EvidenceCount]) -> None:
     """Show which of this evidence exists in the data directory."""
-    st.header("Evidence in this data directory", anchor=False)
     rows = [
         (one.item.title, "–" if one.count is None else f"{one.count:,}", one.what, one.place or "nowhere")
         for one in counts
     ]
-    show_table(make_table(("evidence", "here", "what is counted", "where"), rows), key="holdings")
+    with st.expander("Evidence in this data directory", icon=":material/folder_open:"):
+        show_table(make_table(("evidence", "here", "what is counted", "where"), rows), key="holdings")
 
 
 def show_readings(crosswalk: Crosswalk) -> None:
     """Show which parts of each framework were read."""
-    st.header("Sources read", anchor=False)
-    for one in crosswalk.frameworks:
-        st.markdown(f"* **{plain(one.title)}**: {plain(one.note)}")
+    with st.expander("Sources read", icon=":material/menu_book:"):
+        for one in crosswalk.frameworks:
+            st.markdown(f"* **{plain(one.title)}**: {plain(one.note)}")
+        _show_copies(crosswalk)
+
+
+def _show_copies(crosswalk: Crosswalk) -> None:
     if crosswalk.copies:
         st.markdown("Quotes are compared with these copies. Each copy is pinned by the digest of its file.")
         columns = ("copy", "known differences", "from", "file", "SHA-256", "publisher")
@@ -120,14 +124,14 @@ def show_acts(crosswalk: Crosswalk, rows: Sequence[CrosswalkRow]) -> None:
     acts = [act for act in crosswalk.acts if act.framework in chosen]
     if not acts:
         return
-    st.header("Amendments and dates of application", anchor=False)
-    st.markdown("Unverified entries are known from secondary texts only. They are grey, and their source is named.")
     table = make_table(
         ("date", "act", "what", "status", "source"),
         [(act.date or "not known", act.act, act.what, describe_status(act), act.source) for act in acts],
     )
     widths = dict(zip(("date", "act", "what", "status", "source"), (95, 240, 380, 130, 230), strict=True))
-    show_table(
-        shade_rows(table, [act.status is ClauseCheck.UNVERIFIED for act in acts]), key="acts",
-        column_config=column_widths(widths), lines=3,
-    )  # fmt: skip
+    with st.expander(f"Amendments and dates of application ({len(acts)})", icon=":material/event:"):
+        st.markdown("Unverified entries are known from secondary texts only. They are grey, and their source is named.")
+        show_table(
+            shade_rows(table, [act.status is ClauseCheck.UNVERIFIED for act in acts]), key="acts",
+            column_config=column_widths(widths), lines=3,
+        )  # fmt: skip

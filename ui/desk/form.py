@@ -100,15 +100,17 @@ def _fill_in(digest: str, roles: list[str]) -> None:
     with st.form(f"decide-{digest}", border=True, enter_to_submit=False):
         left, right = st.columns(2)
         left.radio("You decide as", roles, key="role", horizontal=True, index=0 if len(roles) == 1 else None)
-        right.radio("Decision", list(DECISIONS), key="decision", format_func=DECISIONS.get, index=None)
-        st.markdown("**You have read** (the first three are required)")
+        right.radio("Decision", list(DECISIONS), key="decision", horizontal=True, format_func=DECISIONS.get, index=None)
+        # Columns of their own, so that the keyboard reaches the fields in the order of reading.
+        left, right = st.columns(2)
+        left.markdown("**You have read** (the first three are required)")
         for key, words in READ.items():
-            st.checkbox(plain(words), key=f"read-{key}")
-        st.text_input(
+            left.checkbox(plain(words), key=f"read-{key}")
+        right.text_input(
             "Your relationship to the preparer (independence)", key="independence", max_chars=500, placeholder="another team, no part in the work"
         )  # fmt: skip
-        st.text_area("Conditions, one per line", key="conditions", max_chars=2000, height=80)
-        st.text_input("Conflicts of interest, if any", key="conflicts", max_chars=500)
+        right.text_area("Conditions, one per line", key="conditions", max_chars=2000, height=80)
+        right.text_input("Conflicts of interest, if any", key="conflicts", max_chars=500)
         st.form_submit_button("Check my decision", icon=":material/fact_check:", on_click=_check)
     if missing := st.session_state.pop("decision_missing", ""):
         st.error(plain(missing), icon=":material/error:")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -17,6 +18,7 @@ from ui.flow import actions
 from ui.parts.claim_brief import show_all_points, show_brief, show_state
 from ui.parts.header import column_widths, counted, plain, show_table, table_with_csv
 from ui.parts.sample_mark import name_file
+from ui.parts.tabs import lazy_tabs
 
 GATE_COLUMNS = ("row", "claim", "result", "estimate", "interval", "n", "unit", "threshold", "why")
 DECISIONS = {
@@ -48,18 +50,29 @@ def show_agreement(cases: Sequence[Case]) -> None:
 
 
 def show_claims(opened: PackReading) -> None:
-    """Show each claim: its verdict, its interval, what is for and against it, and what was not tested."""
-    for at, claim in enumerate(opened.claims):
-        st.header(f"{plain(claim.claim_id)}: {plain(spell(claim.brief.title))}", anchor=False)
-        with st.container(border=True):
-            show_state(claim.brief)
-            show_brief(claim.brief, f"-{at}", others="under All points")
-            st.markdown(_describe_attempts(claim))
-            offer_findings(claim.claim_id)
-            box = st.expander("All points", icon=":material/list:", key=f"points-{at}", on_change="rerun")
-            if box.open:
-                with box:
-                    show_all_points(claim.brief)
+    """Show each claim, several in tabs: its verdict, interval, what is for and against it, and what was not tested."""
+    if len(opened.claims) == 1:
+        _show_claim(opened.claims[0], 0)
+        return
+    tabs = {
+        # The state in each title: a claim that failed is seen before its tab is opened.
+        plain(f"{claim.claim_id}: {claim.brief.word.text}"): partial(_show_claim, claim, at)
+        for at, claim in enumerate(opened.claims)
+    }
+    lazy_tabs(tabs, key="desk-claims")
+
+
+def _show_claim(claim: ClaimReading, at: int) -> None:
+    st.header(f"{plain(claim.claim_id)}: {plain(spell(claim.brief.title))}", anchor=False)
+    with st.container(border=True):
+        show_state(claim.brief)
+        show_brief(claim.brief, f"-{at}", others="under All points")
+        st.markdown(_describe_attempts(claim))
+        offer_findings(claim.claim_id)
+        box = st.expander("All points", icon=":material/list:", key=f"points-{at}", on_change="rerun")
+        if box.open:
+            with box:
+                show_all_points(claim.brief)
 
 
 def show_gate(opened: PackReading) -> None:
@@ -86,8 +99,9 @@ def show_gate(opened: PackReading) -> None:
 
 def show_limits(opened: PackReading) -> None:
     """Show the limitations that the preparer declares."""
-    st.header("Declared limits", anchor=False)
-    st.markdown("".join(f"- {plain(text)}\n" for text in (*opened.limitations, *opened.not_assessed)))
+    limits = (*opened.limitations, *opened.not_assessed)
+    with st.expander(f"Declared limits ({len(limits)})", icon=":material/info:"):
+        st.markdown("".join(f"- {plain(text)}\n" for text in limits))
 
 
 def show_decisions(opened: CaseFile, viewer: frozenset[str]) -> None:

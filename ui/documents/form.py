@@ -36,6 +36,8 @@ _TITLES = {
     "questions.csv": "124 questions, three documents each",
     "retrieved-bm25.csv": "124 questions, documents retrieved by BM25",
 }
+_QUICK, _QUICK_S = (12, 8, 5, 3, 2, 1), 60.0
+"""Numbers of questions of a first look, of which the largest that takes at most this many seconds is offered."""
 _MOST_MADE = 50
 """Prompts per template of a planted reader's questions, at most."""
 
@@ -159,6 +161,41 @@ def make_request(auditor: Auditor, model: str, questions: Questions, most: int) 
     n_templates = len({prompt.template for prompt in task.make(1, 0).prompts})
     made = tokenise(task.make(min(_MOST_MADE, -(-most // n_templates)), 0), auditor.subject.tokenizer)
     return DocumentsRequest(made.take(made.spread(most)))
+
+
+def offer_quick(auditor: Auditor, model: str, questions: Questions, request: DocumentsRequest) -> None:
+    """Offer a first look at as many questions as fit a minute, where all take longer."""
+    if answers.predict(auditor, "documents", request) <= _QUICK_S:
+        return
+    for n in _QUICK:
+        if n >= len(request.prompts):
+            continue
+        few = make_request(auditor, model, questions, n)
+        if answers.predict(auditor, "documents", few) <= _QUICK_S:
+            what = "one question" if n == 1 else f"{n} questions"
+            title = f"First look at {what}, exploratory"
+            label = answers.promise(auditor, "documents", title, few)
+            st.button(plain(label), key="quick", icon=":material/bolt:", on_click=_look, args=(auditor, title, few, n))
+            return
+
+
+def _look(auditor: Auditor, title: str, few: DocumentsRequest, n: int) -> None:
+    st.session_state["items"] = str(n)
+    answers.start(auditor, "documents", title, few)
+
+
+def note_share(frame: Frame, result: DocumentsResult, most: int) -> None:
+    """Say that a result of few questions is a first look, and offer all of them again."""
+    if result.n > max(_QUICK) or most > max(_QUICK):
+        return
+    with frame.below:
+        st.badge(f"exploratory: n = {result.n}", icon=":material/explore:", color="orange")
+        st.markdown("A first look at few questions, spread over the file. It decides nothing.", width="content")
+        st.button("All questions", key="all-questions", icon=":material/undo:", on_click=_take_all)
+
+
+def _take_all() -> None:
+    st.session_state["items"] = "500"
 
 
 def show_result(frame: Frame, result: DocumentsResult, badges: str = "observational causal") -> None:

@@ -11,7 +11,7 @@ from audit_core import make_table
 from audit_core.governance import Permission
 from audit_core.store import AuditEvent, AuditLogView, read_log_view, sign_checkpoint_now
 from ui.flow import actions, sample
-from ui.parts.header import counted, plain, show_table, table_with_csv
+from ui.parts.header import column_widths, counted, plain, show_table, table_with_csv
 from ui.parts.sample_mark import name_file
 
 EVERYTHING = "every action"
@@ -51,7 +51,7 @@ def show_status(trail: AuditLogView) -> None:
     columns[0].metric("Events", f"{status.size:,}")
     columns[1].metric("Confirmed outside", counted(status.anchored_size, "event"))
     columns[2].metric("Not yet confirmed outside", counted(status.unanchored_events, "event"))
-    columns[3].metric("Hours since the last confirmation", f"{status.unanchored_s / 3600:.1f}")
+    columns[3].metric("Unconfirmed for", f"{status.unanchored_s / 3600:.1f} h")
     if status.unanchored_events:
         st.markdown(
             "The newest events are not yet confirmed outside this machine. Give a checkpoint to a person who does not control this machine, "
@@ -118,7 +118,9 @@ def show_events(trail: AuditLogView, events: Sequence[AuditEvent]) -> None:
     rows = [(event.seq, event.ts, event.actor, event.action, event.object_id, trail.describe_event(event)) for event in events]  # fmt: skip
     columns = ("number", "time, UTC", "actor", "action", "object", "state")
     st.markdown(f"{len(events):,} of {counted(len(trail.events), 'event')}" + (f", the newest {SHOWN} listed" if len(events) > SHOWN else ""))  # fmt: skip
-    show_table(make_table(columns, rows[:SHOWN]), key="events")
+    # A digest as object would push the state out of a laptop's screen.
+    widths = dict(zip(columns, (75, 195, 150, 120, 290, 160), strict=True))
+    show_table(make_table(columns, rows[:SHOWN]), key="events", column_config=column_widths(widths))
     table_with_csv(lambda: make_table(columns, rows), "These events", "events-csv")
     if events:
         picked = st.selectbox("One event as it is hashed", [event.seq for event in events[:SHOWN]], key="event")

@@ -318,9 +318,11 @@ def verdict_figure(
     mark_values(figure, ((delta, "δ"), (-delta, "−δ")))
     figure.add_vline(x=0, line={"color": INK, "width": 1})
     # As listed, from top to bottom; a category axis counts upwards.
+    rows = [*ranked, "random sets"] if null else ranked
     figure.update_yaxes(
-        autorange="reversed", type="category", categoryorder="array", categoryarray=[*ranked, "random sets"]
-    )
+        autorange="reversed", type="category", categoryorder="array", categoryarray=rows,
+        tickmode="array", tickvals=rows, ticktext=wrap_names(rows),
+    )  # fmt: skip
     return style_figure(figure, 240, families[0][1].unit[0].upper() + families[0][1].unit[1:], "")
 
 

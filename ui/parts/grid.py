@@ -11,8 +11,8 @@ _CSS = """
 .scroll { overflow-x: auto; padding: 2px; }
 .grid { display: grid; gap: 1px; font-family: var(--st-font); }
 .row { display: contents; }
-.tick { font-size: .68rem; color: var(--st-text-color); text-align: center; align-self: center; line-height: 1; }
-button { border: 1px solid transparent; height: var(--cell); font-size: .68rem; cursor: pointer; padding: 0; min-width: 0; overflow: hidden; border-radius: 2px; line-height: 1; }
+.tick { font-size: .75rem; color: var(--st-text-color); text-align: center; align-self: center; line-height: 1; }
+button { border: 1px solid transparent; height: var(--cell); font-size: .75rem; cursor: pointer; padding: 0; min-width: 0; overflow: hidden; border-radius: 2px; line-height: 1; }
 /* Two tones, because cells are light and dark. */
 button.inside { outline: 2px dashed var(--st-text-color); outline-offset: 0; box-shadow: 0 0 0 3px var(--st-background-color); z-index: 1; }
 button[aria-selected=true] { outline: 2px solid var(--st-text-color); outline-offset: 0; box-shadow: 0 0 0 3px var(--st-background-color); z-index: 1; }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import streamlit as st
@@ -51,14 +52,14 @@ def show_verdict(result: ClaimTestResult, claim: Claim, ledger: Ledger, *, place
                 f"Over prompts of exactly these templates: {plain(format_estimate(result.these_templates))}. "
                 "The verdict rests on the intervals above, over templates like these."
             )
-        if result.by_template is not None and result.by_template.names:
-            _show_templates(result.by_template, claim, place)
-        if result.members:
-            _show_members(result.members, place)
         if result.null is not None:
             show_null(result.null)
         if result.repair is not None:
             _show_repair(result.repair)
+        if result.by_template is not None and result.by_template.names:
+            _show_templates(result.by_template, claim, place)
+        if result.members:
+            _show_members(result.members, place)
         if result.mediation is not None:
             _show_mediation(result.mediation, place)
         _show_assumptions(result.identification)
@@ -110,7 +111,17 @@ def show_null(null: NullFinding) -> None:
 
 
 def _show_templates(groups: GroupEstimates, claim: Claim, place: str) -> None:
-    """Show the effect in each template as figure and table: an average may hide one that differs."""
+    """Offer the effect in each template as figure and table: an average may hide one that differs."""
+    box = st.expander(
+        f"Effect by template ({len(groups.names)})", icon=":material/bar_chart:", key=f"open-by-template{place}",
+        on_change="rerun",
+    )  # fmt: skip
+    if box.open:
+        with box:
+            _draw_templates(groups, claim, place)
+
+
+def _draw_templates(groups: GroupEstimates, claim: Claim, place: str) -> None:
     figure_header(
         "Effect by template", "causal", "one interval for each template, at a level that allows for their number."
     )
@@ -127,9 +138,11 @@ def _show_templates(groups: GroupEstimates, claim: Claim, place: str) -> None:
 
 def _show_assumptions(assumptions: Sequence[Assumption]) -> None:
     """Show what the causal reading rests on, and what the run found about it."""
-    st.markdown("**What the causal reading rests on**")
-    for one in assumptions:
-        st.markdown(f"- *{plain(one.name)}* ({plain(one.status.value)}): {plain(one.rests_on)} {plain(one.found)}")
+    counts = Counter(one.status.value for one in assumptions)
+    found = ", ".join(f"{n} {status}" for status, n in counts.items())
+    with st.expander(plain(f"What the causal reading rests on: {found}"), icon=":material/rule:"):
+        for one in assumptions:
+            st.markdown(f"- *{plain(one.name)}* ({plain(one.status.value)}): {plain(one.rests_on)} {plain(one.found)}")
 
 
 def _show_members(members: Sequence[Member], place: str) -> None:
@@ -188,10 +201,15 @@ def _show_mediation(mediation: Mediation, place: str) -> None:
 
 
 def _show_conditions(result: ClaimTestResult, place: str) -> None:
-    conditions_line(result.conditions, result.clean.n)
+    with st.expander("Conditions and controls: passed", icon=":material/fact_check:"):
+        conditions_line(result.conditions, result.clean.n)
+        if result.drift is not None:
+            _show_drift(result.drift, place)
+        _show_controls(result)
+
+
+def _show_controls(result: ClaimTestResult) -> None:
     controls = result.controls
-    if result.drift is not None:
-        _show_drift(result.drift, place)
     st.markdown(
         f"Controls passed: {controls.edits:,} edits were applied. Restoring activations moved logits by "
         f"{controls.identity_max:.1e}, large noise by at least {controls.noise_min:.1f} (tolerance {controls.tolerance:.0e}). "

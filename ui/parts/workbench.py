@@ -43,11 +43,12 @@ class Frame:
     """Everything else."""
 
 
-def open_frame(title: str, words: str) -> Frame:
+def open_frame(title: str, words: str, *, has_own: bool = True) -> Frame:
     """Draw the frame with its title.
 
     Args:
         words: what the page is for, shown by the help button.
+        has_own: whether the page has controls of its own; without them *More* ends the first row, not a row of its own.
     """
     with st.container(key="bench-title", horizontal=True, vertical_alignment="center", gap="small"):
         st.title(title, anchor=False, width="content")
@@ -56,10 +57,11 @@ def open_frame(title: str, words: str) -> Frame:
         actions = st.container(horizontal=True, vertical_alignment="center", gap="small", width="content")
         with actions.popover("Help", icon=":material/help:", type="tertiary"):
             st.markdown(words)
-    question = st.container(key="bench-question", horizontal=True, vertical_alignment="center", gap="small")
+    first = st.container(key="bench-question", horizontal=True, vertical_alignment="center", gap="small")
+    question = first.container(key="bench-question-controls", horizontal=True, vertical_alignment="center", gap="small")
     row = st.container(key="bench-own", horizontal=True, vertical_alignment="center", gap="small")
     own = row.container(key="bench-own-controls", horizontal=True, vertical_alignment="center", gap="small")
-    more = row.popover("More", icon=":material/tune:", type="secondary")
+    more = (row if has_own else first).popover("More", icon=":material/tune:", type="secondary")
     prompt = st.container(key="bench-prompt", gap=None)
     answer = st.container(key="bench-answer", gap="small")
     panes = st.container(key="bench-panes")

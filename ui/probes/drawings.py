@@ -39,7 +39,7 @@ def draw_decoded(found: ProbesResult) -> go.Figure:
         return lines
 
     bound = found.chance + found.delta
-    figure = _stack(found, list_lines, INK, ((bound, f"needed {bound:.2f}"),))
+    figure = _stack(found, list_lines, INK, ((bound, f"needed<br>{bound:.2f}"),))
     figure.update_yaxes(range=[0.3, 1.05])
     return _finish(figure, "Share of the texts", len(list_shown(found)))
 
@@ -101,7 +101,7 @@ def _stack(
         for at, words in marks:
             figure.add_hline(row=row, col=1, y=at, line={"dash": "dash", "color": INK, "width": 1})
             figure.add_annotation(
-                row=row, col=1, x=1, xref="x domain", y=at, text=words, xanchor="right", yanchor="top", showarrow=False,
+                row=row, col=1, x=1, xref="x domain", y=at, text=words, xanchor="left", yanchor="middle", xshift=4, showarrow=False,
                 font={"size": TEXT_PX},
             )  # fmt: skip
     return figure
@@ -120,5 +120,5 @@ def _finish(figure: go.Figure, y: str, rows: int) -> go.Figure:
     figure.update_xaxes(**axis).update_yaxes(**axis, title_text=y)
     figure.update_xaxes(title_text="Layer", row=rows, col=1)
     figure.update_annotations(font_size=TEXT_PX)
-    # Room above for the first position's title, below for the legend.
-    return figure.update_layout(margin_t=28, showlegend=True, legend={"orientation": "h", "y": -0.16})
+    # Room above for the first position's title, at the right for the names of the dashed lines, below for the legend.
+    return figure.update_layout(margin_t=28, margin_r=56, showlegend=True, legend={"orientation": "h", "y": -0.16})

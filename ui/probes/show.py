@@ -66,12 +66,12 @@ def show_verdicts(result: ProbesResult) -> None:
     )  # fmt: skip
     rows = [
         (
-            POSITIONS[site.position], site.layer, site.verdict, site.reason, _write(site.accuracy), _write(site.erased),
-            _write(site.swapped),
+            POSITIONS[site.position], site.layer, site.verdict, _write(site.accuracy), _write(site.erased),
+            _write(site.swapped), site.reason,
         )
         for site in result.sites
     ]  # fmt: skip
-    columns = ("position", "layer", "verdict", "reason", "held-out accuracy", "lead lost, erased", "lead lost, swapped")
+    columns = ("position", "layer", "verdict", "held-out accuracy", "lead lost, erased", "lead lost, swapped", "reason")
     show_rows(make_table(columns, rows), "probes-verdicts")
 
 
@@ -123,8 +123,14 @@ def show_details(result: ProbesResult) -> None:
 def _write(estimate: Estimate | None) -> str:
     if estimate is None:
         return "not measured"
-    ends = "" if estimate.low is None else f" [{estimate.low:.2f}, {estimate.high:.2f}]"
-    return f"{estimate.value:.2f}{ends}"
+    ends = "" if estimate.low is None else f" [{_round(estimate.low)}, {_round(estimate.high)}]"
+    return f"{_round(estimate.value)}{ends}"
+
+
+def _round(value: float | None) -> str:
+    """Two decimals; a rounded zero has no sign."""
+    text = f"{value:.2f}"
+    return text.lstrip("-") if float(text) == 0 else text
 
 
 def _table_decoded(result: ProbesResult) -> Any:

@@ -54,15 +54,14 @@ def _ask_item(prefix: str, item: ChecklistItem, current: FilledChecklist | None,
         st.markdown(f"**{plain(item.question)}**")
         st.markdown(f"A good answer: {plain(item.good)}")
         st.markdown(f"Evidence here: {plain(item.where)}")
-        left, right = st.columns([1, 3])
+        answer, text, linked, packs = st.columns([2, 5, 3, 3])
         st.session_state.setdefault(f"{key}-answer", before.answer)
-        left.selectbox("Answer", list(AnswerWord), key=f"{key}-answer", format_func=lambda word: word.value)
+        answer.selectbox("Answer", list(AnswerWord), key=f"{key}-answer", format_func=lambda word: word.value)
         st.session_state.setdefault(f"{key}-text", before.text)
-        right.text_area("Explanation", key=f"{key}-text", height=80, max_chars=4000)
-        left, right = st.columns(2)
+        text.text_area("Explanation", key=f"{key}-text", height=80, max_chars=4000)
         st.session_state.setdefault(f"{key}-claims", [one for one in before.claims if one in claims])
-        left.multiselect("Claims in this data directory", claims, key=f"{key}-claims", placeholder="none")
-        _text(right, "Digests of packs", f"{key}-packs", " ".join(before.packs), 4000)
+        linked.multiselect("Claims in this data directory", claims, key=f"{key}-claims", placeholder="none")
+        _text(packs, "Digests of packs", f"{key}-packs", " ".join(before.packs), 4000)
 
 
 def _text(place: st.delta_generator.DeltaGenerator, label: str, key: str, default: str, most: int) -> None:

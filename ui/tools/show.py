@@ -28,8 +28,6 @@ _SHORT = {
     "call and result removed": "removed",
 }
 """List or edit → its label in a figure; the tables have the whole words."""
-_LEGEND = -0.35
-"""Below the axis title."""
 
 
 def show_answer(result: ToolsResult, badges: str) -> None:
@@ -56,7 +54,7 @@ def show_panes(result: ToolsResult, place: str = "") -> None:
                 [_SHORT.get(row.cell, row.cell) for row in result.cells],
                 [("own tool", "circle", [row.right for row in result.cells]), ("one place", "square-open", [row.placed for row in result.cells])],
                 unit="share of requests, 95 % interval", lines=_CHANCE, is_effect=True,
-            ).update_layout(legend_y=_LEGEND),
+            ),
             key=f"figure-cells{place}",
             alt="Two intervals for each list: the share of requests with their own tool, and with one place. The table has the numbers.",
         )  # fmt: skip
@@ -71,7 +69,7 @@ def show_panes(result: ToolsResult, place: str = "") -> None:
                 [_SHORT.get(row.edit, row.edit) for row in result.edits],
                 [("real result", "circle", [row.right for row in result.edits]), ("other value", "diamond-open", [row.followed for row in result.edits])],
                 unit="share of requests, 95 % interval", lines=(), is_effect=True,
-            ).update_layout(legend_y=_LEGEND),
+            ),
             key=f"figure-edits{place}",
             alt="Two intervals for each edit: the share of answers that are right, and that follow it. The table has the numbers.",
         )  # fmt: skip
@@ -84,19 +82,19 @@ def show_requests(result: ToolsResult) -> None:
     )
     kinds = [kind for kind, _ in result.requests[0].answers]
     rows = [
-        (one.id, one.request, one.tool, " ".join(one.arguments), one.result, one.sha256[:12], one.shown, one.pattern, *(text for _, text in one.answers))
+        (one.request, one.tool, " ".join(one.arguments), one.result, one.shown, one.pattern, *(text for _, text in one.answers), one.id, one.sha256[:12])
         for one in result.requests
     ]  # fmt: skip
     columns = (
-        "id",
         "request",
         "tool",
-        "arguments, by the program",
+        "arguments",
         "result",
-        "digest",
         "other value",
         "pattern",
         *kinds,
+        "id",
+        "digest",
     )
     show_rows(make_table(columns, rows), "tools-requests")
     st.markdown("An answer is the first token in which the two values differ.")
