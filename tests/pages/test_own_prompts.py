@@ -74,7 +74,7 @@ def test_a_file_of_many_rows_is_shown_a_page_at_a_time() -> None:
 def test_the_splits_and_their_rule_are_said_before_the_model_is_loaded() -> None:
     text = said(offer(HEADER + "".join(f"a {n},b {n}, x, y\n" for n in range(24))))
     assert "**24** prompts: " in text
-    assert "A hash of each pair's text decides its split" in text.replace("\\", "")
+    assert "Whole templates go to one split; a hash of their words decides" in text.replace("\\", "")
     assert "A verdict needs 20 confirmatory prompts over 5 templates" in text
 
 

@@ -16,7 +16,7 @@ from audit_core.home.evidence_counts import list_evidence_counts
 from audit_core.preregistration import PriorAccess
 from audit_core.references.crosswalk_file import load_crosswalk
 from audit_core.registry import list_plugins
-from audit_core.store.claims import register
+from audit_core.store.claims import earlier_runs
 from audit_core.store.claims.earlier_runs import Sought, read_sightings
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event
@@ -53,7 +53,7 @@ PATCH = Declared("patch", PatchResult, ("causal_results",), True)
 def with_planted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two audits that no module names."""
     planted: Callable[[str], Any] = lambda shelf: dict(AUDITS) | {"view": VIEW, "patch": PATCH}  # noqa: E731
-    monkeypatch.setattr(register, "list_plugins", planted)
+    monkeypatch.setattr(earlier_runs, "list_plugins", planted)
     monkeypatch.setattr(evidence_counts, "list_plugins", planted)
 
 
