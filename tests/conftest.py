@@ -64,7 +64,7 @@ HEAVY = (
     "test_output", "test_audit_log", "test_revalidation", "test_faithfulness", "test_overview_page",
     "test_logs_under_attack", "test_key_changes", "test_encoder_decoder_edits", "test_probes", "test_usual_range", "test_rationale",
     "test_explanations", "test_experts", "test_robustness", "test_report_in_the_browser", "test_sample_on_the_pages", "test_desk_page",
-    "test_circuit_page",
+    "test_circuit_page", "test_closed_models", "test_disclosure",
 )  # fmt: skip
 """Groups that take longest: begun first, so that no worker is left with one of them while the others have nothing to do. Those with
 a browser are apart, because three servers and three browsers at once would make each other wait."""

@@ -19,7 +19,9 @@ def add_endpoint_options(command: argparse.ArgumentParser, audit: Audit) -> None
     if REPLIES not in audit.demands:
         return
     group = command.add_argument_group("a closed model, in place of --model")
-    group.add_argument("--endpoint", metavar="URL", help="base address such as https://HOST/v1; http on this machine")
+    group.add_argument(
+        "--endpoint", metavar="URL", help="base address, which usually ends in /v1: https, or http on this machine"
+    )
     group.add_argument("--model-name", metavar="NAME", help="name of the model at the endpoint")
     group.add_argument("--key-from", metavar="VARIABLE", default="", help="environment variable that has the key")
     group.add_argument("--most-calls", type=int, default=MOST_CALLS, help=f"calls, at most (default {MOST_CALLS:,})")

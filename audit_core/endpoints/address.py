@@ -20,7 +20,7 @@ class Address:
     """A checked address. It never has a key: only the name of the environment variable that does."""
 
     url: str
-    """Base address, such as https://models.example/v1; https, or http on this machine."""
+    """Base address, which usually ends in /v1: https, or http on this machine."""
     model: str
     key_from: str = ""
     """Name of the environment variable with the key; empty if none is sent."""
@@ -74,6 +74,6 @@ class Address:
 def _refuse_url(why: str) -> ModelRefused:
     return ModelRefused(
         f"The address of the endpoint: {why[:120]}.",
-        wanted="https://HOST/v1, or http://127.0.0.1:PORT/v1 on this machine.",
+        wanted="an https address, or http://127.0.0.1:PORT/v1 on this machine.",
         remedy="give the base address without a key.",
     )

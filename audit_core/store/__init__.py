@@ -37,6 +37,7 @@ from audit_core.store.log.verification import Verification, verify_log
 from audit_core.store.log.verify_checkpoints import RevokedKey
 from audit_core.store.opened_models import note_opened, was_opened
 from audit_core.store.people.person_log import KnownPerson, PersonLog, describe_refusal, find_refusal
+from audit_core.store.prompt_split import divide_prompts
 
 __all__ = [
     "ACTIVE_STATUSES",
@@ -81,6 +82,7 @@ __all__ = [
     "audit_home",
     "declare_incident",
     "describe_refusal",
+    "divide_prompts",
     "find_refusal",
     "keep_prompts",
     "link_card_claim",

@@ -150,7 +150,8 @@ def test_every_command_of_the_tutorial_runs_in_the_environment_that_make_run_set
 
 def test_every_command_of_the_tutorial_is_one_that_the_command_line_takes() -> None:
     text = (ROOT / "docs/tutorial.md").read_text()
-    lines = [line for block in re.findall(r"^```\n(.*?)^```", text, re.M | re.S) for line in block.splitlines()]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.M | re.S)
+    lines = [line for language, block in blocks if not language for line in block.splitlines()]
     spans = re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
     asked = [
         shlex.split(part.split(";")[0], comments=True) for part in (*lines, *spans) if "python -m audit_core" in part

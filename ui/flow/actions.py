@@ -37,12 +37,12 @@ from audit_core.store import (
     RegisteredClaim,
     add_card_claim,
     declare_incident,
+    divide_prompts,
     keep_prompts,
     link_card_claim,
     load_kept_prompts,
     load_key,
 )
-from audit_core.store.prompt_split import divide_prompts
 from ui.flow import sample, services
 from ui.parts.sample_mark import find_shown
 from ui.shell import auth
