@@ -30,12 +30,7 @@ def read_answers(home: Path, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
     wanted = "the id of a run that ended with a result."
     remedy = "`log export` lists runs with their ids."
     found = {record.run_id: record for record in RunLog(home).read_runs(list(run_ids))}
-    with open_database(home) as connection:
-        claimed = {
-            event.object_id
-            for event in list_events(connection)
-            if event.action == Action.RUN_STARTED and event.payload.get("claim_id")
-        }
+    claimed = _list_claimed(home)
     for name in run_ids:
         if name not in found:
             raise Refused(f"No run {name[:40]!r}.", wanted=wanted, remedy=remedy)
@@ -54,6 +49,26 @@ def read_answers(home: Path, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
                 remedy="run the audit again.",
             )
     return tuple(found[name] for name in dict.fromkeys(run_ids))
+
+
+def list_answers(home: Path, *, session: str) -> tuple[RunRecord, ...]:
+    """Runs of one session that a pack may contain, newest first; see `read_answers`."""
+    claimed, audits = _list_claimed(home), list_plugins("audits")
+    return tuple(
+        record
+        for record in RunLog(home).list_runs(session=session)
+        if record.result is not None and record.run_id not in claimed and record.kind in audits
+    )
+
+
+def _list_claimed(home: Path) -> frozenset[str]:
+    """Runs that tested a registered claim."""
+    with open_database(home) as connection:
+        return frozenset(
+            event.object_id
+            for event in list_events(connection)
+            if event.action == Action.RUN_STARTED and event.payload.get("claim_id")
+        )
 
 
 def write_answers(answers: Sequence[RunRecord]) -> dict[str, bytes]:

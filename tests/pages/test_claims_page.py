@@ -13,17 +13,23 @@ from streamlit.testing.v1 import AppTest
 from toy.pdf_text import read_pages
 from toy.planted import make_induction
 
+from audit_core.audits.ablation import AblationRequest
 from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
+from audit_core.errors import Refused
 from audit_core.evidence.keys import make_key
 from audit_core.home import read_claim_history, render_claim_report
+from audit_core.packs import ExportOptions
+from audit_core.prompts.alignment import tokenise
 from audit_core.run import Actor, Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.store import Action, Register, RunLog, append_event, revoke_log_key
 from audit_core.store.database.connection import open_database
 from audit_core.subjects.transformer import TransformerSubject
+from audit_core.verifier.walk import verify_pack
 from tests.pages.test_live_audit_page import ROOT
+from ui.flow import actions
 from ui.parts.header import plain
 
 pytestmark = pytest.mark.usefixtures("short_draws")
@@ -169,6 +175,33 @@ def test_a_pack_from_the_page_can_withhold_its_prompts(claimed: Path) -> None:
         assert json.loads(pack.read("pack.json"))["withheld_count"] == 40
         assert not [name for name in pack.namelist() if name.startswith("prompts/") and name.endswith("items.jsonl")]
     assert len(list((claimed / "openings").iterdir())) == 1
+
+
+def test_a_pack_takes_answers_of_its_own_writer_only(
+    claimed: Path, planted: TransformerSubject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_key(claimed, "anna")
+    prompts = tokenise(make_induction(8, change="query", n_templates=4), planted.tokenizer)
+    auditor, runs = Auditor(planted, RunLog(claimed)), {}
+    for session, component in (("mine", head(1, 0)), ("another", head(1, 1))):
+        asked = AblationRequest(prompts, prompts, (component,))
+        runs[session] = auditor.run("ablation", asked, actor=Actor("local", session)).run_id
+    monkeypatch.setattr("ui.flow.services.browser_key", lambda: "mine")
+    test = open_tab(open_page("claims"), "Evidence pack")
+    (offered,) = test.multiselect(key="pack-answers").options
+    assert "ablation" in offered
+    assert "L1.H0" in offered
+    with pytest.raises(Refused, match="not an answer of yours"):
+        actions.write_pack("C-0001", ExportOptions("anna", "A bank"), answers=(runs["another"],))
+    test.multiselect(key="pack-answers").select(offered)
+    test.text_input(key="organisation").set_value("A bank")
+    test.button(key="write-pack").click()
+    test.run()
+    assert not test.exception
+    data = test.session_state["pack"].data
+    with zipfile.ZipFile(io.BytesIO(data)) as pack:
+        assert [name for name in pack.namelist() if name.startswith("answers/")] == [f"answers/{runs['mine']}.json"]
+    assert verify_pack(data, None).integrity == "INTEGRITY_VERIFIED"
 
 
 def test_a_claim_without_an_owner_is_not_frozen(home: Path) -> None:

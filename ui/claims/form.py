@@ -15,10 +15,14 @@ from ui.desk.bring import put_on_desk, show_taken
 from ui.findings.link import offer_findings
 from ui.flow import actions, model_question, sample, signing_key
 from ui.flow.answers import show_refusal, wait_for_model
+from ui.flow.history import name_run
 from ui.flow.job_panel import job_panel
 from ui.parts.header import plain
 from ui.parts.sample_mark import name_file
 from ui.shell import navigation
+
+MOST_ANSWERS = 20
+"""Answers that one pack takes from the page; the command has no such limit."""
 
 
 def offer_decision(history: ClaimHistory) -> None:
@@ -146,6 +150,7 @@ def ask_pack(history: ClaimHistory) -> None:
         "Allow personal data in the pack", key="acknowledge-personal-data",
         help="E-mail addresses and names of this machine block the export unless you allow them. The pack records your consent.",
     )  # fmt: skip
+    _ask_answers()
     st.text_input("Passphrase of your key, if it has one", key="pack-passphrase", type="password", max_chars=200)
     if st.button("Write the pack", icon=":material/inventory_2:", key="write-pack", on_click=_take_passphrase):
         asked = st.session_state
@@ -154,11 +159,24 @@ def ask_pack(history: ClaimHistory) -> None:
             acknowledge_personal_data=asked["acknowledge-personal-data"],
         )  # fmt: skip
         try:
-            st.session_state.pack = actions.write_pack(history.claim.claim_id, issue, asked.pop("pack_secret", ""))
+            st.session_state.pack = actions.write_pack(
+                history.claim.claim_id, issue, asked.pop("pack_secret", ""), asked.get("pack-answers", ())
+            )
         except AuditError as error:
             show_refusal(error)
     _offer_pack(history)
     show_taken()
+
+
+def _ask_answers() -> None:
+    """Choose answers to other audits that go into the pack; nothing to choose before the first."""
+    names = {record.run_id: name_run(record) for record in actions.list_own_answers()}
+    if names:
+        st.multiselect(
+            "Answers to other audits that go into the pack", list(names), key="pack-answers", format_func=names.get,
+            max_selections=MOST_ANSWERS, placeholder="None",
+            help="Yours alone are listed. Each is a document and a page in the pack, and is bound to the log. No verdict rests on it.",
+        )  # fmt: skip
 
 
 def _take_passphrase() -> None:

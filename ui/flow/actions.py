@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,12 @@ from audit_core.change import EffectDiff, EffectQuestion, ModelDiff, compare_mod
 from audit_core.claim import parse_claim
 from audit_core.confirm import Confirmation, freeze_claim, predict_attempt_s, run_confirmatory
 from audit_core.engine import use_all_cores
-from audit_core.errors import AccessRefused, ClaimRefused
+from audit_core.errors import AccessRefused, ClaimRefused, Refused
 from audit_core.evidence import list_people
 from audit_core.governance import Permission, Person, load_role_map, name_person
 from audit_core.jobs import Report
 from audit_core.models import PAGE
-from audit_core.packs import ExportOptions, export_pack
+from audit_core.packs import ExportOptions, export_pack, list_answers
 from audit_core.preregistration import Preregistration
 from audit_core.prompts import take_split
 from audit_core.references import Checklist, FilledChecklist
@@ -35,6 +35,7 @@ from audit_core.store import (
     PersonLog,
     Register,
     RegisteredClaim,
+    RunRecord,
     add_card_claim,
     declare_incident,
     divide_prompts,
@@ -147,15 +148,34 @@ def list_signers() -> tuple[str, ...]:
     return tuple(name for name in list_people(home) if name == own)
 
 
-def write_pack(claim_id: str, issue: ExportOptions, passphrase: str = "") -> WrittenPack:
-    """Write a pack, signed with the user's own key."""
+def list_own_answers() -> tuple[RunRecord, ...]:
+    """Runs of this user, or without sign-in of this browser, that a pack may contain; newest first."""
+    return list_answers(audit_home(), session=services.current_actor().session)
+
+
+def write_pack(claim_id: str, issue: ExportOptions, passphrase: str = "", answers: Sequence[str] = ()) -> WrittenPack:
+    """Write a pack, signed with the user's own key.
+
+    Args:
+        answers: ids of runs from `list_own_answers`.
+
+    Raises:
+        Refused: a run is not one of these.
+    """
     sample.refuse_on_sample("no pack was written")
     person = services.authorize(Permission.EXPORT_PACK, claim_id)
     _require_own(person, issue.person, Permission.EXPORT_PACK, claim_id)
+    own = {record.run_id for record in list_own_answers()} if answers else set()
+    if other := sorted(set(answers) - own):
+        raise Refused(
+            f"Run {other[0][:40]} is not an answer of yours.",
+            wanted="answers to questions that you asked, which a pack may contain.",
+            remedy="choose from the list again.",
+        )
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / f"{claim_id}.evidence.zip"
         key = load_key(audit_home(), issue.person, passphrase=passphrase or None)
-        found = export_pack(audit_home(), [claim_id], out, key=key, issue=issue)
+        found = export_pack(audit_home(), [claim_id], out, key=key, issue=issue, answers=answers)
         name = f"{claim_id}_{found.root_digest[:12]}.evidence.zip"
         return WrittenPack(claim_id, name, out.read_bytes(), found.root_digest, found.overall, found.withheld_count)
 

@@ -30,13 +30,18 @@ def show_history(model_digest: str) -> None:
         make_table(("when (UTC)", "kind", "request", "outcome", "reason", "seconds", "stale"), rows),
         key="history",
     )
-    names = {r.run_id: f"{_when(r)} {r.kind} {_summary(r)} ({r.outcome})" for r in records}
+    names = {r.run_id: f"{name_run(r)} ({r.outcome})" for r in records}
     st.selectbox(
         "Restore a run", list(names), key="restored", index=None, format_func=names.get, placeholder="Choose a run"
     )
     chosen = next((r for r in records if r.run_id == st.session_state.restored), None)
     if chosen is not None:
         _show_record(chosen, _stale(chosen, model_digest))
+
+
+def name_run(record: RunRecord) -> str:
+    """A run in a list: when, audit, and what it was asked about."""
+    return f"{_when(record)} {record.kind} {_summary(record)}"
 
 
 def _when(record: RunRecord) -> str:
