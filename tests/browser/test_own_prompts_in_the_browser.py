@@ -37,9 +37,14 @@ def test_a_file_of_sixty_pairs_becomes_a_verdict(server: Server, page: Page) -> 
         expect(box).to_have_attribute("aria-expanded", "false")
     expect(page.get_by_text("61 rows: 60 accepted · 1 refused")).to_be_visible()
     page.get_by_role("button", name="Use the 60 accepted rows").click()
-    expect(page.get_by_text("60 prompts: 39 exploratory, 21 confirmatory")).to_be_visible()
+    # Which templates are held out hangs on the salt of this data directory's log.
+    counts = page.get_by_text(re.compile(r"^60 prompts: \d+ exploratory, \d+ confirmatory"))
+    expect(counts).to_be_visible()
+    explored, confirmed = map(int, re.findall(r"(\d+) (?:exploratory|confirmatory)", counts.inner_text()))
+    assert explored + confirmed == 60
+    assert min(explored, confirmed) > 10
     page.get_by_role("combobox", name="Measure on").click()
     page.get_by_role("option", name="Set, confirmatory split: judge here").click()
     page.get_by_role("tab", name="Verdict", exact=True).click()
-    page.get_by_role("button", name=re.compile("^Judge it on 21 prompts")).click()
+    page.get_by_role("button", name=re.compile(f"^Judge it on {confirmed} prompts")).click()
     expect(page.get_by_text("On these prompts the model relies on L1.H0")).to_be_visible()

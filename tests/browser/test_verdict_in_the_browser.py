@@ -35,7 +35,7 @@ def test_a_cause_is_supported_beside_all_that_could_speak_against_it(server: Ser
     expect(page.get_by_text("On these prompts the model relies on L1.H0")).to_be_visible()
     expect(page.get_by_text(re.compile(r"Random baseline: p = 0\.0\d\d"))).to_be_visible()
     expect(page.get_by_text("No search for backups")).to_be_visible()
-    page.get_by_text("Conditions and controls: passed").click()
+    page.get_by_text("Conditions and passed controls").click()
     expect(page.get_by_text(re.compile("KL on unrelated text: not measured"))).to_be_visible()
     expect(page.get_by_text("Replacing the model's whole input reproduced the corrupted run")).to_be_visible()
     expect(page.get_by_text(re.compile("Multiplicity: "))).to_be_visible()

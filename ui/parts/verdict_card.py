@@ -111,10 +111,10 @@ def show_null(null: NullFinding) -> None:
 
 
 def _show_templates(groups: GroupEstimates, claim: Claim, place: str) -> None:
-    """Offer the effect in each template as figure and table: an average may hide one that differs."""
+    """Show the effect in each template as figure and table: an average may hide one that differs, so it is open at first."""
     box = st.expander(
         f"Effect by template ({len(groups.names)})", icon=":material/bar_chart:", key=f"open-by-template{place}",
-        on_change="rerun",
+        on_change="rerun", expanded=True,
     )  # fmt: skip
     if box.open:
         with box:
@@ -201,7 +201,7 @@ def _show_mediation(mediation: Mediation, place: str) -> None:
 
 
 def _show_conditions(result: ClaimTestResult, place: str) -> None:
-    with st.expander("Conditions and controls: passed", icon=":material/fact_check:"):
+    with st.expander("Conditions and passed controls", icon=":material/fact_check:"):
         conditions_line(result.conditions, result.clean.n)
         if result.drift is not None:
             _show_drift(result.drift, place)
