@@ -27,6 +27,7 @@ from audit_core.errors import NotMeasured
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.shares import wilson
 
+UNREADABLE = "its values do not differ in the first token of a reply"
 REPLY_TOKENS = 12
 """Of a reply that is read by its words."""
 
@@ -123,7 +124,7 @@ def ask_question(caller: Caller, question: Question, request: ClosedDocumentsReq
     ends = tuple(answers[at] for at in (variants.full, int(variants.lattice[0, 0]), variants.closed_book))
     why = "" if given else "no value is among the most probable first tokens" if is_scored else "an empty reply"
     if error > MOST_CHANGE:
-        why = "its values do not differ in the first token of a reply"
+        why = UNREADABLE
     if why:
         return AskedQuestion(question, None, why, error, ends)  # type: ignore[arg-type]
     score = np.array([one.probability[given] for one in readings])
@@ -133,6 +134,8 @@ def ask_question(caller: Caller, question: Question, request: ClosedDocumentsReq
     runs = replace(runs, is_first=bool(said) and (given == said or given.startswith(said)))
     followed, more = _ask_edits(caller, question, values, runs, request)
     error = max(error, more)
+    if error > MOST_CHANGE:
+        return AskedQuestion(question, None, UNREADABLE, error, ends)  # type: ignore[arg-type]
     return AskedQuestion(question, replace(runs, followed=followed), "", error, ends)  # type: ignore[arg-type]
 
 

@@ -99,9 +99,8 @@ def export_pack(
     policy = load_shipped_policy() if records and not claims else _read_policy(claims)
     pack_id = make_ulid()
     names = [record.run_id for record in records]
-    options = _describe_options(issue) | ({"answers": names} if names else {})
     disclosure = disclose(home, claims, hides_words=issue.withhold_prompts)
-    options |= {"disclosure_sha256": hashlib.sha256(dump_canonical(disclosure)).hexdigest()}
+    options = _describe_options(issue, names, disclosure)
     events, note, findings = log_export(home, pack_id, claims, issue.person, options)
     shown = choose_events(events, claims, pack_id, names)
     attempts = {known.claim_id: read_attempts(home, known, shown) for known in claims}
@@ -154,13 +153,15 @@ def _read_answers(home: Path, answers: Sequence[str], issue: ExportOptions) -> t
     return read_answers(home, answers)
 
 
-def _describe_options(issue: ExportOptions) -> dict[str, Any]:
-    """Options for the export's event."""
+def _describe_options(issue: ExportOptions, answers: Sequence[str], disclosure: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for the export's event, with the answers and the digest of the disclosure, so that neither can be left out."""
     asked = {
         "prompts_withheld": issue.withhold_prompts,
         "personal_data_acknowledged": issue.acknowledge_personal_data,
     }
-    return {name: True for name, was_asked in asked.items() if was_asked}
+    options: dict[str, Any] = {name: True for name, was_asked in asked.items() if was_asked}
+    options |= {"answers": list(answers)} if answers else {}
+    return options | {"disclosure_sha256": hashlib.sha256(dump_canonical(disclosure)).hexdigest()}
 
 
 def make_ulid() -> str:

@@ -79,7 +79,7 @@ GO = "path => { history.pushState({}, '', path); dispatchEvent(new PopStateEvent
 
 
 def go(page: Any, path: str) -> None:
-    """To another page of the app, as the browser's own arrows lead there: to load the app anew is most of what a page costs."""
+    """To another page of the app, as the browser's own arrows lead there: loading the app again is most of what a page costs."""
     page.evaluate(GO, path)
 
 

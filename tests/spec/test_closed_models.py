@@ -14,7 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy.closed_models import Agent, Deaf, Fickle, Follower, Ignorer, make_subject, serve, write_questions
+from toy.closed_models import (
+    CITIES,
+    NAMES,
+    Agent,
+    Deaf,
+    Fickle,
+    Follower,
+    Ignorer,
+    make_subject,
+    serve,
+    write_questions,
+)
 from toy.hostile import HOSTILE
 
 from audit_core import open_subject
@@ -101,6 +112,24 @@ def test_a_model_that_hears_nothing_or_changes_its_mind_is_no_result() -> None:
             ask(connect(url), write_questions(2))
 
 
+class Coarse(Follower):
+    """Follows, and lists none of the values for a text in which a document was edited."""
+
+    def reply(self, text: str, **options: Any) -> Reply:
+        found = super().reply(text, **options)
+        question = text.rstrip().splitlines()[-1].split()
+        known = [CITIES[NAMES.index(name)] for name in question if name in NAMES]
+        is_edited = bool(known) and found.text not in (f" {known[0]}.", " unknown.")
+        return Reply(found.text, ((" zz", math.log(0.3)), (" yy", math.log(0.25)))) if is_edited else found
+
+
+def test_a_question_whose_edits_cannot_be_read_is_left_out_with_the_reason() -> None:
+    model = Coarse()
+    with pytest.raises(NotMeasured, match="do not differ in the first token"):
+        ask(make_subject(model), write_questions(2))
+    assert len(model.texts) > 20
+
+
 def test_an_open_model_asked_by_text_has_the_label_of_its_wiring() -> None:
     raw = b"question,documents,answer,others\nk07,k03 v11 | k07 v02,v02,v05 | v06 | v07 | v08"
     found = ask(open_subject("planted-reader-grounded"), raw, fillers="2", edits="2")
@@ -163,16 +192,16 @@ def test_the_recorded_run_of_the_default_model_is_repeated_from_its_cassette(
     closed = ["--endpoint", "https://nowhere.example/v1", "--model-name", "default", "--key-from", "NO_SUCH_KEY"]
     assert main(["audit", "closed_documents", *options, *closed]) == 0
     said = capsys.readouterr()
-    told = json.loads(said.out)
-    assert told["result"]["n"] == 2
-    found = [(row["given"], row["closed_book"], row["label"]) for row in told["result"]["questions"]]
+    printed = json.loads(said.out)
+    assert printed["result"]["n"] == 2
+    found = [(row["given"], row["closed_book"], row["label"]) for row in printed["result"]["questions"]]
     assert found == [("Turkey", "Israel", Label.GROUNDED), ("grapes", "pizza", Label.UNRESOLVED)]
     # The same questions of the open model: its recorded run has the same answers and labels.
     (recorded,) = [one for one in load_recorded("documents") if one.result.source.name == "questions.csv"]
     opened = {row.id: (row.given, row.closed_book, row.label) for row in recorded.result.questions}
-    assert [opened[row["id"]] for row in told["result"]["questions"]] == found
-    assert told["evidence"]["replaced"] == "causal"
-    assert told["identity"]["weights_sha256"] == "not available"
+    assert [opened[row["id"]] for row in printed["result"]["questions"]] == found
+    assert printed["evidence"]["replaced"] == "causal"
+    assert printed["identity"]["weights_sha256"] == "not available"
     assert "nothing is sent" in said.err
     assert main(["audit", "closed_documents", *options, *closed, "--most-questions", "3"]) == 2
     assert "is not in the cassette" in capsys.readouterr().err

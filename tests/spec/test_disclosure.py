@@ -1,4 +1,4 @@
-"""What a preparer could do before the plan is disclosed or refused, and a stranger can check what is disclosed."""
+"""What a preparer could do before the plan is disclosed or refused, and a third party can check what is disclosed."""
 
 from __future__ import annotations
 
@@ -353,7 +353,7 @@ def test_templates_as_found_pass_the_check_of_a_reader_without_numpy(key: str) -
 def test_a_new_data_directory_says_that_nothing_attests_what_came_before(
     home: Path, subject: TransformerSubject, prompts: PromptSet
 ) -> None:
-    """The trick: look at everything elsewhere, then begin anew."""
+    """The trick: look at everything elsewhere, then begin a new data directory."""
     plan = freeze(home, subject, prompts)
     documents = read_claim_documents(home, plan.claim_id)
     sentence = spell(read_brief(PackView(documents), plan.claim_id).history[0])

@@ -20,6 +20,11 @@ UNION ALL
 SELECT run_id, started_at, kind, '' AS outcome, '' AS reason, model_digest, prompts_sha256, request, identity FROM run_start
 WHERE run_id NOT IN (SELECT run_id FROM runs)
 """
+# A run that was cancelled after its start may have shown partial results.
+_RUNS_OF_MODEL = """
+SELECT run_id, started_at, kind, outcome, reason, model_digest, prompts_sha256, request, identity FROM runs
+WHERE model_digest = ? AND (outcome = 'done' OR (outcome = 'cancelled' AND reason <> 'never_begun'))
+"""
 
 
 @dataclass(frozen=True)
@@ -84,16 +89,9 @@ def list_logged_runs(connection: duckdb.DuckDBPyConnection, sought: Sought) -> t
 
 def read_sightings(connection: duckdb.DuckDBPyConnection, model_digest: str, sought: Sought) -> EarlierAccess:
     """Runs of a model that used prompts of a confirmatory split, under whatever name, order or file."""
-    rows = connection.execute(f"{_RUNS_OF_MODEL}", [model_digest]).fetchall()
+    rows = connection.execute(_RUNS_OF_MODEL, [model_digest]).fetchall()
     matched: dict[tuple[str, ...], frozenset[str]] = {}
     return summarise_access([_compare(row, sought, matched) for row in rows], len(set(sought.pairs)), len(rows))
-
-
-_RUNS_OF_MODEL = """
-SELECT run_id, started_at, kind, outcome, reason, model_digest, prompts_sha256, request, identity FROM runs
-WHERE model_digest = ? AND (outcome = 'done' OR (outcome = 'cancelled' AND reason <> 'never_begun'))
-"""
-# A run that was cancelled after its start may have shown partial results.
 
 
 def summarise_access(runs: Sequence[LoggedRun], n_wanted: int, n_runs: int) -> EarlierAccess:
