@@ -1,0 +1,109 @@
+"""Maps over the pixels of an image: what four methods say. Estimates, and no evidence of what a region does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from audit_core.subject import Floats, Images
+
+STEPS = 50
+"""Of integrated gradients, by the midpoint rule (design: methods 2.12)."""
+PATCH = 2
+"""Side of the square that occlusion covers, in pixels."""
+MOST_ERROR = 0.05
+"""Largest completeness error; beyond it integrated gradients are not shown."""
+
+
+@dataclass(frozen=True)
+class MapMethod:
+    """One method."""
+
+    name: str
+    title: str
+    assumes: str
+    read: Callable[[Images, Floats, Sequence[int], Sequence[int]], Floats]
+    """Subject, images, answers, foils → map in logits, or in logits per pixel value; shape (image, row, column)."""
+
+
+def preference(subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
+    """logit(answer) − logit(foil); shape (image,)."""
+    logits = subject.read_images(images)
+    rows = np.arange(len(images))
+    found: Floats = logits[rows, list(answers)] - logits[rows, list(foils)]
+    return found
+
+
+def saliency(subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
+    """|∂(logit difference) / ∂pixel|.
+
+    Source: Simonyan, Vedaldi and Zisserman 2013, arXiv:1312.6034.
+    """
+    return np.abs(subject.read_image_gradients(images, answers, foils))
+
+
+def grad_cam(subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
+    """relu(Σ_c α_c A_c) with α_c the mean gradient over channel c; coarser maps are repeated up to the image's size.
+
+    Source: Selvaraju et al. 2017, arXiv:1610.02391, equations 1 and 2.
+    """
+    maps = subject.read_feature_maps(images, answers, foils)
+    weight = maps.gradients.mean((2, 3), keepdims=True)
+    found = np.maximum((weight * maps.activations).sum(1), 0)
+    repeat = images.shape[1] // found.shape[1]
+    grown: Floats = found.repeat(repeat, 1).repeat(repeat, 2).astype(np.float32)
+    return grown
+
+
+def occlusion(subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
+    """Loss of the logit difference when a square of `PATCH` pixels is set to the background, mean of all that cover a pixel.
+
+    Source: Zeiler and Fergus 2013, arXiv:1311.2901, section 4.2.
+    """
+    side = images.shape[1]
+    before = preference(subject, images, answers, foils)
+    total, covered = np.zeros(images.shape), np.zeros((side, side))
+    for row in range(side - PATCH + 1):
+        for column in range(side - PATCH + 1):
+            cut = slice(row, row + PATCH), slice(column, column + PATCH)
+            hidden = images.copy()
+            hidden[:, *cut] = 0
+            total[:, *cut] += (before - preference(subject, hidden, answers, foils))[:, None, None]
+            covered[cut] += 1
+    found: Floats = (total / covered).astype(np.float32)
+    return found
+
+
+def integrated_gradients(subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
+    """Mean gradient along the straight path from an empty image, times the pixel.
+
+    Source: Sundararajan, Taly and Yan 2017, arXiv:1703.01365.
+    """
+    total = np.zeros(images.shape)
+    for step in range(STEPS):
+        total += subject.read_image_gradients(images * np.float32((step + 0.5) / STEPS), answers, foils)
+    found: Floats = (images * total / STEPS).astype(np.float32)
+    return found
+
+
+def completeness_error(
+    subject: Images, values: Floats, images: Floats, answers: Sequence[int], foils: Sequence[int]
+) -> float:
+    """Largest |Σ map − (F(image) − F(empty image))| over images, as a fraction of the mean |F(image) − F(empty image)|."""
+    change = preference(subject, images, answers, foils) - preference(
+        subject, np.zeros_like(images), answers, foils
+    )  # fmt: skip
+    return float(np.abs(values.sum((1, 2)) - change).max() / max(float(np.abs(change).mean()), 1e-9))
+
+
+METHODS = (
+    MapMethod("grad_cam", "Grad-CAM", "One weight a channel says enough: where a channel is active is ignored.", grad_cam),
+    MapMethod("saliency", "Saliency", "A tiny change of a pixel says what a large one does. It has no sign.", saliency),
+    MapMethod("occlusion", "Occlusion", "An empty square is a usual input, and squares act one at a time.", occlusion),
+    MapMethod(
+        "integrated_gradients", "Integrated gradients",
+        "The comparison is an empty image: 0 is the value of a pixel without ink.", integrated_gradients,
+    ),
+)  # fmt: skip
