@@ -61,7 +61,9 @@ def read_shape(config: Mapping[str, Any]) -> NetworkShape:
     wanted = {"model_type", "channels", *_BOUNDS}
     if set(config) != wanted:
         wrong = sorted(set(config) ^ wanted)
-        raise _refuse(f"config.json misses or adds {ascii(wrong)[:200]}", f"exactly the entries {', '.join(sorted(wanted))}")
+        raise _refuse(
+            f"config.json misses or adds {ascii(wrong)[:200]}", f"exactly the entries {', '.join(sorted(wanted))}"
+        )
     for name, (least, most) in _BOUNDS.items():
         if type(config[name]) is not int or not least <= config[name] <= most:
             raise _refuse(f"{name} is {ascii(config[name])[:40]}", f"a whole number from {least} to {most}")

@@ -43,11 +43,13 @@ class Pace:
             self._audits_s[audit] = wall_s / work
 
     def calibrate(self, subject: Subject) -> None:
-        """Time a run on made-up tokens."""
+        """Time a run on made-up tokens; a subject without components is timed by its first audit."""
+        parts = subject.components(Kind.HEAD)[::STEP] or next(filter(None, map(subject.components, WITHOUT_HEADS)), ())
+        if not parts:
+            return
         ids, other = _make_up(subject)
         pair = TokenPair(Prompt("pace", "", "", "", "", ""), ids, other, Contrast((), ((0,),), ((1,),)), (), ())
         prompts = TokenisedPrompts("pace", (pair,), "")
-        parts = subject.components(Kind.HEAD)[::STEP] or next(filter(None, map(subject.components, WITHOUT_HEADS)))
         edits = [intervene([part], Replacement.ZERO) for part in parts]
         # The first run of a process includes one-time costs and is not timed.
         _time(subject, prompts, edits[:1])

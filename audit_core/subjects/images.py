@@ -76,7 +76,9 @@ class ImageSubject(ImageNetwork):
 
     def count_work(self, *_: Any, **__: Any) -> NoReturn:
         raise InterventionRefused(
-            "An intervention inside an image classifier.", wanted="a change of its images.", remedy="ask `audit vision`."
+            "An intervention inside an image classifier.",
+            wanted="a change of its images.",
+            remedy="ask `audit vision`.",
         )
 
     run = count_work

@@ -3,8 +3,8 @@
 from audit_core.vision.images import MAX_BYTES, MAX_IMAGES, ImageSet, Region, find_images, parse_region, read_images
 from audit_core.vision.measurement import measure_vision
 from audit_core.vision.recorded import RecordedVision, find_recorded
-from audit_core.vision.results import ArmRow, MapRow, ShownImage, VisionFile, VisionRequest, VisionResult
-from audit_core.vision.shipped import CONTRAST, FILE, MARKED, MODELS, PLAIN, REGION, read_marked
+from audit_core.vision.results import SMALLEST, ArmRow, MapRow, ShownImage, VisionFile, VisionRequest, VisionResult
+from audit_core.vision.shipped import CONTRAST, FILE, MARKED, MODELS, PLAIN, REGION, TITLES, read_marked
 
 __all__ = [
     "CONTRAST",
@@ -15,6 +15,8 @@ __all__ = [
     "MODELS",
     "PLAIN",
     "REGION",
+    "SMALLEST",
+    "TITLES",
     "ArmRow",
     "ImageSet",
     "MapRow",

@@ -166,7 +166,9 @@ def _read_number(text: str, line: int, most: int) -> int:
     return int(clean)
 
 
-def ask_images(images: ImageSet, region: Region, contrast: tuple[int, int], name: str, *, seed: int) -> TokenisedPrompts:
+def ask_images(
+    images: ImageSet, region: Region, contrast: tuple[int, int], name: str, *, seed: int
+) -> TokenisedPrompts:
     """Images as pairs: as they are, and with the region of a random image of the other class.
 
     A pixel is a word, so that logs, packs and content keys read an image as any other prompt. Donors differ in the region;

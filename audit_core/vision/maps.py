@@ -9,8 +9,9 @@ import numpy as np
 
 from audit_core.subject import Floats, Images
 
-STEPS = 50
-"""Of integrated gradients, by the midpoint rule (design: methods 2.12)."""
+STEPS = 800
+"""Of integrated gradients, by the midpoint rule: fewer miss the change of some image by more than 0.001, because each ReLU
+makes a kink in the path."""
 PATCH = 2
 """Side of the square that occlusion covers, in pixels."""
 MOST_ERROR = 0.05
@@ -42,6 +43,15 @@ def saliency(subject: Images, images: Floats, answers: Sequence[int], foils: Seq
     Source: Simonyan, Vedaldi and Zisserman 2013, arXiv:1312.6034.
     """
     return np.abs(subject.read_image_gradients(images, answers, foils))
+
+
+def gradient_input(subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
+    """Gradient × pixel: the change of the answer without the pixel, if the model were linear.
+
+    Source: Shrikumar et al. 2016, arXiv:1605.01713.
+    """
+    found: Floats = images * subject.read_image_gradients(images, answers, foils)
+    return found
 
 
 def grad_cam(subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
@@ -101,6 +111,7 @@ def completeness_error(
 METHODS = (
     MapMethod("grad_cam", "Grad-CAM", "One weight a channel says enough: where a channel is active is ignored.", grad_cam),
     MapMethod("saliency", "Saliency", "A tiny change of a pixel says what a large one does. It has no sign.", saliency),
+    MapMethod("gradient_input", "Gradient × input", "The model is linear between an empty pixel and this one.", gradient_input),
     MapMethod("occlusion", "Occlusion", "An empty square is a usual input, and squares act one at a time.", occlusion),
     MapMethod(
         "integrated_gradients", "Integrated gradients",

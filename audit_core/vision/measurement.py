@@ -20,7 +20,9 @@ from audit_core.vision.verdict import RegionEvidence, judge_region
 UNIT = "logits"
 FRACTION = "fraction of the logit difference"
 SHOWN = 8
-"""Images that are kept with their maps, half of each class."""
+"""Images that are kept with their maps: the first ones of each class."""
+CHECKED = 50
+"""Most images whose maps are read again on shuffled weights."""
 MOST_RHO = 0.5
 """A map depends on the weights if its correlation with that of shuffled weights is below this (design: methods 2.13)."""
 DEPENDS, IGNORES, UNDECIDED = "depends on the weights", "does not depend on the weights", "not decided"
@@ -94,6 +96,8 @@ def _read_maps(
 ) -> tuple[tuple[MapRow, ...], dict[str, Floats]]:
     images = (pairs.clean / subject.levels).astype(np.float32)
     other = subject.shuffled(seed=seed)
+    few = np.unique(np.linspace(0, len(images) - 1, CHECKED).round().astype(int))
+    ends = [[classes[at] for at in few] for classes in (pairs.answers, pairs.foils)]
     rows, grids = [], {}
     for at, method in enumerate(METHODS):
         found = method.read(subject, images, pairs.answers, pairs.foils)
@@ -103,13 +107,13 @@ def _read_maps(
             if method.name == _INTEGRATED
             else None
         )
-        shuffled = method.read(other, images, pairs.answers, pairs.foils)
+        randomised = _correlate(found[few], method.read(other, images[few], *ends), seed)
         on_progress(3 + 2 * at, count_steps())
         if error is not None and error > MOST_ERROR:
             rows.append(_refuse(method, region, subject.side, error))
             continue
         grids[method.name] = found
-        rows.append(_describe(method, found, shuffled, pairs, region, subject.side, error, seed))
+        rows.append(_describe(method, found, randomised, pairs, region, error, seed))
     return tuple(rows), grids
 
 
@@ -124,13 +128,13 @@ def _refuse(method: MapMethod, region: Region, side: int, error: float) -> MapRo
 def _describe(
     method: MapMethod,
     found: Floats,
-    shuffled: Floats,
+    randomised: Estimate | None,
     pairs: ImagePairs,
     region: Region,
-    side: int,
     error: float | None,
     seed: int,
 ) -> MapRow:
+    side = found.shape[1]
     total = np.abs(found).sum((1, 2))
     has_map = total > 0
     shares = np.abs(found[has_map]) / total[has_map, None, None]
@@ -139,7 +143,6 @@ def _describe(
     ink = pairs.clean[has_map] > 0
     ink[:, *region.cut] = False
     elsewhere = [float(shares[:, *place.cut].sum((1, 2)).mean()) for place in region.list_elsewhere(side)]
-    randomised = _correlate(found, shuffled, seed)
     return MapRow(
         method=method.name, title=method.title, assumes=method.assumes,
         on_region=bootstrap_mean(inside, each, unit="of the map", seed=seed) if each else None,
@@ -170,12 +173,9 @@ def _name_dependence(found: Estimate | None) -> str:
 def _show(
     request: VisionRequest, pairs: ImagePairs, runs: RegionRuns, grids: dict[str, Floats]
 ) -> tuple[ShownImage, ...]:
-    """The first images of each class, those first whose preference the swap changes most."""
-    loss = runs.clean - runs.changed[SWAP]
-    chosen: list[int] = []
-    for label in dict.fromkeys(pairs.answers):
-        own = [at for at, answer in enumerate(pairs.answers) if answer == label]
-        chosen += sorted(own, key=lambda at: -abs(float(loss[at])))[: SHOWN // 2]
+    """The first images of each class: none is picked for what it shows."""
+    labels = dict.fromkeys(pairs.answers)
+    chosen = [at for label in labels for at in np.flatnonzero(np.array(pairs.answers) == label)[: SHOWN // 2]]
     return tuple(
         ShownImage(
             image=request.prompts.pairs[at].prompt.id, label=pairs.answers[at], foil=pairs.foils[at],

@@ -46,7 +46,9 @@ def judge_region(found: RegionEvidence) -> Verdict:
         return _leave("model_fails_task", "the model does not prefer the right class on these images", swap)
     state = classify(swap, found.smallest, narrow=found.narrow)
     if state is State.INCONCLUSIVE:
-        return _leave("straddles_delta", f"the interval includes {found.smallest:g}, the smallest effect of interest", swap)
+        return _leave(
+            "straddles_delta", f"the interval includes {found.smallest:g}, the smallest effect of interest", swap
+        )
     if other := _find_contradiction(state, found):
         return _leave("ablations_disagree", f"{other} gives another result ({_tell(found.effects[other])})", swap)
     if state is State.NEGLIGIBLE and classify(found.effects[REST], found.smallest) is not State.SUPPORTED:

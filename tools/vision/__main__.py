@@ -101,7 +101,7 @@ def record(model: str) -> None:
     made_at = datetime.now(UTC).isoformat(timespec="seconds")
     run = RecordedVision(found.result, model, made_at, hash_source(), subject.identity.weights_sha256)
     (FOLDER / f"{model}.run.json").write_bytes(TypeAdapter(RecordedVision).dump_json(run) + b"\n")
-    print(model, found.result.finding)
+    sys.stdout.write(f"{model}: {found.result.finding}\n")
 
 
 if __name__ == "__main__":
