@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+import streamlit as st
 from plotly.subplots import make_subplots
 
 from audit_core.vision import ShownImage, VisionResult
 from ui.parts import figures
 
 COLUMNS = 3
-_INK = ((0.0, "#ffffff"), (1.0, "#1b1f24"))
-NAMES = {"swap": "region swapped", "remove": "region emptied", "move": "region moved", "rest": "all else emptied"}
+_INK = ((0.0, "#e5e7eb"), (1.0, "#1b1f24"))
+NAMES = {"swap": "region swapped", "remove": "region emptied", "move": "region moved", "rest": "all else emptied (control)"}
 """Every change in words of a figure."""
 
 
@@ -87,7 +88,7 @@ def draw_places(result: VisionResult) -> go.Figure:
     for (row, column), effect in cells.items():
         grid[row, column] = effect
     limit = max(figures.MIN_EFFECT_RANGE, float(np.nanmax(np.abs(grid))))
-    is_dark = figures.st.context.theme.type == "dark"
+    is_dark = st.context.theme.type == "dark"
     figure = figures.new_figure(
         go.Heatmap(
             z=grid, colorscale=figures.PUOR_DARK if is_dark else figures.PUOR, zmin=-limit, zmax=limit, showscale=False,
