@@ -1,6 +1,5 @@
 """Vision: what maps over an image show, beside what changing a region of it does."""
 
-import streamlit as st
 
 from ui.flow import answers
 from ui.flow.history import show_history

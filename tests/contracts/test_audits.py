@@ -15,11 +15,11 @@ from toy.audit_requests import (
     list_requests_to_a_chooser,
     list_requests_to_a_closed_agent,
     list_requests_to_a_closed_model,
-    list_requests_to_an_image_classifier,
     list_requests_to_a_mixture,
     list_requests_to_a_reader,
     list_requests_to_a_voter,
     list_requests_to_an_encoder_decoder,
+    list_requests_to_an_image_classifier,
 )
 from toy.closed_models import Agent, Follower, make_subject
 from toy.planted import make_induction

@@ -218,7 +218,9 @@ def make_share(value: float, spread: float = 0.02, n: int = 100) -> Estimate:
     return Estimate(value, value - spread, value + spread, n, "fraction of the logit difference", 0.95)
 
 
-def make_evidence(swap: float, remove: float = 0.3, move: float = 0.3, rest: float = 0.8, **more: float) -> RegionEvidence:
+def make_evidence(
+    swap: float, remove: float = 0.3, move: float = 0.3, rest: float = 0.8, **more: float
+) -> RegionEvidence:
     n, spread = int(more.get("n", 100)), more.get("spread", 0.02)
     values = {SWAP: swap, REMOVE: remove, MOVE: move, REST: rest}
     return RegionEvidence(

@@ -78,7 +78,11 @@ def test_occlusion_is_the_exact_loss_of_every_square() -> None:
 
     Row 1, column 1 is covered by four squares, all of which hold the ink at (1, 1); row 0, column 1 by two, both of which do.
     """
-    network, corner, inside = make_linear(np.ones((4, 4))), np.zeros((1, 4, 4), np.float32), np.zeros((1, 4, 4), np.float32)
+    network, corner, inside = (
+        make_linear(np.ones((4, 4))),
+        np.zeros((1, 4, 4), np.float32),
+        np.zeros((1, 4, 4), np.float32),
+    )
     corner[0, 0, 0] = inside[0, 1, 1] = 1
     found = maps.occlusion(network, corner, *ONE)[0]
     assert found[0, 0] == pytest.approx(2)

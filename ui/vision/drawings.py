@@ -14,7 +14,12 @@ from ui.parts import figures
 
 COLUMNS = 3
 _INK = ((0.0, "#e5e7eb"), (1.0, "#1b1f24"))
-NAMES = {"swap": "region swapped", "remove": "region emptied", "move": "region moved", "rest": "all else emptied (control)"}
+NAMES = {
+    "swap": "region swapped",
+    "remove": "region emptied",
+    "move": "region moved",
+    "rest": "all else emptied (control)",
+}
 """Every change in words of a figure."""
 
 
