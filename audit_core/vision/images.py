@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -201,9 +200,9 @@ def ask_images(
 
 def _make_pair(at: int, pixels: Pixels, swapped: Pixels, label: int, foil: int) -> TokenPair:
     clean, corrupted = (tuple(int(value) for value in image.ravel()) for image in (pixels, swapped))
-    texts = [" ".join(map(str, ids)) for ids in (clean, corrupted)]
+    shown, other = (" ".join(map(str, ids)) for ids in (clean, corrupted))
     contrast = Contrast((), ((CLASS_ID + label,),), ((CLASS_ID + foil,),))
-    prompt = Prompt(f"image-{at + 1:04d}", *texts, f" class-{label}", f" class-{foil}", f"image {at + 1}")
+    prompt = Prompt(f"image-{at + 1:04d}", shown, other, f" class-{label}", f" class-{foil}", f"image {at + 1}")
     return TokenPair(prompt, clean, corrupted, contrast, (), (), True)
 
 
@@ -236,11 +235,8 @@ def find_images(prompts: TokenisedPrompts, subject: Images) -> ImagePairs:
             )  # fmt: skip
     shape = (-1, subject.side, subject.side)
     return ImagePairs(
-        *(np.array(rows, np.int64).reshape(shape) for rows in _list_ids(prompts.pairs)),
+        np.array([pair.clean_ids for pair in prompts.pairs], np.int64).reshape(shape),
+        np.array([pair.corrupted_ids for pair in prompts.pairs], np.int64).reshape(shape),
         tuple(pair.answer_id - CLASS_ID for pair in prompts.pairs),
         tuple(pair.foil_id - CLASS_ID for pair in prompts.pairs),
     )
-
-
-def _list_ids(pairs: Sequence[TokenPair]) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
-    return [pair.clean_ids for pair in pairs], [pair.corrupted_ids for pair in pairs]

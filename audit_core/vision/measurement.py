@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -147,7 +148,7 @@ def _describe(
         method=method.name, title=method.title, assumes=method.assumes,
         on_region=bootstrap_mean(inside, each, unit="of the map", seed=seed) if each else None,
         on_ink=bootstrap_mean((shares * ink).sum((1, 2)), each, unit="of the map", seed=seed) if each else None,
-        rank=1 + sum(one > inside.mean() for one in elsewhere) if each else None, n_places=1 + len(elsewhere),
+        rank=1 + sum(one > float(inside.mean()) for one in elsewhere) if each else None, n_places=1 + len(elsewhere),
         randomised=randomised, depends=_name_dependence(randomised), error=error,
         refused="" if each else "the map is zero on every image",
     )  # fmt: skip
@@ -187,5 +188,5 @@ def _show(
     )  # fmt: skip
 
 
-def _grid(rows: Sequence[Sequence[float]]) -> tuple[tuple, ...]:  # type: ignore[type-arg]
+def _grid(rows: Sequence[Sequence[Any]]) -> tuple[tuple[Any, ...], ...]:
     return tuple(tuple(row) for row in rows)

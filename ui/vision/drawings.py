@@ -98,7 +98,7 @@ def draw_places(result: VisionResult) -> go.Figure:
         go.Heatmap(
             z=grid, colorscale=figures.PUOR_DARK if is_dark else figures.PUOR, zmin=-limit, zmax=limit, showscale=False,
             xgap=2, ygap=2, hoverongaps=False,
-            text=[["" if np.isnan(one) else f"{one:.1f}" for one in row] for row in grid], texttemplate="%{text}",
+            text=[["" if np.isnan(one) else f"{round(float(one), 1) + 0.0:.1f}" for one in row] for row in grid], texttemplate="%{text}",
             hovertemplate="row %{y}, column %{x}: %{z:.2f} logits<extra></extra>",
         )
     )  # fmt: skip
