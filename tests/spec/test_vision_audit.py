@@ -175,6 +175,19 @@ def test_a_network_that_reads_the_corner_alone_is_said_to_rely_on_it() -> None:
     assert list_arms(result)[SWAP].flipped.value == 1
 
 
+def test_the_same_swap_elsewhere_costs_what_the_weights_there_make_of_it() -> None:
+    """Corner and middle have weight 4. At rows and columns 4 and 5 the region's contents put ink at (4, 4) or take it away: 4.
+
+    A place further left or up puts its lower right pixel there: the other class's marker, so the swap gains 4. All other places
+    cost nothing. So two of 45 places do as much as the region, and p = 3 / 46.
+    """
+    result = measure(make_network(4, 4))
+    found = {(place.row, place.column): place.effect for place in result.places if place.effect}
+    assert found == {(4, 4): pytest.approx(4), (3, 3): pytest.approx(-4)}
+    assert result.p_null == pytest.approx(3 / 46)
+    assert result.verdict.reason == "null_not_beaten"
+
+
 def test_a_change_is_made_in_its_place_and_nowhere_else() -> None:
     clean = np.arange(2 * 64).reshape(2, 8, 8) % 16
     swapped = clean.copy()

@@ -103,6 +103,13 @@ def test_integrated_gradients_are_complete_where_the_gradient_changes(image: np.
     assert maps.gradient_input(network, image, *ONE)[0, 0, 1] == pytest.approx(2.0), "which is not the change it makes"
 
 
+def test_the_path_is_read_in_the_middle_of_each_step(image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two steps are read at 1/4 and 3/4. A pixel of 1 is active from 0.3 on, so one of two gradients of 2 counts: 1."""
+    monkeypatch.setattr(maps, "STEPS", 2)
+    found = maps.integrated_gradients(make_linear(np.ones((4, 4)), bias=-0.6), image, *ONE)
+    assert found[0, 0, 1] == pytest.approx(1)
+
+
 def test_few_steps_are_not_complete(image: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maps, "STEPS", 1)
     network = make_linear(np.ones((4, 4)), bias=-0.6)
