@@ -71,6 +71,7 @@ class ImageSet:
     """Grey levels; shape (image, row, column)."""
     labels: tuple[int, ...]
     n_in_file: int
+    """Images of these classes in the file."""
 
 
 def parse_region(text: str, side: int) -> Region:
@@ -195,7 +196,12 @@ def ask_images(
             remedy="choose another region.",
         )  # fmt: skip
     digest = PromptSet(name[:80], tuple(pair.prompt for pair in pairs)).sha256
-    return TokenisedPrompts(name[:80], tuple(pairs), digest)
+    left = images.n_in_file - len(pairs)
+    notice = (
+        f"{left} of {images.n_in_file} images of these classes are left out: at most {MAX_IMAGES} are measured, and only "
+        "those whose region another image of the other class can change."
+    )
+    return TokenisedPrompts(name[:80], tuple(pairs), digest, (notice,) if left else ())
 
 
 def _make_pair(at: int, pixels: Pixels, swapped: Pixels, label: int, foil: int) -> TokenPair:

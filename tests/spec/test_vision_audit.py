@@ -326,6 +326,15 @@ def test_a_region_that_is_the_same_everywhere_is_refused() -> None:
         ask_images(images, Region(3, 0, 2, 2), (0, 1), "own", seed=0)
 
 
+def test_images_beyond_the_most_are_left_out_and_counted() -> None:
+    images = read_images(make_file(440), make_network(4, 4), (0, 1))
+    prompts = ask_images(images, REGION, (0, 1), "own", seed=0)
+    assert len(prompts) == 400
+    assert prompts.notices[0].startswith("40 of 440 images")
+    few = ask_images(read_images(make_file(), make_network(4, 4), (0, 1)), REGION, (0, 1), "own", seed=0)
+    assert few.notices == ()
+
+
 def test_the_region_is_read_as_written() -> None:
     assert parse_region(" 0, 1,2,3 ", 8) == Region(0, 1, 2, 3)
     assert len(REGION.list_elsewhere(8)) == 45

@@ -110,4 +110,6 @@ def make_request(auditor: Auditor, given: GivenImages) -> Request:
         AuditError: the file, the region or the classes cannot be used with this model.
     """
     request: Request = get_plugin("audits", "vision").ask_file(auditor.subject, given.raw, given.name, given.answers)
+    for notice in request.prompts.notices:
+        st.markdown(plain(notice))
     return request
