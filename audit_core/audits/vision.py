@@ -13,7 +13,7 @@ from audit_core.request import Request
 from audit_core.request_form import read_answers
 from audit_core.subject import Means, Progress, Subject, no_partial
 from audit_core.vision.images import ask_images, parse_contrast, parse_region, read_images
-from audit_core.vision.measurement import count_steps, measure_vision
+from audit_core.vision.measurement import count_work, measure_vision
 from audit_core.vision.results import VisionFile, VisionRequest, VisionResult
 
 
@@ -47,7 +47,7 @@ class VisionAudit(Audit):
         return VisionRequest(ask_images(found, region, contrast, name, seed=seed), region, asked.smallest, seed)
 
     def count_work(self, subject: Subject, request: VisionRequest) -> int:
-        return len(request.prompts) * count_steps()
+        return count_work(IMAGES.of(subject).side, request.region, len(request.prompts))
 
     def run(
         self,

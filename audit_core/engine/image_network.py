@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 MODEL_TYPE = "assay-image-network"
 KERNEL = 3
-_BATCH = 512
-_BOUNDS = {"side": (4, 32), "levels": (1, 255), "pool": (1, 2), "classes": (2, 100)}
-_MOST_LAYERS, _MOST_CHANNELS = 4, 64
+_BATCH = 128
+_BOUNDS = {"side": (4, 16), "levels": (1, 255), "pool": (1, 2), "classes": (2, 100)}
+_MOST_LAYERS, _MOST_CHANNELS = 3, 32
 
 
 @dataclass(frozen=True)
@@ -120,22 +120,25 @@ class ImageNetwork:
     def read_image_gradients(self, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
         import torch
 
-        weights = self._as_torch()
-        with MODEL_LOCK, torch.enable_grad():
-            rows = torch.from_numpy(np.array(images, np.float32)).requires_grad_()
-            logits = self._classify(self._convolve(rows, weights), weights)
-            (found,) = torch.autograd.grad(_contrast(logits, answers, foils), rows)
-        gradients: Floats = found.numpy()
-        return gradients
+        weights, found = self._as_torch(), []
+        for some, own, other in _split(images, answers, foils):
+            with MODEL_LOCK, torch.enable_grad():
+                rows = torch.from_numpy(some).requires_grad_()
+                logits = self._classify(self._convolve(rows, weights), weights)
+                found += [part.numpy() for part in torch.autograd.grad(_contrast(logits, own, other), rows)]
+        return np.concatenate(found)
 
     def read_feature_maps(self, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> FeatureMaps:
         import torch
 
-        weights = self._as_torch()
-        with MODEL_LOCK, torch.enable_grad():
-            maps = self._convolve(torch.from_numpy(np.array(images, np.float32)), weights).requires_grad_()
-            (found,) = torch.autograd.grad(_contrast(self._classify(maps, weights), answers, foils), maps)
-        return FeatureMaps(maps.detach().numpy(), found.numpy())
+        weights, active, found = self._as_torch(), [], []
+        for some, own, other in _split(images, answers, foils):
+            with MODEL_LOCK, torch.enable_grad():
+                maps = self._convolve(torch.from_numpy(some), weights).requires_grad_()
+                logits = self._classify(maps, weights)
+                found += [part.numpy() for part in torch.autograd.grad(_contrast(logits, own, other), maps)]
+            active.append(maps.detach().numpy())
+        return FeatureMaps(np.concatenate(active), np.concatenate(found))
 
     def shuffled(self, *, seed: int) -> ImageNetwork:
         draw = np.random.default_rng(seed)
@@ -163,6 +166,15 @@ class ImageNetwork:
 
         pooled = max_pool2d(maps, self.shape.pool) if self.shape.pool > 1 else maps
         return linear(pooled.flatten(1), weights["head.weight"], weights["head.bias"])
+
+
+def _split(
+    images: Floats, answers: Sequence[int], foils: Sequence[int]
+) -> Iterator[tuple[Floats, Sequence[int], Sequence[int]]]:
+    """Batches, so that memory is bounded; copies, because torch writes to what it shares."""
+    for start in range(0, len(images), _BATCH):
+        rows = slice(start, start + _BATCH)
+        yield np.array(images[rows], np.float32), answers[rows], foils[rows]
 
 
 def _contrast(logits: torch.Tensor, answers: Sequence[int], foils: Sequence[int]) -> torch.Tensor:

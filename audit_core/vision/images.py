@@ -17,7 +17,7 @@ from audit_core.subject import Images
 Pixels = NDArray[np.int64]
 MAX_BYTES, MAX_IMAGES = 4_000_000, 400
 """Largest file, and most images that are measured; the first ones of each class in turn."""
-MAX_SIDE, MAX_LEVELS, MAX_CLASSES = 32, 255, 100
+MAX_LEVELS = 255
 CLASS_ID = MAX_LEVELS + 1
 """Token of class 0: below are grey levels."""
 

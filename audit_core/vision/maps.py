@@ -14,6 +14,10 @@ STEPS = 800
 makes a kink in the path."""
 PATCH = 2
 """Side of the square that occlusion covers, in pixels."""
+BACKWARD = 3
+"""Cost of a gradient, in forward passes."""
+Tick = Callable[[int], None]
+"""Called with forward passes done; raises `Cancelled` to stop."""
 MOST_ERROR = 0.05
 """Largest completeness error; beyond it integrated gradients are not shown."""
 
@@ -25,8 +29,17 @@ class MapMethod:
     name: str
     title: str
     assumes: str
-    read: Callable[[Images, Floats, Sequence[int], Sequence[int]], Floats]
-    """Subject, images, answers, foils → map in logits, or in logits per pixel value; shape (image, row, column)."""
+    read: Callable[..., Floats]
+    """Subject, images, answers, foils, and `tick` → map in logits, or in logits per pixel value; shape (image, row, column)."""
+
+
+def no_tick(passes: int) -> None:
+    """Ignore progress."""
+
+
+def count_passes(method: str, side: int) -> int:
+    """Forward passes of each image."""
+    return {"integrated_gradients": BACKWARD * STEPS, "occlusion": (side - PATCH + 1) ** 2 + 1}.get(method, BACKWARD)
 
 
 def preference(subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
@@ -37,7 +50,9 @@ def preference(subject: Images, images: Floats, answers: Sequence[int], foils: S
     return found
 
 
-def saliency(subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
+def saliency(
+    subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int], tick: Tick = no_tick
+) -> Floats:
     """|∂(logit difference) / ∂pixel|.
 
     Source: Simonyan, Vedaldi and Zisserman 2013, arXiv:1312.6034.
@@ -45,7 +60,9 @@ def saliency(subject: Images, images: Floats, answers: Sequence[int], foils: Seq
     return np.abs(subject.read_image_gradients(images, answers, foils))
 
 
-def gradient_input(subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
+def gradient_input(
+    subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int], tick: Tick = no_tick
+) -> Floats:
     """Gradient × pixel: the change of the answer without the pixel, if the model were linear.
 
     Source: Shrikumar et al. 2016, arXiv:1605.01713.
@@ -54,7 +71,9 @@ def gradient_input(subject: Images, images: Floats, answers: Sequence[int], foil
     return found
 
 
-def grad_cam(subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
+def grad_cam(
+    subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int], tick: Tick = no_tick
+) -> Floats:
     """relu(Σ_c α_c A_c) with α_c the mean gradient over channel c; coarser maps are repeated up to the image's size.
 
     Source: Selvaraju et al. 2017, arXiv:1610.02391, equations 1 and 2.
@@ -67,7 +86,9 @@ def grad_cam(subject: Images, images: Floats, answers: Sequence[int], foils: Seq
     return grown
 
 
-def occlusion(subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
+def occlusion(
+    subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int], tick: Tick = no_tick
+) -> Floats:
     """Loss of the logit difference when a square of `PATCH` pixels is set to the background, mean of all that cover a pixel.
 
     Source: Zeiler and Fergus 2013, arXiv:1311.2901, section 4.2.
@@ -82,11 +103,14 @@ def occlusion(subject: Images, images: Floats, answers: Sequence[int], foils: Se
             hidden[:, *cut] = 0
             total[:, *cut] += (before - preference(subject, hidden, answers, foils))[:, None, None]
             covered[cut] += 1
+            tick(1)
     found: Floats = (total / covered).astype(np.float32)
     return found
 
 
-def integrated_gradients(subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
+def integrated_gradients(
+    subject: Images, images: Floats, answers: Sequence[int], foils: Sequence[int], tick: Tick = no_tick
+) -> Floats:
     """Mean gradient along the straight path from an empty image, times the pixel.
 
     Source: Sundararajan, Taly and Yan 2017, arXiv:1703.01365.
@@ -94,6 +118,7 @@ def integrated_gradients(subject: Images, images: Floats, answers: Sequence[int]
     total = np.zeros(images.shape)
     for step in range(STEPS):
         total += subject.read_image_gradients(images * np.float32((step + 0.5) / STEPS), answers, foils)
+        tick(BACKWARD)
     found: Floats = (images * total / STEPS).astype(np.float32)
     return found
 

@@ -13,7 +13,7 @@ from audit_core.stats.estimates import LEVEL, Estimate
 from audit_core.stats.shares import wilson
 from audit_core.subject import Floats, Images, Progress, no_progress
 from audit_core.vision.images import ImagePairs, Region, find_images
-from audit_core.vision.maps import METHODS, MOST_ERROR, MapMethod, completeness_error
+from audit_core.vision.maps import METHODS, MOST_ERROR, MapMethod, Tick, completeness_error, count_passes
 from audit_core.vision.region_test import ARMS, SWAP, RegionRuns, run_region
 from audit_core.vision.results import ArmRow, MapRow, PlaceRow, ShownImage, VisionRequest, VisionResult
 from audit_core.vision.verdict import RegionEvidence, judge_region
@@ -30,9 +30,26 @@ DEPENDS, IGNORES, UNDECIDED = "depends on the weights", "does not depend on the 
 _INTEGRATED = "integrated_gradients"
 
 
-def count_steps() -> int:
-    """Units of progress: the test, and every method twice."""
-    return 1 + 2 * len(METHODS)
+def count_work(side: int, region: Region, n: int) -> int:
+    """Forward passes of one image each: the region test, every map, and every map of some images on shuffled weights."""
+    test = 2 * len(region.list_elsewhere(side)) + len(ARMS) + 3
+    each = sum(count_passes(method.name, side) for method in METHODS)
+    return n * test + (n + min(n, CHECKED)) * each
+
+
+class _Steps:
+    """Passes done so far, reported as they are done."""
+
+    def __init__(self, total: int, on_progress: Progress) -> None:
+        self._done, self._total, self._on_progress = 0, total, on_progress
+
+    def add(self, passes: int) -> None:
+        self._done = min(self._done + passes, self._total)
+        self._on_progress(self._done, self._total)
+
+    def of(self, n: int) -> Tick:
+        """Counts passes over n images at once."""
+        return lambda passes: self.add(n * passes)
 
 
 def measure_vision(subject: Images, request: VisionRequest, *, on_progress: Progress = no_progress) -> VisionResult:
@@ -45,9 +62,12 @@ def measure_vision(subject: Images, request: VisionRequest, *, on_progress: Prog
     """
     pairs, seed = find_images(request.prompts, subject), request.seed
     runs = run_region(subject, pairs, request.region, seed=seed)
-    on_progress(1, count_steps())
+    total = count_work(subject.side, request.region, len(pairs.answers))
+    steps = _Steps(total, on_progress)
+    steps.add(len(pairs.answers) * (2 * len(runs.places) + len(ARMS) + 3))
     arms, evidence, clean = _weigh(runs, request.smallest, seed=seed)
-    maps, grids = _read_maps(subject, pairs, request.region, seed=seed, on_progress=on_progress)
+    maps, grids = _read_maps(subject, pairs, request.region, seed=seed, steps=steps)
+    on_progress(total, total)
     verdict = judge_region(evidence)
     n = len(pairs.answers)
     return VisionResult(
@@ -93,23 +113,21 @@ def _weigh(runs: RegionRuns, smallest: float, *, seed: int) -> tuple[tuple[ArmRo
 
 
 def _read_maps(
-    subject: Images, pairs: ImagePairs, region: Region, *, seed: int, on_progress: Progress
+    subject: Images, pairs: ImagePairs, region: Region, *, seed: int, steps: _Steps
 ) -> tuple[tuple[MapRow, ...], dict[str, Floats]]:
     images = (pairs.clean / subject.levels).astype(np.float32)
     other = subject.shuffled(seed=seed)
     few = np.unique(np.linspace(0, len(images) - 1, CHECKED).round().astype(int))
     ends = [[classes[at] for at in few] for classes in (pairs.answers, pairs.foils)]
     rows, grids = [], {}
-    for at, method in enumerate(METHODS):
-        found = method.read(subject, images, pairs.answers, pairs.foils)
-        on_progress(2 + 2 * at, count_steps())
+    for method in METHODS:
+        found = method.read(subject, images, pairs.answers, pairs.foils, steps.of(len(images)))
         error = (
             completeness_error(subject, found, images, pairs.answers, pairs.foils)
             if method.name == _INTEGRATED
             else None
         )
-        randomised = _correlate(found[few], method.read(other, images[few], *ends), seed)
-        on_progress(3 + 2 * at, count_steps())
+        randomised = _correlate(found[few], method.read(other, images[few], *ends, steps.of(len(few))), seed)
         if error is not None and error > MOST_ERROR:
             rows.append(_refuse(method, region, subject.side, error))
             continue

@@ -13,7 +13,16 @@ from safetensors.numpy import load_file, save_file
 
 from audit_core import open_subject
 from audit_core.engine.image_network import ImageNetwork, NetworkShape
-from audit_core.errors import AuditError, CapabilityRefused, ControlFailed, ModelRefused, NotMeasured, Refused
+from audit_core.engine.pace import Pace
+from audit_core.errors import (
+    AuditError,
+    Cancelled,
+    CapabilityRefused,
+    ControlFailed,
+    ModelRefused,
+    NotMeasured,
+    Refused,
+)
 from audit_core.judging.verdict import REASONS, State
 from audit_core.models.cache import hash_file
 from audit_core.registry import get_plugin
@@ -376,3 +385,31 @@ def test_an_image_classifier_is_asked_no_question_about_texts_and_the_other_way_
     with pytest.raises(Refused):
         subject.tokenizer.encode("When Mary and John went")
     assert get_plugin("audits", "vision").explain_missing(object()) == "This kind of model reads no images."
+
+
+def test_progress_rises_to_its_end_and_a_cancelled_run_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = make_network(4, 4)
+    request = VisionRequest(
+        ask_images(read_images(make_file(24), network, (0, 1)), REGION, (0, 1), "own", seed=0), REGION
+    )  # fmt: skip
+    seen: list[tuple[int, int]] = []
+    measure_vision(network, request, on_progress=lambda done, total: seen.append((done, total)))
+    assert seen == sorted(seen)
+    assert seen[-1] == (seen[0][1],) * 2
+    assert len({done for done, _ in seen}) > 20
+
+    def stop(done: int, total: int) -> None:
+        if done > total / 2:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        measure_vision(network, request, on_progress=stop)
+
+
+def test_a_classifier_is_timed_before_its_first_run() -> None:
+    pace, subject = Pace(), open_subject(MARKED)
+    request = get_plugin("audits", "vision").ask_file(subject, read_marked(), "marked.csv", {})
+    work = get_plugin("audits", "vision").count_work(subject, request)
+    assert pace.predict_s("vision", work) is None
+    pace.calibrate(subject)
+    assert 0.05 < (pace.predict_s("vision", work) or 0) < 600

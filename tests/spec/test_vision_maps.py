@@ -141,8 +141,8 @@ def test_shuffled_weights_give_other_logits_and_leave_the_network_alone(weights:
 @pytest.mark.parametrize(
     "change",
     [
-        {"side": 64}, {"side": "8"}, {"side": True}, {"levels": 0}, {"channels": []}, {"channels": [8] * 5},
-        {"channels": [65]}, {"channels": 8}, {"pool": 3}, {"classes": 1}, {"auto_map": "x"}, {"side": 5, "pool": 2},
+        {"side": 17}, {"side": "8"}, {"side": True}, {"levels": 0}, {"channels": []}, {"channels": [8] * 4},
+        {"channels": [33]}, {"channels": 8}, {"pool": 3}, {"classes": 1}, {"auto_map": "x"}, {"side": 5, "pool": 2},
     ],
 )  # fmt: skip
 def test_a_configuration_out_of_bounds_is_refused(change: dict[str, object]) -> None:
