@@ -131,6 +131,24 @@ def test_pooled_maps_are_repeated_up_to_the_image() -> None:
     assert maps.preference(network, image, *ONE) == pytest.approx([5])
 
 
+def test_images_of_several_batches_are_read_as_they_are_alone(weights: np.ndarray) -> None:
+    """130 images, two more than a batch; the answer of every second one is the other class."""
+    images = np.random.default_rng(0).random((130, 4, 4), np.float32)
+    answers = [at % 2 for at in range(130)]
+    foils = [1 - answer for answer in answers]
+    network = make_linear(weights, bias=-0.5)
+    for read in (
+        network.read_images,
+        *(lambda x, f=f: f(network, x, answers, foils) for f in (maps.saliency, maps.grad_cam)),
+    ):
+        assert len(read(images)) == 130
+    alone = maps.gradient_input(network, images[129:], answers[129:], foils[129:])
+    assert maps.gradient_input(network, images, answers, foils)[129:] == pytest.approx(alone)
+    assert maps.grad_cam(network, images, answers, foils)[129:] == pytest.approx(
+        maps.grad_cam(network, images[129:], answers[129:], foils[129:])
+    )
+
+
 def test_shuffled_weights_give_other_logits_and_leave_the_network_alone(weights: np.ndarray, image: np.ndarray) -> None:
     network = make_linear(weights)
     before = network.read_images(image)
