@@ -1,6 +1,5 @@
 """Vision: what maps over an image show, beside what changing a region of it does."""
 
-
 from ui.flow import answers
 from ui.flow.history import show_history
 from ui.flow.recorded_first import wait_for_model
