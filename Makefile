@@ -15,7 +15,7 @@ export DO_NOT_TRACK := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick collected check style types imports model bench intervals lock reference structure sample notebook circuits mixture t5 clean
+.PHONY: help run test quick collected check style types imports model bench intervals lock reference structure sample notebook circuits mixture t5 vision clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -64,6 +64,9 @@ notebook: .venv/dev ## run docs/notebooks/first_audit.ipynb and store its output
 
 circuits: .venv/dev model ## record the answers about shipped circuits in data/circuit_answers; 15 minutes
 	PYTHONPATH=. $(BIN)/python tools/record_circuits.py
+
+vision: .venv/dev ## train the two image classifiers of data/vision again; a minute of one core
+	$(BIN)/python -m tools.vision
 
 mixture: .venv/dev ## train the small mixture of experts of data/models again; 15 minutes of one core
 	$(BIN)/python -m tools.mixture

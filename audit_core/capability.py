@@ -16,6 +16,7 @@ from audit_core.subject import (
     CrossAttention,
     Documents,
     Gradients,
+    Images,
     Inputs,
     MeanActivations,
     NeuronRanges,
@@ -168,6 +169,11 @@ ACTIVATIONS: Capability[Activations] = Capability(
     "the residual stream",
     "choose a decoder-only transformer",
     _is_a(Activations, "The residual stream of this kind of model cannot be read."),
+)
+IMAGES: Capability[Images] = Capability(
+    "images",
+    "open an image classifier, such as digits-marked",
+    _is_a(Images, "This kind of model reads no images."),
 )
 TOOLS: Capability[Inputs] = Capability(
     "choices among tools",

@@ -189,6 +189,43 @@ class Closed(Replies, Protocol):
         """Why nothing inside it can be read or edited, in a sentence."""
 
 
+@dataclass(frozen=True, eq=False)
+class FeatureMaps:
+    """Output of the last convolution, and the gradient of the logit difference with respect to it."""
+
+    activations: Floats
+    """Shape (image, channel, row, column)."""
+    gradients: Floats
+    """Same shape; logits per unit of the activation."""
+
+    def __post_init__(self) -> None:
+        read_only(self.activations)
+        read_only(self.gradients)
+
+
+@runtime_checkable
+class Images(Protocol):
+    """Capability of an image classifier: square grey images in, one logit a class out. Pixels are given from 0 to 1."""
+
+    side: int
+    """Rows of an image, and columns."""
+    levels: int
+    """Grey levels above zero: a pixel is a whole number of these steps."""
+    n_classes: int
+
+    def read_images(self, images: Floats) -> Floats:
+        """Logits; shape (image, row, column) → (image, class)."""
+
+    def read_image_gradients(self, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
+        """Gradient of logit(answer) − logit(foil) with respect to each pixel; shape (image, row, column)."""
+
+    def read_feature_maps(self, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> FeatureMaps:
+        """Output of the last convolution after its activation, with its gradient."""
+
+    def shuffled(self, *, seed: int) -> Images:
+        """A copy whose weights are permuted within each tensor; this subject is unchanged."""
+
+
 @runtime_checkable
 class Activations(Protocol):
     """Capability: the residual stream of plain inputs can be read, for probes."""

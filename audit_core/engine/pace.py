@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import numpy as np
+
 from audit_core.component import Kind
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.answers import Contrast
 from audit_core.prompts.prompt_set import Prompt, TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
-from audit_core.subject import CrossAttention, Subject
+from audit_core.subject import CrossAttention, Images, Subject
 
 MIN_WORK = 20_000
 """Runs with fewer units are mostly overhead and do not predict longer ones."""
@@ -43,11 +45,14 @@ class Pace:
             self._audits_s[audit] = wall_s / work
 
     def calibrate(self, subject: Subject) -> None:
-        """Time a run on made-up tokens."""
+        """Time a run on made-up tokens; a classifier of images is timed on empty ones."""
+        parts = subject.components(Kind.HEAD)[::STEP] or next(filter(None, map(subject.components, WITHOUT_HEADS)), ())
+        if not parts:
+            self._machine_s = _time_images(subject) if isinstance(subject, Images) else None
+            return
         ids, other = _make_up(subject)
         pair = TokenPair(Prompt("pace", "", "", "", "", ""), ids, other, Contrast((), ((0,),), ((1,),)), (), ())
         prompts = TokenisedPrompts("pace", (pair,), "")
-        parts = subject.components(Kind.HEAD)[::STEP] or next(filter(None, map(subject.components, WITHOUT_HEADS)))
         edits = [intervene([part], Replacement.ZERO) for part in parts]
         # The first run of a process includes one-time costs and is not timed.
         _time(subject, prompts, edits[:1])
@@ -68,6 +73,16 @@ def _make_up(subject: Subject) -> tuple[tuple[int, ...], tuple[int, ...]]:
     ids = tuple(token for token in range(2, 3 + TOKENS) if token != start)[: TOKENS - 1]
     middle = TOKENS // 2
     return (*ids[:middle], start, *ids[middle:]), (*ids[:middle][::-1], start, *ids[middle:])
+
+
+def _time_images(subject: Images) -> float:
+    """Seconds of a forward pass of one image, from gradients of empty images, which cost about three."""
+    images, ends = np.zeros((PROMPTS, subject.side, subject.side), np.float32), ([0] * PROMPTS, [1] * PROMPTS)
+    subject.read_image_gradients(images, *ends)
+    start = time.monotonic()
+    for _ in range(REPEATS):
+        subject.read_image_gradients(images, *ends)
+    return (time.monotonic() - start) / (3 * PROMPTS * REPEATS)
 
 
 def _time(subject: Subject, prompts: TokenisedPrompts, edits: Sequence[Intervention]) -> float:

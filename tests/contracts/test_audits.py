@@ -19,6 +19,7 @@ from toy.audit_requests import (
     list_requests_to_a_reader,
     list_requests_to_a_voter,
     list_requests_to_an_encoder_decoder,
+    list_requests_to_an_image_classifier,
 )
 from toy.closed_models import Agent, Follower, make_subject
 from toy.planted import make_induction
@@ -105,11 +106,12 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "tools": {"accuracy": _READ, "answered": _READ}
     | dict.fromkeys(("alone", "lost alone", "cued", "emptied", "cells", "edits"), _DONE),
     "transfer": dict.fromkeys(("sufficiency", "necessity", "found elsewhere", "named"), _DONE),
+    "vision": {"accuracy": _READ, "clean": _READ, "arms": _DONE, "maps": (Evidence.ESTIMATED,)},
 }
 """Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {
     "benchmark", "circuit", "claim_test", "closed_documents", "closed_tools", "confirmation", "decisions", "documents", "explanations", "probes", "rationale", "robustness",
-    "source_tokens", "specificity", "tools", "transfer",
+    "source_tokens", "specificity", "tools", "transfer", "vision",
 }  # fmt: skip
 
 
@@ -156,6 +158,8 @@ def results(
     chooser = Auditor(open_subject("planted-tools-follower"), log)
     asked |= {(audit, chooser): found for audit, found in list_requests_to_a_chooser(chooser.subject).items()}
     closed, agent = Auditor(make_subject(Follower()), log), Auditor(make_subject(Agent(follows=True)), log)
+    images = Auditor(open_subject("digits-marked"), log)
+    asked |= {(audit, images): found for audit, found in list_requests_to_an_image_classifier(images.subject).items()}
     asked |= {(audit, closed): found for audit, found in list_requests_to_a_closed_model(closed.subject).items()}
     asked |= {(audit, agent): found for audit, found in list_requests_to_a_closed_agent(agent.subject).items()}
     return {
@@ -191,6 +195,7 @@ def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> No
         "probes",
         "rationale",
         "tools",
+        "vision",
     } == set(AUDITS)
 
 

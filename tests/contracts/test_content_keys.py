@@ -54,6 +54,7 @@ from audit_core.registry import get_plugin, list_plugins
 from audit_core.run import Auditor
 from audit_core.store import RunLog, RunRecord, RunStart
 from audit_core.tools import ToolsRequest
+from audit_core.vision import Region, VisionRequest
 
 WORTH = {head(0, 0): 3.0, head(1, 2): -1.0}
 CIRCUIT = (head(0, 0), head(1, 2))
@@ -91,6 +92,7 @@ PINNED = {
     "token_gradients": "2be91d156c926aa8e7526a75ce3b726f276b6bbb419f2708a5c6ec93524baf85",
     "tools": "e0a1fde0480b5c8f92c6ec79c5cdf881eb1f824ee70e74456198ed84bd6c4430",
     "transfer": "25da29cff2ff83e445a65d30e2ed899ef35e57b186bdbf1df4a91b56cca5ce00",
+    "vision": "54adda65fd81adca4caeb2a505b7289817ea80ca47be93b8b1b4add22fcfbcc0",
 }
 """Audit → content key of the request below, under the third verdict rule.
 
@@ -156,6 +158,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "token_gradients": TokenGradientsRequest(one, prompts),
         "tools": ToolsRequest(prompts),
         "transfer": TransferRequest(judged, judged, CIRCUIT, explored=explored),
+        "vision": VisionRequest(prompts, Region(0, 0, 2, 2)),
     }
 
 

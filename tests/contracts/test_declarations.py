@@ -131,6 +131,7 @@ def test_what_a_subject_lacks_is_said_by_the_audits_that_demand_it_alone() -> No
         "rationale",
         "source_tokens",
         "tools",
+        "vision",
     }
     assert "only whole forward passes" in said["paths"]
     headless = replace(AUDITS["attention"], demands=(components_of(Kind.EXPERT),))
@@ -143,7 +144,7 @@ def test_a_subject_without_a_capability_is_refused_by_the_audits_that_demand_it(
     assert demanding == {
         "attention", "attention_tests", "both_sides", "claim_test", "closed_documents", "closed_tools", "confirmation", "documents", "experts", "paths",
         "probes", "rationale", "robustness",
-        "source_tokens", "token_gradients", "tools",
+        "source_tokens", "token_gradients", "tools", "vision",
     }  # fmt: skip
 
 

@@ -156,5 +156,9 @@ def test_a_configuration_that_two_families_open_is_refused(tmp_path: Path, monke
 @pytest.mark.parametrize("key", list_plugins("subjects"))
 def test_every_kind_of_subject_on_the_shelf_loads_a_folder(key: str, tmp_path: Any) -> None:
     plugin = list_plugins("subjects")[key]
+    if key == "images":
+        # It has no layers that an engine could edit: only its images are changed.
+        assert plugin.load(plugin.find_here("digits-marked")).geometry.n_layers == 0
+        return
     folder = build_random_t5(tmp_path) if key == "encoder_decoder" else build_random("gpt2", tmp_path)
     assert plugin.load(folder).geometry.n_layers == 3

@@ -110,6 +110,7 @@ REVIEWED: dict[str, list[str]] = {
         "count",
         "result.n",
     ],
+    "ui/vision/show.py": ["column", "height", "kind", "n", "place", "row", "width"],
     "ui/probes/form.py": ["label"],
     "ui/probes/show.py": [
         "unseen",

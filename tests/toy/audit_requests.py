@@ -48,6 +48,7 @@ from audit_core.registry import list_plugins
 from audit_core.source_tokens import SourceToken
 from audit_core.subjects.planted import find_planted
 from audit_core.tools import ToolsRequest
+from audit_core.vision import read_marked
 
 
 def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
@@ -225,3 +226,14 @@ def make_decision_task() -> DecisionTask:
     slots = "first = w01 < w02 < w03, may rise; second = w04 | w05, protected"
     raw = "\n".join(["first,second", *lines]).encode()
     return read_task(raw, name="toy", template="{first} {second} =", slots=slots, yes="A", no="B")
+
+
+def list_requests_to_an_image_classifier(subject: Any) -> dict[str, list[Any]]:
+    """The shipped region on 24 images, and another region on eight."""
+    lines, ask = read_marked().splitlines(keepends=True), list_plugins("audits")["vision"].ask_file
+    return {
+        "vision": [
+            ask(subject, b"".join(lines[:25]), "own.csv", {}),
+            ask(subject, b"".join(lines[:9]), "own.csv", {"region": "5,5,2,3", "smallest": "0.3"}, seed=1),
+        ]
+    }

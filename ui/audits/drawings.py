@@ -156,6 +156,11 @@ def _draw_explanations() -> str:
     return _line(49, 4, 49, 54, dashed=True) + scores + effects
 
 
+def _draw_vision() -> str:
+    digit = '<path d="M34 16h14l-8 10q10 0 10 8t-10 8q-6 0-8 -4" stroke-width="3"/>'
+    return _box(8, 6, 50, 44) + digit + _cross(11, 9, 11, 11) + _arrow(64) + _effect(84, 20, 12, 16)
+
+
 def _draw_form() -> str:
     rows = "".join(_line(6, y, 26, y) + _box(32, y - 5, 40, 10) for y in (12, 28, 44))
     return rows + _arrow(78) + _effect(92, 20, 10, 16)
@@ -176,5 +181,6 @@ _DRAWINGS: dict[str, Callable[[], str]] = {
     "robustness.py": _draw_robustness,
     "benchmarks.py": _draw_benchmarks,
     "explanations.py": _draw_explanations,
+    "vision.py": _draw_vision,
     "audits.py": _draw_form,
 }

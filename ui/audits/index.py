@@ -24,6 +24,7 @@ QUESTIONS = {
     "robustness.py": "Does a verdict hold when the prompts, the decoding or the split change?",
     "benchmarks.py": "Is the model able to do the task? Accuracy beside the effect of a claim.",
     "explanations.py": "Do attribution scores agree with measured effects? Against random orders.",
+    "vision.py": "Does an image classifier rely on a region? Maps beside swapping its pixels.",
     "audits.py": "Every audit of this installation, by its name and options.",
 }
 """What each page answers, by its file."""

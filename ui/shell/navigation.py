@@ -63,6 +63,7 @@ PLACES = (
     Place("robustness.py", "Robustness", ":material/shield:", CHECKS, Permission.RUN),
     Place("benchmarks.py", "Benchmarks", ":material/quiz:", CHECKS, Permission.RUN),
     Place("explanations.py", "Explanations", ":material/lightbulb:", CHECKS, Permission.RUN),
+    Place("vision.py", "Vision", ":material/image_search:", CHECKS, Permission.RUN),
     Place("crosswalk.py", "Crosswalk", ":material/compare_arrows:", "Govern", Permission.LOOK, True),
     Place("procurement.py", "Procurement", ":material/checklist:", "Govern", Permission.LOOK),
     Place("people.py", "People", ":material/group:", "Govern", Permission.MANAGE_PEOPLE),

@@ -1,0 +1,1 @@
+"""The page Vision: maps over an image, and what a region of it does."""
