@@ -110,6 +110,13 @@ REVIEWED: dict[str, list[str]] = {
         "count",
         "result.n",
     ],
+    "ui/lenses/show.py": [
+        "name",
+        "result.added_up",
+        "result.n",
+        "result.n_templates",
+    ],
+    "pages/lenses.py": ["form.FIELDS"],
     "ui/probes/form.py": ["label"],
     "ui/probes/show.py": [
         "unseen",
