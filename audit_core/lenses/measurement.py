@@ -18,7 +18,6 @@ from audit_core.lenses.results import (
     LensLayer,
     LensPart,
     LensWriting,
-    count_pairs,
 )
 from audit_core.prompts.prompt_set import name_split, require_distinguished
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratios, rank_agreement
@@ -27,6 +26,9 @@ from audit_core.subject import LensReading, Means, Progress, Subject
 
 _READING = 30
 """The readings take about as long as this share, one part in so many, of the measured runs."""
+
+_NAMED = 4
+"""Parts that the finding names; the table has all."""
 
 
 def count_work_of(subject: Subject, request: LensesRequest) -> int:
@@ -188,18 +190,24 @@ def _place(estimate: Estimate, least: float) -> int | None:
 
 
 def _write_finding(parts: tuple[LensPart, ...], agree: Estimate | None, why_no_parts: str) -> str:
-    """What was found, in two sentences: one number for each axis."""
+    """What was found: a sentence for each way in which the two axes may part, and how alike the two orders are."""
     if not parts:
         return f"The lens was read at each layer, and not for heads and MLPs. {why_no_parts}"
-    counts = count_pairs(parts)
-    writes = {LensWriting.FOR.value, LensWriting.AGAINST.value}
-    acts = {LensEffect.LOWERS.value, LensEffect.RAISES.value}
-    n_written = sum(n for (writing, _), n in counts.items() if writing in writes)
-    n_idle = sum(n for (writing, effect), n in counts.items() if writing in writes and effect == LensEffect.NEGLIGIBLE)
-    n_hidden = sum(n for (writing, effect), n in counts.items() if writing == LensWriting.LITTLE and effect in acts)
-    n_acts = sum(n for (_, effect), n in counts.items() if effect in acts)
+    writers = [part for part in parts if part.writing in (LensWriting.FOR, LensWriting.AGAINST)]
+    actors = [part for part in parts if part.effect in (LensEffect.LOWERS, LensEffect.RAISES)]
+    hidden = [part.component for part in actors if part.writing == LensWriting.LITTLE]
+    idle = [part.component for part in writers if part.effect == LensEffect.NEGLIGIBLE]
     order = "" if agree is None else f" The two orders agree with {format_estimate(agree)}."
     return (
-        f"Of {n_written} heads and MLPs that write to the answer directly, replacing does little for {n_idle}. "
-        f"Of {n_acts} whose replacement changes the lead, {n_hidden} write little to it.{order}"
+        f"Of {len(actors)} heads and MLPs whose replacement changes the lead, {_name(hidden)} little to the answer directly. "
+        f"Of {len(writers)} that do write to it, replacing does little for {len(idle) or 'none'}{_list(idle)}.{order}"
     )
+
+
+def _name(parts: list[str]) -> str:
+    return f"{len(parts) or 'none'}{_list(parts)} {'writes' if len(parts) < 2 else 'write'}"
+
+
+def _list(parts: list[str]) -> str:
+    """The first of some parts in brackets; empty for none."""
+    return f" ({', '.join(parts[:_NAMED])}{', …' if len(parts) > _NAMED else ''})" if parts else ""

@@ -52,4 +52,4 @@ def test_a_planted_model_is_measured_at_once_and_every_tab_opens(
     wait_for(test, lambda t: bool(t.get("plotly_chart")) or bool(t.exception) or bool(t.error))
     assert not test.exception
     assert not test.error
-    assert "Of 3 whose replacement changes the lead, 1 write little to it." in read(test)
+    assert "1 (L0.H0) writes little to the answer directly" in read(test)

@@ -54,7 +54,8 @@ def test_a_writer_a_cause_that_writes_nothing_and_an_opponent_are_told_apart(fou
     assert {(part.writing, part.effect) for part in parts.values()} == {(LensWriting.LITTLE, LensEffect.NEGLIGIBLE)}
     assert sum(count_pairs(found.parts).values()) == len(found.parts) == 6 * 3 + 3
     assert found.finding.startswith(
-        "Of 2 heads and MLPs that write to the answer directly, replacing does little for 0. Of 3"
+        "Of 3 heads and MLPs whose replacement changes the lead, 1 (L0.H0) writes little to the answer directly. "
+        "Of 2 that do write to it, replacing does little for none."
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from audit_core import Estimate
+from audit_core import Estimate, parse_component
 from audit_core.lenses import LensesResult, LensPart
 from ui.parts.figures import EFFECT, INK, interval_bars, interval_rows, new_figure, style_figure
 
@@ -20,7 +20,8 @@ def choose_parts(result: LensesResult) -> list[LensPart]:
     by_writing = sorted(result.parts, key=lambda part: -abs(part.direct.value))[:SHOWN]
     by_effect = sorted(result.parts, key=lambda part: -abs(part.measured.value))[:SHOWN]
     chosen = {part.component for part in by_writing + by_effect}
-    return [part for part in result.parts if part.component in chosen]
+    shown = [part for part in result.parts if part.component in chosen]
+    return sorted(shown, key=lambda part: parse_component(part.component).layer)
 
 
 def draw_written(result: LensesResult) -> go.Figure:
