@@ -86,7 +86,7 @@ def _read_stream(readout: Readout, run: Capture, pairs: list[TokenPair]) -> Floa
 
 
 class _Split:
-    """The logit difference of some prompts as a sum of what each part writes, with the scale of the final norm held fixed."""
+    """The logit difference of some prompts as a sum of what each part writes, with the scale of the final norm kept fixed."""
 
     def __init__(self, runner: WaveRunner, run: Capture, pairs: list[TokenPair]) -> None:
         with runner.turn():

@@ -42,7 +42,7 @@ def show_panes(result: LensesResult, place: str = "") -> None:
         pane_header(
             "Written to the answer", "observational",
             "Direct logit attribution: what a head or MLP adds to the logit of the answer minus that of the foil, with the scale "
-            "of the final norm held fixed. The parts that write most and those with the largest effects are shown, in both panes "
+            "of the final norm kept fixed. The parts that write most and those with the largest effects are shown, in both panes "
             f"the same. Lines: the 95 % interval over templates. Dashed: {result.delta:.0%} of the lead. Nothing was changed.",
             table=Table(lambda: _table_parts(result), "Heads and MLPs", f"written{place}"),
         )  # fmt: skip
