@@ -18,6 +18,7 @@ from audit_core.subject import (
     Gradients,
     Images,
     Inputs,
+    Lenses,
     MeanActivations,
     NeuronRanges,
     Paths,
@@ -107,6 +108,12 @@ def _explain_paths(subject: Subject) -> str:
     return subject.explain_no_paths()
 
 
+def _explain_lenses(subject: Subject) -> str:
+    if not isinstance(subject, Lenses):
+        return _explain_closed(subject, "The inside of this kind of model cannot be read through its unembedding.")
+    return subject.explain_no_lenses()
+
+
 def _explain_routing(subject: Subject) -> str:
     if missing := components_of(Kind.EXPERT).explain_missing(subject):
         return missing
@@ -142,6 +149,9 @@ RANDOMISABLE: Capability[Randomisable] = Capability(
 GRADIENTS: Capability[Gradients] = Capability("gradients", "measure exactly, without an estimator", _explain_gradients)
 PATHS: Capability[Paths] = Capability(
     "connections", "test its components: `sweep` and `circuit` use no connections", _explain_paths
+)
+LENSES: Capability[Lenses] = Capability(
+    "lenses", "measure effects without a lens: `sweep` and `positions`", _explain_lenses
 )
 ROUTING: Capability[Routing] = Capability("routing", "choose a mixture of experts, such as moe-tiny", _explain_routing)
 

@@ -55,7 +55,7 @@ class Readout:
         """
         flat = residual.reshape(-1, 1, residual.shape[-1])
         final = self.bridge.ln_final(flat)[:, 0].reshape(residual.shape)
-        weight, bias = self._output_weights()
+        weight, bias = self.output_weights()
 
         def read(tokens: list[int]) -> torch.Tensor:
             logits = (final * weight[tokens]).sum(-1)
@@ -67,7 +67,7 @@ class Readout:
         """Norm of the residual stream, shape (..., d_model) → (...)."""
         return residual.float().norm(dim=-1)
 
-    def _output_weights(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def output_weights(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Shapes (vocabulary, d_model) and (vocabulary,)."""
         layer: Any = self.bridge.unembed.original_component
         return layer.weight, getattr(layer, "bias", None)

@@ -18,6 +18,7 @@ from audit_core.capability import (
     DOCUMENTS,
     GRADIENTS,
     HEADS,
+    LENSES,
     MEANS,
     PATHS,
     PATTERNS,
@@ -34,6 +35,7 @@ from audit_core.documents import form
 from audit_core.engine.adapters import register_adapters
 from audit_core.engine.checkpoint import check_against_files, check_kind
 from audit_core.engine.faults import refuse_faults
+from audit_core.engine.lens import explain_no_lenses, read_lenses
 from audit_core.engine.parity import check_parity, choose_tokens, run_alone
 from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
@@ -49,7 +51,17 @@ from audit_core.models.identity import ModelIdentity, identify_model, require_un
 from audit_core.prompts.answers import TokenLimits, Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.references.model_class import Setting
-from audit_core.subject import MEAN_KINDS, Floats, Geometry, Logits, Means, Progress, TokenRouting, no_progress
+from audit_core.subject import (
+    MEAN_KINDS,
+    Floats,
+    Geometry,
+    LensReading,
+    Logits,
+    Means,
+    Progress,
+    TokenRouting,
+    no_progress,
+)
 from audit_core.subject_family import SubjectFamily
 
 if TYPE_CHECKING:
@@ -201,6 +213,12 @@ class TransformerSubject:
     ) -> Floats:
         return self.runner.read_residuals(rows, positions, layers, on_progress)
 
+    def explain_no_lenses(self) -> str:
+        return explain_no_lenses(self.runner)
+
+    def read_lenses(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> LensReading:
+        return read_lenses(self.runner, prompts, on_progress)
+
     def read_documents(self, text: str) -> tuple[tuple[str, ...], str]:
         return form.read_documents(text)
 
@@ -347,6 +365,7 @@ _DENSE: frozenset[Capability[Any]] = frozenset(
         TOOLS,
         REPLIES,
         ACTIVATIONS,
+        LENSES,
         components_of(Kind.RESID),
     )
 )

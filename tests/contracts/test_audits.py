@@ -89,6 +89,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     | dict.fromkeys(("pairs", "whole layers", "shared", "forced"), _DONE),
     "explanations": {"clean": _READ, "methods": (*_DONE, Evidence.ESTIMATED), "agreements": (Evidence.ESTIMATED,)}
     | dict.fromkeys(("replaced", "curves"), _DONE),
+    "lenses": dict.fromkeys(("layers", "parts"), (*_READ, *_DONE))
+    | dict.fromkeys(("lead", "gap", "rest", "heads agree", "parts agree"), _READ),
     "paths": _RUNS | {"connections": _DONE},
     "positions": dict.fromkeys(("places", "main"), _DONE),
     "probes": {"lead": _READ, "sites": (*_READ, *_DONE)},

@@ -111,6 +111,13 @@ REVIEWED: dict[str, list[str]] = {
         "result.n",
     ],
     "ui/vision/show.py": ["column", "height", "kind", "n", "place", "row", "width"],
+    "ui/lenses/show.py": [
+        "name",
+        "result.added_up",
+        "result.n",
+        "result.n_templates",
+    ],
+    "pages/lenses.py": ["form.FIELDS"],
     "ui/probes/form.py": ["label"],
     "ui/probes/show.py": [
         "unseen",

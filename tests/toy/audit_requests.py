@@ -41,6 +41,7 @@ from audit_core.decisions import DecisionsRequest, DecisionTask, read_task
 from audit_core.documents import DocumentsRequest
 from audit_core.explanations import UnitKind
 from audit_core.intervention import Direction, Replacement
+from audit_core.lenses import LensesRequest
 from audit_core.probes import ProbesRequest
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
@@ -139,6 +140,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
         ],
         "transfer": [TransferRequest(judged, judged, circuit, explored=looked_at)],
         "edges": [EdgesRequest(one, 1, 0), EdgesRequest(one, 2, 0, metric="answer_probability")],
+        "lenses": [LensesRequest(prompts, prompts), LensesRequest(prompts, prompts, Replacement.MEAN, seed=1)],
         "paths": [
             PathsRequest(prompts, prompts, (*circuit, mlp(1))),
             PathsRequest(prompts, prompts, circuit, split=True, replacement=Replacement.MEAN),

@@ -90,6 +90,12 @@ def _draw_experts() -> str:
     return f'<circle cx="11" cy="{_MIDDLE}" r="6"/>{lines}{boxes}{_cross(48, 17, 18, 11)}{_arrow(74)}{_effect(90, 20, 12, 16)}'
 
 
+def _draw_lenses() -> str:
+    lens = '<circle cx="20" cy="24" r="13"/>' + _line(29, 34, 40, 48)
+    written = "".join(_box(12, y, w, 4, fill=INK, strength=0.5) for y, w in ((18, 16), (26, 8)))
+    return lens + written + _arrow(50) + "".join(_effect(70, y, w, 8) for y, w in ((14, 10), (30, 30)))
+
+
 def _draw_probes() -> str:
     dots = "".join(
         f'<circle cx="{x}" cy="{y}" r="3" fill="{INK if y > x - 4 else "none"}"/>'
@@ -171,6 +177,7 @@ _DRAWINGS: dict[str, Callable[[], str]] = {
     "sweep.py": _draw_sweep,
     "circuit.py": _draw_circuit,
     "experts.py": _draw_experts,
+    "lenses.py": _draw_lenses,
     "probes.py": _draw_probes,
     "tools.py": _draw_tools,
     "documents.py": _draw_documents,

@@ -14,6 +14,7 @@ QUESTIONS = {
     "sweep.py": "Which component matters most? The effect of each one, over a prompt set.",
     "circuit.py": "Is this set of heads enough, necessary, and free of idle members?",
     "experts.py": "Which experts matter in a mixture? Routing beside the effect of each expert.",
+    "lenses.py": "Do the parts that a lens points at change the answer when they are replaced?",
     "probes.py": "Is a property readable inside, and does the answer rely on it? Two separate measurements.",
     "documents.py": "Which document decides the answer? Attention beside replacing each document.",
     "source_tokens.py": "Which source tokens decide the translation? For encoder–decoders.",

@@ -53,6 +53,7 @@ PLACES = (
     Place("sweep.py", "Sweep", ":material/grid_on:", INSIDE, Permission.RUN),
     _CIRCUIT,
     Place("experts.py", "Experts", ":material/account_tree:", INSIDE, Permission.RUN),
+    Place("lenses.py", "Lenses", ":material/search_insights:", INSIDE, Permission.RUN),
     Place("probes.py", "Probes", ":material/sensors:", INSIDE, Permission.RUN),
     Place("documents.py", "Documents", ":material/description:", INPUTS, Permission.RUN, True),
     Place("source_tokens.py", "Source tokens", ":material/swap_horiz:", INPUTS, Permission.RUN),

@@ -1,0 +1,213 @@
+"""Reads the lenses on the clean runs and measures the same sites by replacing them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit_core.capability import LENSES
+from audit_core.component import Component, Kind, resid
+from audit_core.effect import Effect, check_task, get_metric, measure_effect
+from audit_core.errors import NotMeasured
+from audit_core.intervention import Intervention, Replacement, intervene
+from audit_core.lenses.results import (
+    DELTA,
+    LensEffect,
+    LensesRequest,
+    LensesResult,
+    LensLayer,
+    LensPart,
+    LensWriting,
+)
+from audit_core.prompts.prompt_set import name_split, require_distinguished
+from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratios, rank_agreement
+from audit_core.stats.estimates import Estimate, format_estimate
+from audit_core.subject import LensReading, Means, Progress, Subject
+
+_READING = 30
+"""The readings take about as long as this share, one part in so many, of the measured runs."""
+
+_NAMED = 4
+"""Parts that the finding names; the table has all."""
+
+
+def count_work_of(subject: Subject, request: LensesRequest) -> int:
+    """Rows × positions × layers of the measured runs."""
+    return subject.count_work(request.prompts, _list_runs(subject, request))
+
+
+def measure_lenses(
+    subject: Subject, request: LensesRequest, means: Means | None, on_progress: Progress
+) -> LensesResult:
+    """Read and measure every layer, head and MLP.
+
+    Raises:
+        NotMeasured: the model does not do this task, so there is no lead to read.
+    """
+    require_distinguished(request.prompts.pairs)
+    total = count_work_of(subject, request)
+    reading = LENSES.of(subject).read_lenses(
+        request.prompts, on_progress=lambda done, of: on_progress(total * done // (_READING * of), total)
+    )
+    effect = measure_effect(
+        subject, request.prompts, _list_runs(subject, request), get_metric("logit_difference"), means=means, seed=request.seed,
+        on_progress=lambda done, of: on_progress(total // _READING + done * (total - total // _READING) // of, total),
+    )  # fmt: skip
+    check_task(effect)
+    _check_same_runs(reading, effect)
+    return _Report(subject, request, reading, effect).write()
+
+
+def _check_same_runs(reading: LensReading, effect: Effect) -> None:
+    """The last row of the lens is the model's own answer, read by another way: a lens on other runs would show here."""
+    off = float(np.abs(reading.stream[-1] - effect.clean).max())
+    if off > effect.controls.tolerance:
+        raise NotMeasured(
+            "lens differs from the model",
+            detail=f"after the last layer the lens reads another logit difference than the model's (off by {off:.3g})",
+        )
+
+
+def _list_parts(subject: Subject) -> tuple[Component, ...]:
+    return (*subject.components(Kind.HEAD), *subject.components(Kind.MLP))
+
+
+def _list_runs(subject: Subject, request: LensesRequest) -> tuple[Intervention, ...]:
+    """Each part replaced alone, then the stream entering each layer at the answer position."""
+    parts = [intervene([part], request.replacement) for part in _list_parts(subject)]
+    layers = [intervene([resid(layer, -1)], Replacement.RESAMPLE) for layer in range(subject.geometry.n_layers)]
+    return (*parts, *layers)
+
+
+class _Report:
+    """The result of one reading and one measurement."""
+
+    def __init__(self, subject: Subject, request: LensesRequest, reading: LensReading, effect: Effect) -> None:
+        self.parts = _list_parts(subject)
+        self.request, self.reading, self.effect = request, reading, effect
+        self.clusters = request.prompts.templates
+        self.lead = bootstrap_mean(effect.clean, self.clusters, unit=effect.unit, seed=request.seed)
+        self.gap = bootstrap_mean(effect.gap, self.clusters, unit=effect.unit, seed=request.seed)
+
+    def write(self) -> LensesResult:
+        direct = self._list_written()
+        parts = () if direct is None else self._compare(direct)
+        heads_agree = parts_agree = None
+        no_agreement = self.reading.why_no_parts
+        if direct is not None:
+            n_heads = sum(part.kind is Kind.HEAD for part in self.parts)
+            written, lost = (self._silence(values) for values in (direct, self.effect.support[: len(self.parts)]))
+            try:
+                heads_agree = rank_agreement(written[:n_heads], lost[:n_heads], self.clusters, seed=self.request.seed)
+                parts_agree = rank_agreement(written, lost, self.clusters, seed=self.request.seed)
+            except NotMeasured as error:
+                no_agreement = error.detail
+        rest = self.reading.rest
+        return LensesResult(
+            finding=_write_finding(parts, parts_agree, self.reading.why_no_parts),
+            prompt_set=self.request.prompts.name,
+            prompt_set_sha256=self.request.prompts.sha256,
+            split=name_split(self.request.prompts),
+            unit=self.effect.unit,
+            n=len(self.request.prompts),
+            n_templates=len(set(self.clusters)),
+            replacement=self.request.replacement.value,
+            delta=DELTA,
+            lead=self.lead,
+            gap=self.gap,
+            least_written=DELTA * self.lead.value,
+            least_effect=DELTA * self.gap.value,
+            layers=self._list_layers(),
+            parts=parts,
+            no_parts=self.reading.why_no_parts,
+            rest=None if rest is None else self._average(rest[None])[0],
+            heads_agree=heads_agree,
+            parts_agree=parts_agree,
+            no_agreement=no_agreement,
+            added_up=self.reading.off,
+            controls=self.effect.controls,
+        )
+
+    def _average(self, values: NDArray) -> tuple[Estimate, ...]:
+        """Mean over prompts of each row; shape (row, prompt)."""
+        ones = np.ones(len(self.request.prompts))
+        return bootstrap_ratios(values, ones, self.clusters, unit=self.effect.unit, seed=self.request.seed)
+
+    def _silence(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values below numerical noise as zero: ranks of rounding errors are no agreement."""
+        return np.where(np.abs(values) > self.effect.controls.tolerance, values, 0.0)
+
+    def _list_written(self) -> NDArray[np.float64] | None:
+        """What each part writes, in the order of `parts`; shape (part, prompt); None where parts were not read."""
+        heads, mlps = self.reading.heads, self.reading.mlps
+        if heads is None or mlps is None:
+            return None
+        rows = [heads[part.layer, part.index] if part.kind is Kind.HEAD else mlps[part.layer] for part in self.parts]
+        return np.stack(rows).astype(np.float64)
+
+    def _compare(self, direct: NDArray[np.float64]) -> tuple[LensPart, ...]:
+        written, measured = self._average(direct), self._average(self.effect.support[: len(self.parts)])
+        return tuple(
+            LensPart(
+                component=str(part),
+                direct=one,
+                writing=_name_writing(one, DELTA * self.lead.value),
+                measured=other,
+                effect=_name_effect(other, DELTA * self.gap.value),
+            )
+            for part, one, other in zip(self.parts, written, measured, strict=True)
+        )
+
+    def _list_layers(self) -> tuple[LensLayer, ...]:
+        stream = self.reading.stream.astype(np.float64)
+        measured = (*self._average(self.effect.support[len(self.parts) :]), None)
+        prefers = (stream > 0).mean(1)
+        return tuple(
+            LensLayer(layer=layer, lens=lens, prefers=float(share), measured=loss)
+            for layer, (lens, share, loss) in enumerate(zip(self._average(stream), prefers, measured, strict=True))
+        )
+
+
+def _name_writing(estimate: Estimate, least: float) -> LensWriting:
+    where = _place(estimate, least)
+    return {1: LensWriting.FOR, -1: LensWriting.AGAINST, 0: LensWriting.LITTLE, None: LensWriting.UNDECIDED}[where]
+
+
+def _name_effect(estimate: Estimate, least: float) -> LensEffect:
+    where = _place(estimate, least)
+    return {1: LensEffect.LOWERS, -1: LensEffect.RAISES, 0: LensEffect.NEGLIGIBLE, None: LensEffect.UNDECIDED}[where]
+
+
+def _place(estimate: Estimate, least: float) -> int | None:
+    """Where a whole interval lies: above `least` 1, below its negative -1, between 0, otherwise None."""
+    if estimate.low is None or estimate.high is None:
+        return None
+    if estimate.low > least:
+        return 1
+    if estimate.high < -least:
+        return -1
+    return 0 if -least < estimate.low and estimate.high < least else None
+
+
+def _write_finding(parts: tuple[LensPart, ...], agree: Estimate | None, why_no_parts: str) -> str:
+    """What was found: a sentence for each way in which the two axes may part, and how alike the two orders are."""
+    if not parts:
+        return f"The lens was read at each layer, and not for heads and MLPs. {why_no_parts}"
+    writers = [part for part in parts if part.writing in (LensWriting.FOR, LensWriting.AGAINST)]
+    actors = [part for part in parts if part.effect in (LensEffect.LOWERS, LensEffect.RAISES)]
+    hidden = [part.component for part in actors if part.writing == LensWriting.LITTLE]
+    idle = [part.component for part in writers if part.effect == LensEffect.NEGLIGIBLE]
+    order = "" if agree is None else f" The two orders agree with {format_estimate(agree)}."
+    return (
+        f"Of {len(actors)} heads and MLPs whose replacement changes the lead, {_name(hidden)} little to the answer directly. "
+        f"Of {len(writers)} that do write to it, replacing does little for {len(idle) or 'none'}{_list(idle)}.{order}"
+    )
+
+
+def _name(parts: list[str]) -> str:
+    return f"{len(parts) or 'none'}{_list(parts)} {'writes' if len(parts) < 2 else 'write'}"
+
+
+def _list(parts: list[str]) -> str:
+    """The first of some parts in brackets; empty for none."""
+    return f" ({', '.join(parts[:_NAMED])}{', …' if len(parts) > _NAMED else ''})" if parts else ""

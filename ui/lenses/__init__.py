@@ -1,0 +1,1 @@
+"""The page Lenses: inputs, figures and tables."""

@@ -1,0 +1,78 @@
+"""Inputs of the page Lenses, and its recorded answer."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from audit_core import PromptSet, Replacement, TokenisedPrompts
+from audit_core.errors import IntegrityError
+from audit_core.lenses import LensesRequest, LensesResult
+from audit_core.prompts import take_tokenised_split
+from audit_core.recorded import RecordedAnswer, load_recorded
+from ui.flow import answers
+from ui.flow.choice import ABLATIONS
+from ui.lenses import show
+from ui.parts.header import BADGES, plain
+from ui.parts.workbench import Frame
+from ui.shell import link
+
+WAYS = ("resample", "mean", "zero")
+FIELDS = (
+    link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("form", "written"),
+    link.Field("prompt", ""), link.Field("ab", "resample"),
+)  # fmt: skip
+
+
+def ask_lenses(whole: TokenisedPrompts) -> LensesRequest:
+    """Read the replacement, once the model is loaded; the prompts are those that claims are not judged on."""
+    link.repair("ab", WAYS)
+    st.selectbox("Replaced by", WAYS, key="ab", format_func=ABLATIONS.get)
+    explored = take_tokenised_split(whole, exploratory=True)
+    return LensesRequest(explored, explored, Replacement(st.session_state.ab))
+
+
+def find_recorded(model: str, prompts: PromptSet | TokenisedPrompts) -> RecordedAnswer[LensesResult] | None:
+    """The shipped answer about these prompts; the model need not be loaded."""
+    if st.session_state.form != "written":
+        return None
+    try:
+        found = load_recorded("lenses")
+    except IntegrityError as error:
+        answers.show_refusal(error)
+        return None
+    return next(
+        (
+            one
+            for one in found
+            if one.is_of(model)
+            and one.result.prompt_set_sha256 == prompts.sha256
+            and one.result.replacement == st.session_state.ab
+        ),
+        None,
+    )
+
+
+def show_while_loading(frame: Frame, model: str, prompts: PromptSet, _: str) -> bool:
+    """Draw the record until the model is loaded; False without one."""
+    found = find_recorded(model, prompts)
+    if found is None:
+        return False
+    show_recorded(frame, found)
+    return True
+
+
+def show_result(frame: Frame, result: LensesResult, badges: str = "observational causal") -> None:
+    """Show the sentence and the two panes."""
+    with frame.answer:
+        show.show_answer(result, badges)
+    with frame.panes:
+        show.show_panes(result)
+
+
+def show_recorded(frame: Frame, found: RecordedAnswer[LensesResult]) -> None:
+    """Show a shipped answer under the badge *recorded*."""
+    show_result(frame, found.result, "observational causal recorded")
+    with frame.below:
+        icon, colour = BADGES["recorded"]
+        st.badge(plain(f"recorded {found.measured_with.recorded_at[:10]}"), icon=icon, color=colour)
+        st.markdown(f"Recorded numbers. Measuring them took {found.wall_s / 60:.0f} minutes.", width="content")
