@@ -17,7 +17,7 @@ _SHOWN_TEXT = 160
 
 def show_answer(result: BenchmarkResult) -> None:
     """Show the finding; a model at chance has no effect beside it."""
-    show_sentence(result.finding, "observational" if result.not_measured else "observational causal", result.n)
+    show_sentence(result.finding, "observational" if result.not_measured else "observational causal", result.n, "items")
 
 
 def show_panes(result: BenchmarkResult) -> None:

@@ -17,7 +17,7 @@ _ESTIMATE = ("value", "low", "high", "n", "unit")
 
 def show_answer(result: DecisionsResult) -> None:
     """Show the finding, and which methods miss it."""
-    show_sentence(result.finding, "causal" if result.does_task else "observational", result.n)
+    show_sentence(result.finding, "causal" if result.does_task else "observational", result.n, "applicants")
     if not result.does_task:
         st.markdown(
             f"Said yes to {plain(format_estimate(result.said_yes))}. The planted decision model does this task: choose it above."

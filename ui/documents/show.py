@@ -31,7 +31,7 @@ MEANINGS = {
 
 def show_answer(result: DocumentsResult, row: QuestionRow, badges: str) -> None:
     """Show the finding over all questions, then the question that the panes show."""
-    show_sentence(result.finding, badges, result.n)
+    show_sentence(result.finding, badges, result.n, "questions")
     names = " and ".join(f"[{rank}]" for rank in row.names)
     alone = row.closed_book or "no value more than another"
     st.markdown(

@@ -102,14 +102,14 @@ def pane_header(title: str, kinds: str, reading: str, *, table: Table | None = N
                     show_rows(table.build(), table.key)
 
 
-def show_sentence(sentence: str, kinds: str, n: int) -> None:
-    """Show an answer sentence with a badge per kind of evidence and its number of prompts."""
+def show_sentence(sentence: str, kinds: str, n: int, of: str = "prompts") -> None:
+    """Show an answer sentence with a badge per kind of evidence and its number of prompts, or of what else was counted."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**{plain(sentence)}**", width="content")
         for kind in kinds.split():
             icon, colour = BADGES[kind]
             st.badge(kind, icon=icon, color=colour)
-        st.badge(plain("n = 1, no interval" if n == 1 else f"n = {n} prompts"), color="gray")
+        st.badge(plain("n = 1, no interval" if n == 1 else f"n = {n} {of}"), color="gray")
 
 
 def signed(value: float) -> str:

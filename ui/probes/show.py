@@ -19,7 +19,7 @@ _ENDS = ("low", "high")
 
 def show_answer(result: ProbesResult, badges: str) -> None:
     """Show the counts of verdicts, and what the two axes are."""
-    show_sentence(result.finding, badges, result.n)
+    show_sentence(result.finding, badges, result.n, "texts")
     unseen = "templates and words" if result.holds_out_words else "templates"
     lead = "" if result.lead is None else f" The lead is **{plain(format_estimate(result.lead))}**."
     st.markdown(

@@ -37,7 +37,7 @@ def show_banner(verdict: str | None) -> None:
 
 def show_answer(found: RationaleResult, known: KnownTable, kinds: str) -> None:
     """Show the verdict, accuracy with and without steps, and how often the verdict is right on planted models."""
-    show_sentence(found.finding, kinds, found.n)
+    show_sentence(found.finding, kinds, found.n, "questions")
     one, other = found.accuracy, found.accuracy_without
     hits = sum(row.verdict == row.expected for row in known.models)
     st.markdown(
