@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
+from audit_core.activations import Activations, Lenses
 from audit_core.component import Kind
 from audit_core.errors import CapabilityRefused
 from audit_core.subject import (
-    Activations,
     Attention,
     Closed,
     CrossAttention,
@@ -18,7 +18,6 @@ from audit_core.subject import (
     Gradients,
     Images,
     Inputs,
-    Lenses,
     MeanActivations,
     NeuronRanges,
     Paths,

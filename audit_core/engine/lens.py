@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audit_core.activations import LensReading
 from audit_core.component import Kind
 from audit_core.engine.readout import Readout
 from audit_core.engine.runner import WaveRunner
@@ -19,7 +20,7 @@ from audit_core.errors import Refused
 from audit_core.intervention import CLEAN_RUN, PromptSide
 from audit_core.prompts.answers import Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
-from audit_core.subject import Floats, LensReading, Progress, read_only
+from audit_core.subject import Floats, Progress, read_only
 
 if TYPE_CHECKING:
     import torch

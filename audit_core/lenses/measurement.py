@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.activations import LensReading
 from audit_core.capability import LENSES
 from audit_core.component import Component, Kind, resid
 from audit_core.effect import Effect, check_task, get_metric, measure_effect
@@ -22,7 +23,7 @@ from audit_core.lenses.results import (
 from audit_core.prompts.prompt_set import name_split, require_distinguished
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratios, rank_agreement
 from audit_core.stats.estimates import Estimate, format_estimate
-from audit_core.subject import LensReading, Means, Progress, Subject
+from audit_core.subject import Means, Progress, Subject
 
 _READING = 30
 """The readings take about as long as this share, one part in so many, of the measured runs."""

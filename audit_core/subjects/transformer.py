@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from audit_core.activations import LensReading
 from audit_core.capability import (
     ACTIVATIONS,
     ATTENTION,
@@ -51,17 +52,7 @@ from audit_core.models.identity import ModelIdentity, identify_model, require_un
 from audit_core.prompts.answers import TokenLimits, Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.references.model_class import Setting
-from audit_core.subject import (
-    MEAN_KINDS,
-    Floats,
-    Geometry,
-    LensReading,
-    Logits,
-    Means,
-    Progress,
-    TokenRouting,
-    no_progress,
-)
+from audit_core.subject import MEAN_KINDS, Floats, Geometry, Logits, Means, Progress, TokenRouting, no_progress
 from audit_core.subject_family import SubjectFamily
 
 if TYPE_CHECKING:

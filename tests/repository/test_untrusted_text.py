@@ -113,7 +113,6 @@ REVIEWED: dict[str, list[str]] = {
     "ui/vision/show.py": ["column", "height", "kind", "n", "place", "row", "width"],
     "ui/lenses/show.py": [
         "name",
-        "result.added_up",
         "result.n",
         "result.n_templates",
     ],

@@ -39,7 +39,7 @@ def found(load_planted: Callable[[str], Any]) -> LensesResult:
     return measure(subject, ask(subject))
 
 
-def test_a_writer_a_cause_that_writes_nothing_and_an_opponent_are_told_apart(found: LensesResult) -> None:
+def test_a_writer_a_cause_that_writes_nothing_and_an_opponent_have_different_words(found: LensesResult) -> None:
     parts = {part.component: part for part in found.parts}
     wired = {
         "L1.H0": (10, 20, LensWriting.FOR, LensEffect.LOWERS),

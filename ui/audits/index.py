@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ui.audits.drawings import draw
-from ui.shell.navigation import CHECKS, INPUTS, INSIDE, Place, make_link
+from ui.shell.navigation import CHECKS, INPUTS, INSIDE, SHOWN, Place, make_link
 
 QUESTIONS = {
     "live_audit.py": "Which heads matter on one prompt? Attention beside the effect of replacing them.",
@@ -32,6 +32,7 @@ QUESTIONS = {
 COLUMNS = {
     INSIDE: "Change a part inside, and read the answer.",
     INPUTS: "Change a part of the input, and read the answer.",
+    SHOWN: "Take what is shown as an explanation, and measure whether it holds.",
     CHECKS: "Find out how far a result can be trusted.",
 }
 """Groups in their order, and what their audits have in common."""

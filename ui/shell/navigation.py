@@ -29,7 +29,7 @@ class Place:
 
 MOST_LINKS = 12
 """Most links in the menu, for any combination of roles: with the buttons of the side bar, at most 15 controls."""
-INSIDE, INPUTS, CHECKS = "Inside the model", "Input and answer", "Checks on results"
+INSIDE, INPUTS, SHOWN, CHECKS = "Inside the model", "Input and answer", "Explanations tested", "Checks on results"
 """The groups of audits, in the menu and on the page All audits."""
 
 _OVERVIEW = Place("overview.py", "Overview", ":material/dashboard:", "Lead", Permission.LOOK, True)
@@ -46,26 +46,26 @@ PLACES = (
     _MODELS,
     _FINDINGS,
     Place("changes.py", "Changes", ":material/difference:", "Review", Permission.LOOK),
-    Place("audit_log.py", "Audit log", ":material/list_alt:", "Review", Permission.LOOK),
     Place("all_audits.py", "All audits", ":material/apps:", "Explore", Permission.RUN, True),
     Place("audits.py", "Audit by form", ":material/fact_check:", "Explore", Permission.RUN),
     _LIVE_AUDIT,
     Place("sweep.py", "Sweep", ":material/grid_on:", INSIDE, Permission.RUN),
     _CIRCUIT,
     Place("experts.py", "Experts", ":material/account_tree:", INSIDE, Permission.RUN),
-    Place("lenses.py", "Lenses", ":material/search_insights:", INSIDE, Permission.RUN),
-    Place("probes.py", "Probes", ":material/sensors:", INSIDE, Permission.RUN),
     Place("documents.py", "Documents", ":material/description:", INPUTS, Permission.RUN, True),
     Place("source_tokens.py", "Source tokens", ":material/swap_horiz:", INPUTS, Permission.RUN),
-    Place("rationale.py", "Rationale", ":material/format_list_numbered:", INPUTS, Permission.RUN),
     Place("decisions.py", "Decisions", ":material/how_to_vote:", INPUTS, Permission.RUN),
     Place("tools.py", "Tools", ":material/build:", INPUTS, Permission.RUN),
+    Place("explanations.py", "Explanations", ":material/lightbulb:", SHOWN, Permission.RUN, True),
+    Place("lenses.py", "Lenses", ":material/search_insights:", SHOWN, Permission.RUN),
+    Place("probes.py", "Probes", ":material/sensors:", SHOWN, Permission.RUN),
+    Place("rationale.py", "Rationale", ":material/format_list_numbered:", SHOWN, Permission.RUN),
     Place("calibration.py", "Calibration", ":material/straighten:", CHECKS, Permission.LOOK, True),
     Place("robustness.py", "Robustness", ":material/shield:", CHECKS, Permission.RUN),
     Place("benchmarks.py", "Benchmarks", ":material/quiz:", CHECKS, Permission.RUN),
-    Place("explanations.py", "Explanations", ":material/lightbulb:", CHECKS, Permission.RUN),
     Place("vision.py", "Vision", ":material/image_search:", CHECKS, Permission.RUN),
     Place("crosswalk.py", "Crosswalk", ":material/compare_arrows:", "Govern", Permission.LOOK, True),
+    Place("audit_log.py", "Audit log", ":material/list_alt:", "Govern", Permission.LOOK),
     Place("procurement.py", "Procurement", ":material/checklist:", "Govern", Permission.LOOK),
     Place("people.py", "People", ":material/group:", "Govern", Permission.MANAGE_PEOPLE),
 )

@@ -1,0 +1,59 @@
+"""Capabilities that read activations: the residual stream, and what lenses show of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from audit_core.prompts.answers import Tokens
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.subject import Floats, Progress, no_progress
+
+
+@runtime_checkable
+class Activations(Protocol):
+    """Capability: the residual stream of plain inputs can be read, for probes."""
+
+    def read_residuals(
+        self,
+        rows: Sequence[Tokens],
+        positions: Sequence[int],
+        layers: Sequence[int],
+        *,
+        on_progress: Progress = no_progress,
+    ) -> Floats:
+        """Residual stream entering these layers, at one position of each input; shape (layer, row, d_model).
+
+        Args:
+            positions: position of each input; negative ones count from its end.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class LensReading:
+    """Logit differences read from inside a model on the clean runs of some prompts, at the answer position."""
+
+    stream: Floats
+    """Of the residual stream entering each layer, and after the last one; shape (layer + 1, prompt)."""
+    heads: Floats | None
+    """What each head writes to the logit difference; shape (layer, head, prompt); None where parts do not add up to it."""
+    mlps: Floats | None
+    """What each MLP writes; shape (layer, prompt)."""
+    rest: Floats | None
+    """What embeddings and biases write; shape (prompt,). Heads, MLPs and this add up to the last row of `stream`."""
+    why_no_parts: str
+    """Why parts were not read; empty if they were."""
+    off: float | None = None
+    """Largest difference between that sum and the logit difference."""
+
+
+@runtime_checkable
+class Lenses(Protocol):
+    """Capability: activations can be read through the final norm and the unembedding."""
+
+    def explain_no_lenses(self) -> str:
+        """Why activations of this model cannot be read so; empty if they can."""
+
+    def read_lenses(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> LensReading:
+        """Logit lens and direct logit attribution on the clean runs."""
