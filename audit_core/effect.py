@@ -138,8 +138,7 @@ def measure_effect(
         require_distinguished(prompts.pairs)
     runs = (CLEAN_RUN, CORRUPTED_RUN, *interventions)
     controls = plan_controls(subject, interventions)
-    # One prompt: controls share its batch, which saves a pass. A set: controls run on the first prompt.
-    share_batch = len(prompts) == 1 and not metric.reads_sequences
+    share_batch = _share_batch(prompts, metric)
     all_runs = (*runs, *controls.runs) if share_batch else runs
     chunks = tuple(_chunk_prompts(subject, prompts, len(all_runs), metric))
 
@@ -174,6 +173,24 @@ def measure_effect(
         None if logits.norms is None else read.norms,
         None if metric.is_preference else read.is_right,
     )
+
+
+def _share_batch(prompts: TokenisedPrompts, metric: Metric) -> bool:
+    """One prompt: controls share its batch, which saves a pass. A set: controls run on the first prompt."""
+    return len(prompts) == 1 and not metric.reads_sequences
+
+
+def list_runs(
+    subject: Subject, prompts: TokenisedPrompts, interventions: Sequence[Intervention], metric: Metric
+) -> list[tuple[TokenisedPrompts, tuple[Intervention, ...]]]:
+    """What `measure_effect` has a subject run, to predict its price; means are not included."""
+    runs = (CLEAN_RUN, CORRUPTED_RUN, *interventions)
+    controls = plan_controls(subject, interventions).runs
+    if _share_batch(prompts, metric):
+        return [(prompts, (*runs, *controls))]
+    chunks = [rows.prompts for _, rows in _chunk_prompts(subject, prompts, len(runs), metric)]
+    first = replace(chunks[0], pairs=chunks[0].pairs[:1])
+    return [*((rows, runs) for rows in chunks), (first, (CLEAN_RUN, CORRUPTED_RUN, *controls))]
 
 
 @dataclass(frozen=True, eq=False)

@@ -97,12 +97,13 @@ class OpenedModel:
         return self.auditor.run(audit, request, actor=self.actor).result
 
 
-def open_model(name: str = "default", *, home: Path | None = None) -> OpenedModel:
+def open_model(name: str = "default", *, home: Path | None = None, streamed: bool = False) -> OpenedModel:
     """Load a model and open the run log.
 
     Args:
         name: a known name, a planted model, a folder in Hugging Face format, or a hub id.
         home: the data directory; `AUDIT_HOME`, or this user's, if not given.
+        streamed: keep its layers in its files and read one at a time; see `open_subject`.
 
     Raises:
         ModelRefused: it cannot or must not be loaded; nothing is filled in.
@@ -111,7 +112,7 @@ def open_model(name: str = "default", *, home: Path | None = None) -> OpenedMode
         >>> str(open_model("planted-induction").auditor.subject.components(Kind.HEAD)[0])
         'L0.H0'
     """
-    auditor = Auditor(open_subject(name), RunLog(audit_home() if home is None else home))
+    auditor = Auditor(open_subject(name, streamed=streamed), RunLog(audit_home() if home is None else home))
     return OpenedModel(auditor, Actor(getpass.getuser(), "Python"))
 
 

@@ -337,13 +337,23 @@ def list_versions() -> dict[str, str]:
     return {"assay": VERSION, **{name: version(name) for name in _PACKAGES}}
 
 
-def open_subject(name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANONYMOUS) -> Subject:
+def open_subject(
+    name: str,
+    *,
+    on_progress: FetchProgress | None = None,
+    access: ModelAccess = ANONYMOUS,
+    streamed: bool = False,
+) -> Subject:
     """Load a model by known or planted name, folder or hub id, fetching or building it if needed; see `ModelAccess`.
+
+    Args:
+        streamed: keep its layers in its files and read one at a time, for a model larger than memory; it can then be
+            swept and ablated, with equal results, and gives no gradients, patterns or attention.
 
     Raises:
         ModelRefused: it cannot or must not be loaded.
     """
-    return load_folder(find_folder(name, on_progress=on_progress, access=access))
+    return load_folder(find_folder(name, on_progress=on_progress, access=access), streamed=streamed)
 
 
 def dump_result(result: Any) -> dict[str, Any]:

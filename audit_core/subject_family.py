@@ -71,6 +71,18 @@ class SubjectFamily:
         """
         return load_folder(folder)
 
+    def load_streamed(self, folder: Path) -> Subject:
+        """Load a model folder whose layers stay in its files and are read one at a time.
+
+        Raises:
+            ModelRefused: this family's cannot be.
+        """
+        raise ModelRefused(
+            f"Models of the kind {self.name} cannot be run layer by layer from their files.",
+            wanted="a decoder-only transformer of a supported family.",
+            remedy="open it without `--streamed` (`streamed=False`), which needs memory for all of its weights.",
+        )
+
 
 def list_families() -> tuple[SubjectFamily, ...]:
     """All families in the order in which they are asked."""
@@ -121,8 +133,11 @@ def find_here(name: str) -> Path | None:
     return next((folder for folder in found if folder is not None), None)
 
 
-def load_folder(folder: Path) -> Subject:
+def load_folder(folder: Path, *, streamed: bool = False) -> Subject:
     """Load a checked model folder with the family that opens its configuration.
+
+    Args:
+        streamed: keep its layers in its files, and read one at a time.
 
     Raises:
         ModelRefused: several families open it, or none; or it cannot be loaded.
@@ -137,4 +152,4 @@ def load_folder(folder: Path) -> Subject:
             wanted="a model that one family opens.",
             remedy="remove one of them." if names else "choose another model.",
         )
-    return opening[0].load(folder)
+    return opening[0].load_streamed(folder) if streamed else opening[0].load(folder)

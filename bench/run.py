@@ -20,10 +20,11 @@ START, END = "<!-- figures of the last run -->", "<!-- end of figures -->"
 def main() -> None:
     from engine import REPEATS, bench_engine
     from page import bench_page
+    from streamed import bench_streamed
     from widths import bench_widths
 
     load = os.getloadavg()[0]
-    results = bench_page() | bench_engine() | bench_widths()
+    results = bench_page() | bench_engine() | bench_streamed() | bench_widths()
     import torch
 
     environment = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from audit_core.audit import Audit, Example
 from audit_core.capability import HEADS, Capability
 from audit_core.component import KINDS, Component, Kind, resid
 from audit_core.controls import Controls
-from audit_core.effect import Effect, check_task, cut, get_metric, measure_in_blocks
+from audit_core.effect import Effect, check_task, cut, get_metric, list_runs, measure_in_blocks
 from audit_core.errors import ComponentRefused, NotMeasured, PromptRefused, Refused
 from audit_core.estimator import EstimateRequest, Estimator
 from audit_core.evidence.kind import Causal, Estimated, Observational
@@ -26,6 +26,10 @@ from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratios
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.multiplicity import adjust_p_values
 from audit_core.subject import Means, Progress, Subject, no_partial
+
+if TYPE_CHECKING:
+    from audit_core.engine.streamed.price import StreamPrice
+    from audit_core.engine.streamed.subject import StreamedSubject
 
 SWEPT = tuple(kind for kind, spec in KINDS.items() if spec.title)
 """Kinds of components that a sweep can ablate; edges and patterns have their own audits."""
@@ -266,6 +270,16 @@ def _measure(
 def list_single_edits(subject: Subject, request: SweepRequest) -> list[Intervention]:
     """One intervention per component of the kind; for the residual stream, one per position."""
     return _edit_each(request, list_cells(subject, request))
+
+
+def predict_price(subject: StreamedSubject, request: SweepRequest) -> StreamPrice:
+    """Time and memory of a sweep whose layers are read from the files; runs for means come in addition.
+
+    Raises:
+        Refused: what the sweep itself refuses.
+    """
+    edits = list_single_edits(subject, request)
+    return subject.predict_price(list_runs(subject, request.prompts, edits, get_metric(request.metric)))
 
 
 def _edit_each(request: SweepRequest, parts: Sequence[Component]) -> list[Intervention]:

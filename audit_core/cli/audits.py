@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
-from audit_core.audits.sweep import SweepRequest, SweepResult
+from audit_core.audits.sweep import SweepRequest, SweepResult, predict_price
 from audit_core.calibration.report import quote_calibration
 from audit_core.claim import Claim, load_claim
-from audit_core.cli.output import print_json, print_result, show_progress
+from audit_core.cli.output import print_json, print_result, print_status, show_progress
 from audit_core.cli.session import current_actor, open_audit, print_notices, run_audit
 from audit_core.component import Kind
+from audit_core.engine.streamed.price import StreamPrice, read_memory
+from audit_core.engine.streamed.subject import StreamedSubject
 from audit_core.errors import ClaimRefused, NotMeasured
 from audit_core.intervention import Direction, Replacement
 from audit_core.judging.null import DRAWS
@@ -42,6 +44,7 @@ def sweep_components(options: argparse.Namespace) -> int:
         seed=options.seed,
         screen=options.screen,
     )
+    price = _announce_price(subject, request) if isinstance(subject, StreamedSubject) else None
     found = run_audit(auditor, "sweep", request)
     result: SweepResult = found.result
     if options.json:
@@ -63,12 +66,28 @@ def sweep_components(options: argparse.Namespace) -> int:
                 "screened": None if result.screened is None else dump_result(result.screened),
                 "controls": dump_result(result.controls),
                 "fallback": subject.fallback or None,
+                "streamed": None if price is None else _describe_streamed(price, found.wall_s),
                 "notices": list(found.notices),
                 "wall_s": time.monotonic() - start,
             }
         )
     _print_sweep(result)
     return 0
+
+
+def _announce_price(subject: StreamedSubject, request: SweepRequest) -> StreamPrice:
+    """Print what a streamed sweep takes, before it starts."""
+    price = predict_price(subject, request)
+    print_status(
+        f"Predicted: {price.seconds:.0f} s and {price.peak_bytes / 1e9:.1f} GB of memory; layers are read "
+        f"{price.passes} times, {price.read_bytes / 1e9:.1f} GB in all."
+    )
+    return price
+
+
+def _describe_streamed(price: StreamPrice, wall_s: float) -> dict[str, Any]:
+    """Predicted beside measured; the peak is that of the process so far, loading included."""
+    return {"predicted": dump_result(price), "wall_s": wall_s, "peak_bytes": read_memory("VmHWM")}
 
 
 def _print_sweep(result: SweepResult) -> None:

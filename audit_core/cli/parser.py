@@ -34,6 +34,7 @@ from audit_core.cli.prompts import add_prompt_commands
 from audit_core.cli.retrieve import add_retrieve_command
 from audit_core.cli.session import Adder, ask_prompts
 from audit_core.cli.verify import verify_evidence, write_verifier
+from audit_core.engine.streamed.build import STREAMED_FAMILIES
 from audit_core.registry import list_plugins
 from audit_core.verifier.command import add_arguments
 from audit_core.version import VERSION
@@ -110,6 +111,11 @@ def _add_measuring(add: Adder) -> None:
     sweep.add_argument(
         "--screen", choices=tuple(list_plugins("estimators")), default="", help="estimator to compare with"
     )
+    sweep.add_argument(
+        "--streamed", action="store_true",
+        help="keep the layers in the files and read one at a time, for a model larger than memory; prints time and "
+        f"memory before it starts ({', '.join(STREAMED_FAMILIES)})",
+    )  # fmt: skip
     ask_prompts(sweep, "all")
     attention = add(
         "attention-tests", run_attention_tests, "ablate attention patterns; compare attention views with causal effects"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,7 +41,8 @@ def open_audit(options: argparse.Namespace, kind: str) -> tuple[Subject, Tokenis
     log = RunLog(audit_home())
     try:
         whole = load_prompt_set(options)
-        subject = open_subject(options.model, on_progress=show_fetch)
+        opening = partial(open_subject, streamed=True) if getattr(options, "streamed", False) else open_subject
+        subject = opening(options.model, on_progress=show_fetch)
         whole = put_in_form(whole, options, subject)
         prompts = whole if options.half == "all" else take_split(whole, exploratory=options.half == "exploratory")
         tokenised = tokenise(prompts, subject.tokenizer)
@@ -104,9 +106,9 @@ def print_notices(notices: Iterable[str]) -> None:
         print_status(f"Notice: {notice}")
 
 
-def open_subject(name: str, *, on_progress: Progress) -> Subject:
+def open_subject(name: str, *, on_progress: Progress, streamed: bool = False) -> Subject:
     """Load a model with the user's hub token, and record that this installation opened it."""
-    subject = load_subject(name, on_progress=on_progress, access=read_command_line_access())
+    subject = load_subject(name, on_progress=on_progress, access=read_command_line_access(), streamed=streamed)
     note_opened(audit_home(), name)
     return subject
 

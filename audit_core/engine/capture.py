@@ -73,18 +73,34 @@ def capture_run(
         InterventionRefused: no layer has a kind.
         ControlFailed: a site's hook did not fire.
     """
-    sites: dict[Place, Any] = {}
-    keys_values: list[dict[str, torch.Tensor]] = []
-    places = model.list_places(kinds)
-    with turn():
-        residuals = [embed_tokens(model, tokens)]
-    for layer in range(model.n_layers):
-        recorder = KeyValueRecorder()
-        with turn(), record_sites(model, [place for place in places if place[1] == layer], sites):
-            residuals.append(call_block(model, layer, residuals[-1], calls[layer], start=0, cache=recorder))
-        keys_values.append(recorder.kept)
-    end = residuals.pop()[:, -1]
-    return Capture(tokens, end, tuple(residuals), sites, tuple(keys_values) if all(keys_values) else ())
+    steps = CaptureSteps(model, tokens, kinds, turn)
+    parts = [steps.run_layer(layer, calls[layer]) for layer in range(model.n_layers)]
+    keys_values = tuple(part.keys_values[0] for part in parts)
+    return Capture(
+        tokens,
+        parts[-1].ends,
+        tuple(part.residuals[0] for part in parts),
+        {place: value for part in parts for place, value in part.sites.items()},
+        keys_values if all(keys_values) else (),
+    )
+
+
+class CaptureSteps:
+    """An unedited run, layer by layer, so that waves can use a layer's weights together with it."""
+
+    def __init__(self, model: HookedModel, tokens: torch.Tensor, kinds: Iterable[Kind], turn: Turn) -> None:
+        self.model, self.tokens, self.turn = model, tokens, turn
+        self._places = model.list_places(kinds)
+        with turn():
+            self._residual = embed_tokens(model, tokens)
+
+    def run_layer(self, layer: int, call: BlockCall) -> Capture:
+        """What this layer alone gives; layers must come in order. `ends` is that of the run only after the last one."""
+        sites: dict[Place, Any] = {}
+        recorder, before = KeyValueRecorder(), self._residual
+        with self.turn(), record_sites(self.model, [place for place in self._places if place[1] == layer], sites):
+            self._residual = call_block(self.model, layer, before, call, start=0, cache=recorder)
+        return Capture(self.tokens, self._residual[:, -1], (before,), sites, (recorder.kept,))
 
 
 @contextmanager

@@ -91,6 +91,11 @@ def keep_in_range(neurons: torch.Tensor, edit: SiteEdit, sources: Sources, start
     return neurons.clamp(low[where], high[where])
 
 
+def sort_jobs(jobs: Sequence[tuple[int, PromptSide, SiteEdit]]) -> list[tuple[int, PromptSide, SiteEdit]]:
+    """Edits of one layer in the order in which its block reaches their sites."""
+    return sorted(jobs, key=lambda job: _ORDER[job[2].kind])
+
+
 class EditHooks:
     """Applies one layer's edits while its block runs, and counts the applied ones."""
 
@@ -107,7 +112,7 @@ class EditHooks:
         self.model, self.layer, self.sources = model, layer, sources
         self.n_prompts, self.start, self.generator = n_prompts, start, generator
         self.by_kind: dict[Kind, list[tuple[int, PromptSide, SiteEdit]]] = {}
-        for job in sorted(jobs, key=lambda job: _ORDER[job[2].kind]):
+        for job in sort_jobs(jobs):
             self.by_kind.setdefault(job[2].kind, []).append(job)
         self.points: list[Any] = []
         self.applied = 0

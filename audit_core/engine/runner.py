@@ -15,7 +15,8 @@ from audit_core.engine.capture import Capture, capture_run
 from audit_core.engine.forward import LogitReadout, capture_forward, run_forward
 from audit_core.engine.hooks import Sources, measure_change
 from audit_core.engine.inputs import group_inputs, plan_inputs, run_inputs
-from audit_core.engine.means import MEANS, MeanSums, NeuronBounds, gather_means, stack_layers
+from audit_core.engine.means import MeanSums, NeuronBounds, stack_layers
+from audit_core.engine.needs import gather_sources, list_needs
 from audit_core.engine.plan import Group, count_tokens, count_work, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
 from audit_core.engine.replay import BlockCall, record_calls
@@ -117,16 +118,7 @@ class WaveRunner:
         """Logits at the answer position under each intervention; see `Subject.run`."""
         import torch
 
-        if not interventions or not len(prompts):
-            raise InterventionRefused(
-                f"{len(interventions)} interventions on {len(prompts)} prompts.",
-                wanted="at least one of each.",
-                remedy="choose a prompt and a component.",
-            )
-        for length in sorted({len(pair.clean_ids) for pair in prompts.pairs}):
-            check_places(interventions, self.geometry, length)
-        self.model.check_sites(interventions)
-        variants = [compile_intervention(i) for i in interventions]
+        variants = self.compile(prompts, interventions)
         groups = self._plan(prompts, variants)
         table = LogitTable(prompts, len(variants), self.geometry.n_vocabulary if vocabulary else 0)
         generator = torch.Generator().manual_seed(seed)
@@ -141,16 +133,43 @@ class WaveRunner:
             pairs = [prompts.pairs[i] for i in group.prompts]
             sources = self.prepare(pairs, interventions, means)
             advance(group.capture_work)
-            # In a separate wave, so that an identity patch is computed with tensors of the same shape throughout.
-            if untouched := [i for i, variant in enumerate(variants) if not variant.edits]:
-                ends = [sources.captures[variants[i].side].ends for i in untouched]
-                self.read(table, torch.stack(ends), untouched, group.prompts)
+            self.read_unedited(table, variants, sources, group.prompts)
             for chunk in group.chunks:
                 chosen = [variants[i] for i in chunk.variants]
                 wave = self._wave(sources, chosen, start=chunk.start, generator=generator, on_layer=advance)
                 self.read(table, wave.ends, chunk.variants, group.prompts)
                 applied += wave.edits_applied * len(pairs)
         return table.finish(applied)
+
+    def compile(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> list[Variant]:
+        """Interventions as edits of sites, after all checks that need no run.
+
+        Raises:
+            InterventionRefused, ComponentRefused: see `check_places`; or there is nothing to run.
+        """
+        if not interventions or not len(prompts):
+            raise InterventionRefused(
+                f"{len(interventions)} interventions on {len(prompts)} prompts.",
+                wanted="at least one of each.",
+                remedy="choose a prompt and a component.",
+            )
+        for length in sorted({len(pair.clean_ids) for pair in prompts.pairs}):
+            check_places(interventions, self.geometry, length)
+        self.model.check_sites(interventions)
+        return [compile_intervention(i) for i in interventions]
+
+    def read_unedited(
+        self, table: LogitTable, variants: Sequence[Variant], sources: Sources, prompts: Sequence[int]
+    ) -> None:
+        """Read the variants without an edit from the unedited runs.
+
+        In a separate wave, so that an identity patch is computed with tensors of the same shape throughout.
+        """
+        import torch
+
+        if untouched := [i for i, variant in enumerate(variants) if not variant.edits]:
+            ends = [sources.captures[variants[i].side].ends for i in untouched]
+            self.read(table, torch.stack(ends), untouched, prompts)
 
     def read_inputs(self, rows: Sequence[Tokens]) -> Floats:
         """Logits of the vocabulary after each input; see `Documents.read_inputs`."""
@@ -322,20 +341,11 @@ class WaveRunner:
         Args:
             extra: further kinds to capture.
         """
-        import torch
-
-        from_run = (Replacement.RESAMPLE, Replacement.IDENTITY)
-        kinds = {e.component.kind for i in interventions for e in i.edits if e.replacement in from_run} | set(extra)
-        sides = {i.side for i in interventions}
-        sides |= {i.side.other for i in interventions if Replacement.RESAMPLE in i.replacements}
-        ids = {PromptSide.CLEAN: [p.clean_ids for p in pairs], PromptSide.CORRUPTED: [p.corrupted_ids for p in pairs]}
-        # Both sides in one batch, so that weights are read once.
-        rows = [row for side in sorted(sides) for row in ids[side]]
-        both = self._capture(rows, kinds) if len(pairs) > 1 else self._capture_once(tuple(rows), frozenset(kinds))
-        captures = {side: both.take_rows(n * len(pairs), len(pairs)) for n, side in enumerate(sorted(sides))}
-        wanted = {r for i in interventions for r in i.replacements if r in MEANS}
-        ranges = None if means is None or means.ranges is None else torch.from_numpy(means.ranges.copy())
-        return Sources(captures, {r: gather_means(means, pairs, r) for r in wanted}, ranges)
+        needs = list_needs(interventions, extra)
+        rows = needs.list_rows(pairs)
+        is_many = len(pairs) > 1
+        both = self._capture(rows, needs.kinds) if is_many else self._capture_once(tuple(rows), needs.kinds)
+        return Sources(needs.divide(both, len(pairs)), *gather_sources(means, pairs, interventions))
 
     def _capture_once(self, ids: tuple[tuple[int, ...], ...], kinds: frozenset[Kind]) -> Capture:
         """Cached unedited runs of recently shown prompts; they depend on the tokens only."""

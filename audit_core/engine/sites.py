@@ -128,6 +128,19 @@ def count_indices(kind: Kind, geometry: Geometry) -> int:
     return geometry.n_key_value_heads if kind in (Kind.KEY, Kind.VALUE) else geometry.n_heads
 
 
+def find_site_shape(kind: Kind, geometry: Geometry, n_queries: int, n_positions: int) -> tuple[int, ...]:
+    """Shape of a site without its first axis, rows; see `HOOKS`.
+
+    Args:
+        n_queries: positions that run; all of `n_positions`, or the later ones.
+    """
+    if kind in _PATTERNS:
+        return geometry.n_heads, n_queries, n_positions
+    if kind in _WHOLE or kind is Kind.NEURON:
+        return n_queries, geometry.n_neurons if kind is Kind.NEURON else geometry.d_model
+    return n_queries, count_indices(kind, geometry), geometry.d_head
+
+
 def check_places(interventions: Sequence[Intervention], geometry: Geometry, n_positions: int) -> None:
     """Check edits against the model and the prompt length, before the run.
 

@@ -77,40 +77,84 @@ def run_wave(
         Raises:
             ControlFailed: an edit's hook did not fire.
     """
-    import torch
-
-    n_prompts = next(iter(sources.captures.values())).residuals[0].shape[0]
-    order = sorted(range(len(variants)), key=lambda i: variants[i].first_layer)
-    joined: list[int] = []
-    rows: torch.Tensor | None = None
-    applied = 0
-    patterns: dict[int, torch.Tensor] = {}
+    steps = WaveSteps(model, variants, start=start, generator=generator, turn=turn, with_patterns=with_patterns)
     for layer, call in enumerate(calls):
-        joining = [i for i in order[len(joined) :] if variants[i].first_layer <= layer]
-        joined += joining
-        entering = [sources.captures[variants[i].side].residuals[layer][:, start:] for i in joining]
-        rows = torch.cat(([rows] if rows is not None else []) + entering) if entering else rows
-        if rows is None:
-            continue
-        jobs = [
-            (slot, variants[i].side, e) for slot, i in enumerate(joined) for e in variants[i].edits if e.layer == layer
-        ]
-        cache = _find_prefix(sources, [variants[i].side for i in joined], layer, start)
-        with turn(), EditHooks(model, layer, jobs, sources, n_prompts, start, generator) as hooks:
-            if with_patterns and (Kind.EDGE, layer) in model.points:
-                hooks.watch_pattern(patterns)
-            rows = call_block(model, layer, rows, call, start=start, cache=cache)
-        applied += hooks.applied
-        on_layer(rows.shape[0] * rows.shape[1])
-    assert rows is not None
-    ends = rows[:, -1].view(len(variants), n_prompts, -1)
-    back = torch.empty(len(variants), dtype=torch.long)
-    back[torch.tensor(joined)] = torch.arange(len(variants))
-    return Wave(ends[back], applied, patterns)
+        steps.run_layer(layer, call, sources, on_layer, at=layer)
+    return steps.finish()
 
 
-def _find_prefix(sources: Sources, sides: Sequence[PromptSide], layer: int, start: int) -> Prefix | None:
+def order_variants(variants: Sequence[Variant]) -> list[int]:
+    """Indices of variants in the order in which they join a wave."""
+    return sorted(range(len(variants)), key=lambda i: variants[i].first_layer)
+
+
+class WaveSteps:
+    """A wave that is run layer by layer, so that several waves can use a layer's weights in turn."""
+
+    def __init__(
+        self,
+        model: HookedModel,
+        variants: Sequence[Variant],
+        *,
+        start: int,
+        generator: torch.Generator,
+        turn: Turn,
+        with_patterns: bool = False,
+    ) -> None:
+        self.model, self.variants, self.start, self.generator, self.turn = model, variants, start, generator, turn
+        self._with_patterns = with_patterns
+        self._order = order_variants(variants)
+        self._joined: list[int] = []
+        self._rows: torch.Tensor | None = None
+        self._n_prompts = self._applied = 0
+        self._patterns: dict[int, torch.Tensor] = {}
+
+    def run_layer(
+        self, layer: int, call: BlockCall, sources: Sources, on_layer: Callable[[int], None], *, at: int
+    ) -> None:
+        """Run one block on all variants that have joined; layers must come in order.
+
+        Args:
+            at: place of this layer in the residuals, keys and values of the unedited runs; 0 if they hold it alone.
+        """
+        import torch
+
+        self._n_prompts = len(next(iter(sources.captures.values())).tokens)
+        joining = [i for i in self._order[len(self._joined) :] if self.variants[i].first_layer <= layer]
+        self._joined += joining
+        entering = [sources.captures[self.variants[i].side].residuals[at][:, self.start :] for i in joining]
+        if entering:
+            self._rows = torch.cat(([self._rows] if self._rows is not None else []) + entering)
+        if self._rows is None:
+            return
+        jobs = list_jobs(self.variants, self._joined, layer)
+        cache = _find_prefix(sources, [self.variants[i].side for i in self._joined], at, self.start)
+        hooks = EditHooks(self.model, layer, jobs, sources, self._n_prompts, self.start, self.generator)
+        with self.turn(), hooks:
+            if self._with_patterns and (Kind.EDGE, layer) in self.model.points:
+                hooks.watch_pattern(self._patterns)
+            self._rows = call_block(self.model, layer, self._rows, call, start=self.start, cache=cache)
+        self._applied += hooks.applied
+        on_layer(self._rows.shape[0] * self._rows.shape[1])
+
+    def finish(self) -> Wave:
+        """Final states, after the last layer."""
+        import torch
+
+        assert self._rows is not None
+        ends = self._rows[:, -1].view(len(self.variants), self._n_prompts, -1)
+        back = torch.empty(len(self.variants), dtype=torch.long)
+        back[torch.tensor(self._joined)] = torch.arange(len(self.variants))
+        return Wave(ends[back], self._applied, self._patterns)
+
+
+def list_jobs(variants: Sequence[Variant], joined: Sequence[int], layer: int) -> list[tuple[int, PromptSide, SiteEdit]]:
+    """Edits of one layer, each with the place of its variant among the joined ones."""
+    return [(slot, variants[i].side, e) for slot, i in enumerate(joined) for e in variants[i].edits if e.layer == layer]
+
+
+def _find_prefix(sources: Sources, sides: Sequence[PromptSide], at: int, start: int) -> Prefix | None:
     if not start:
         return None
     runs = [(side, len(list(members))) for side, members in groupby(sides)]
-    return Prefix([(sources.captures[side].keys_values[layer], n) for side, n in runs], start)
+    return Prefix([(sources.captures[side].keys_values[at], n) for side, n in runs], start)

@@ -28,6 +28,10 @@ _TOKENIZER_FILES = (
 _COMPUTING = (*_WEIGHT_FILES, *_TOKENIZER_FILES, "config.json", "generation_config.json")
 
 
+Stamps = dict[str, tuple[int, ...]]
+"""Stamps of the files that a model was loaded from; see `stamp_files`."""
+
+
 class FolderDigest(NamedTuple):
     """Digests of a model folder, each over the output of `sha256sum FILES` with sorted names."""
 
@@ -109,13 +113,13 @@ def digest_folder(folder: Path) -> FolderDigest:
     )
 
 
-def stamp_files(folder: Path) -> dict[str, tuple[int, ...]]:
+def stamp_files(folder: Path) -> Stamps:
     """Return device, inode, size and times of the files of `digest_files`, which detect later writes."""
     found = {path.name: path.stat() for path in _find_files(folder, _COMPUTING)}
     return {name: (it.st_dev, it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns) for name, it in found.items()}
 
 
-def require_unchanged(folder: Path, stamps: dict[str, tuple[int, ...]]) -> None:
+def require_unchanged(folder: Path, stamps: Stamps) -> None:
     """Raise `IntegrityError` if a file was written, replaced, added or removed since the stamps were taken."""
     now = stamp_files(folder)
     changed = sorted(name for name in now.keys() | stamps.keys() if now.get(name) != stamps.get(name))

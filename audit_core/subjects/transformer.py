@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,28 +31,30 @@ from audit_core.capability import (
     Capability,
     components_of,
 )
-from audit_core.component import OF_ENCODER_DECODERS, Component, Kind
+from audit_core.component import Kind
 from audit_core.documents import form
 from audit_core.engine.adapters import register_adapters
 from audit_core.engine.checkpoint import check_against_files, check_kind
+from audit_core.engine.decoder import DecoderSubject, read_geometry
 from audit_core.engine.faults import refuse_faults
 from audit_core.engine.lens import explain_no_lenses, read_lenses
-from audit_core.engine.parity import check_parity, choose_tokens, run_alone
+from audit_core.engine.parity import choose_tokens, run_alone
 from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.senders import check_paths
-from audit_core.engine.sites import HOOKS, count_indices
+from audit_core.engine.streamed.build import build_streamed, require_streamable
+from audit_core.engine.streamed.subject import StreamedSubject
 from audit_core.engine.threads import MODEL_LOCK, import_libraries
 from audit_core.errors import ComponentRefused, ModelRefused, Refused
-from audit_core.intervention import Intervention, PromptSide, Replacement
+from audit_core.intervention import Intervention, PromptSide
 from audit_core.models.chat_template import render_template
 from audit_core.models.declared import check_declared
 from audit_core.models.folder import CONFIG_BYTES, check_folder, read_json
-from audit_core.models.identity import ModelIdentity, identify_model, require_unchanged, stamp_files
+from audit_core.models.identity import ModelIdentity, Stamps, identify_model, require_unchanged, stamp_files
 from audit_core.prompts.answers import TokenLimits, Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.references.model_class import Setting
-from audit_core.subject import MEAN_KINDS, Floats, Geometry, Logits, Means, Progress, TokenRouting, no_progress
+from audit_core.subject import Floats, Means, Progress, TokenRouting, no_progress
 from audit_core.subject_family import SubjectFamily
 
 if TYPE_CHECKING:
@@ -60,8 +62,8 @@ if TYPE_CHECKING:
 
 _POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len")
 """Names of the longest input in configurations, for architectures that do not map their own name to the first."""
-Stamps = dict[str, tuple[int, ...]]
-"""Stamp of the files that a subject was loaded from; see `stamp_files`."""
+_OPTIONS: Mapping[str, bool] = MappingProxyType({"local_files_only": True, "trust_remote_code": False})
+"""Of every call of `transformers` that reads a folder."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,10 @@ class FolderTokenizer:
         return render_template(self.inner, messages, is_open=reply is None)
 
 
-class TransformerSubject:
-    """Implements `Subject` on the engine."""
+class TransformerSubject(DecoderSubject):
+    """A decoder with all of its weights in memory."""
+
+    tokenizer: FolderTokenizer
 
     def __init__(
         self,
@@ -101,66 +105,13 @@ class TransformerSubject:
         """Args:
         own: logits of the model as `transformers` runs it, on the tokens that `check_parity` takes.
         """
-        self.bridge, self.identity, self.tokenizer, self.stamps = bridge, identity, tokenizer, stamps
-        self.geometry = _read_geometry(bridge)
-        self.runner = WaveRunner(bridge, self.geometry)
-        if not self.runner.model.list_layers(Kind.HEAD):
-            raise ModelRefused(
-                f"No layer of this model ({bridge.cfg.architecture}) has attention heads that TransformerLens can reach.",
-                wanted="a causal decoder with attention heads in at least some layers.",
-                remedy="use such a model; this one was not measured.",
-            )
-        self.tolerance = check_parity(self.runner, tokenizer.bos_id, own)
+        super().__init__(WaveRunner(bridge, read_geometry(bridge)), identity, tokenizer, own)
+        self.stamps = stamps
         self.mixture = self.runner.admit_experts(choose_tokens(tokenizer.bos_id, self.geometry.n_vocabulary))
         self.geometry = self.runner.geometry
 
-    @property
-    def fallback(self) -> str:
-        return self.runner.fallback
-
-    def components(self, kind: Kind) -> tuple[Component, ...]:
-        indices = range(0 if kind in OF_ENCODER_DECODERS else count_indices(kind, self.geometry))
-        layers = [layer for layer in range(self.geometry.n_layers) if (kind, layer) in self.runner.model.points]
-        return tuple(Component(layer, kind, index) for layer in layers for index in indices)
-
-    def run(
-        self,
-        prompts: TokenisedPrompts,
-        interventions: Sequence[Intervention],
-        *,
-        means: Means | None = None,
-        vocabulary: bool = False,
-        seed: int = 0,
-        on_progress: Progress = no_progress,
-    ) -> Logits:
-        return self.runner.run(
-            prompts, interventions, means=means, vocabulary=vocabulary, seed=seed, on_progress=on_progress
-        )
-
-    def count_work(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> int:
-        return self.runner.count_work(prompts, interventions)
-
-    def capture_means(
-        self,
-        reference: TokenisedPrompts,
-        *,
-        kinds: Collection[Kind] = MEAN_KINDS,
-        on_progress: Progress = no_progress,
-    ) -> Means:
-        return self.runner.capture_means(reference, kinds, on_progress)
-
     def capture_ranges(self, reference: TokenisedPrompts, *, on_progress: Progress = no_progress) -> Floats:
         return self.runner.capture_ranges(reference, on_progress)
-
-    def activation_change_rms(
-        self,
-        prompts: TokenisedPrompts,
-        parts: Sequence[Component],
-        replacement: Replacement,
-        *,
-        means: Means | None = None,
-    ) -> Floats:
-        return self.runner.activation_change_rms(prompts, parts, replacement, means)
 
     def attention_to_last(
         self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress
@@ -234,27 +185,6 @@ class TransformerSubject:
         return _wrap(folder, _cross(folder, inner, model), identity, self.stamps)
 
 
-def _read_geometry(bridge: TransformerBridge) -> Geometry:
-    import torch
-
-    config = bridge.cfg
-    # From the output matrix, because configurations name the width of mixtures and gated MLPs differently.
-    out = getattr(getattr(bridge.blocks[0], "mlp", None), "out", None)
-    weight = getattr(getattr(out, "original_component", None), "weight", None)
-    sizes = set(weight.shape) if isinstance(weight, torch.Tensor) and weight.dim() == 2 else set()
-    has_neurons = f"blocks.0.{HOOKS[Kind.NEURON]}" in bridge.hook_dict
-    neurons = (sizes - {config.d_model} or {config.d_model}) if sizes and has_neurons else {0}
-    return Geometry(
-        config.n_layers,
-        config.n_heads,
-        getattr(config, "n_key_value_heads", None) or config.n_heads,
-        config.d_model,
-        config.d_head,
-        config.d_vocab,
-        int(max(neurons)),
-    )
-
-
 def load_transformer(folder: Path) -> TransformerSubject:
     """Load a checked Hugging Face folder in float32 with eager attention.
 
@@ -277,6 +207,33 @@ def load_transformer(folder: Path) -> TransformerSubject:
     return _wrap(folder, crossed, identity, stamps)
 
 
+def load_streamed(folder: Path) -> StreamedSubject:
+    """As `load_transformer`, with the weights of two layers in memory; see `StreamedSubject`.
+
+    Raises:
+        ModelRefused: as `load_transformer`; or its family's layers cannot be read one by one.
+        IntegrityError: as `load_transformer`.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    stamps = stamp_files(folder)
+    check_folder(folder)
+    require_streamable(folder)
+    tensors = check_declared(folder)
+    with ThreadPoolExecutor(1) as pool:
+        identifying = pool.submit(identify_model, folder, dtype="float32", attention="eager")
+        import_libraries()
+        with MODEL_LOCK, refuse_faults(folder):
+            check_kind(read_json(folder / "config.json", limit=CONFIG_BYTES))
+            inner = AutoTokenizer.from_pretrained(folder, **_OPTIONS)
+            model, store = build_streamed(folder, AutoConfig.from_pretrained(folder, **_OPTIONS), tensors)
+        crossed = _cross(folder, inner, model)
+        identity = identifying.result()
+    require_unchanged(folder, stamps)
+    with refuse_faults(folder):
+        return StreamedSubject(crossed.bridge, identity, crossed.tokenizer, stamps, store, crossed.own)
+
+
 def _wrap(folder: Path, crossed: _Crossed, identity: ModelIdentity, stamps: Stamps) -> TransformerSubject:
     with refuse_faults(folder):
         return TransformerSubject(crossed.bridge, identity, crossed.tokenizer, stamps, crossed.own)
@@ -287,13 +244,12 @@ def _read_folder(folder: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    options = {"local_files_only": True, "trust_remote_code": False}
     tensors = check_declared(folder)
     with MODEL_LOCK, refuse_faults(folder), check_against_files(folder, tensors):
         check_kind(read_json(folder / "config.json", limit=CONFIG_BYTES))
-        inner = AutoTokenizer.from_pretrained(folder, **options)
+        inner = AutoTokenizer.from_pretrained(folder, **_OPTIONS)
         model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="eager", use_safetensors=True, **options
+            folder, dtype=torch.float32, attn_implementation="eager", use_safetensors=True, **_OPTIONS
         )
         # Copy: memory-mapped weights would change when the file is changed later.
         for weights in itertools.chain(model.parameters(), model.buffers()):
@@ -378,6 +334,9 @@ class TransformerFamily(SubjectFamily):
 
     def load(self, folder: Path) -> TransformerSubject:
         return load_transformer(folder)
+
+    def load_streamed(self, folder: Path) -> StreamedSubject:
+        return load_streamed(folder)
 
 
 PLUGIN = TransformerFamily()
