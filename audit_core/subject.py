@@ -228,7 +228,7 @@ class Images(Protocol):
 
 @runtime_checkable
 class Activations(Protocol):
-    """Capability: the residual stream of plain inputs can be read, for probes."""
+    """Capability: the residual stream of plain inputs can be read, for probes and sparse dictionaries."""
 
     def read_residuals(
         self,
@@ -242,6 +242,20 @@ class Activations(Protocol):
 
         Args:
             positions: position of each input; negative ones count from its end.
+        """
+
+    def read_stream(
+        self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress
+    ) -> tuple[Floats, ...]:
+        """Residual stream entering a layer, at every position of each input; each of shape (pos, d_model)."""
+
+    def measure_losses(
+        self, rows: Sequence[Tokens], layer: int, change: Callable[[Floats], Floats] | None
+    ) -> NDArray[np.float64]:
+        """Mean loss of the next token of each input, in nats; shape (row,).
+
+        Args:
+            change: of the stream entering the layer, after the first position, (token, d_model) → the same; None: unedited.
         """
 
 

@@ -19,7 +19,7 @@ from audit_core.engine.means import MEANS, MeanSums, NeuronBounds, gather_means,
 from audit_core.engine.plan import Group, count_tokens, count_work, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
 from audit_core.engine.replay import BlockCall, record_calls
-from audit_core.engine.sites import check_places, find_hooks, locate_position
+from audit_core.engine.sites import check_places, find_hooks, find_kind, locate_position
 from audit_core.engine.threads import MODEL_LOCK
 from audit_core.engine.wave import Variant, Wave, compile_intervention, run_wave
 from audit_core.errors import InterventionRefused
@@ -325,7 +325,7 @@ class WaveRunner:
         import torch
 
         from_run = (Replacement.RESAMPLE, Replacement.IDENTITY)
-        kinds = {e.component.kind for i in interventions for e in i.edits if e.replacement in from_run} | set(extra)
+        kinds = {find_kind(e) for i in interventions for e in i.edits if e.replacement in from_run} | set(extra)
         sides = {i.side for i in interventions}
         sides |= {i.side.other for i in interventions if Replacement.RESAMPLE in i.replacements}
         ids = {PromptSide.CLEAN: [p.clean_ids for p in pairs], PromptSide.CORRUPTED: [p.corrupted_ids for p in pairs]}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from audit_core.capability import (
     ACTIVATIONS,
@@ -41,6 +44,7 @@ from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.senders import check_paths
 from audit_core.engine.sites import HOOKS, count_indices
+from audit_core.engine.stream import measure_losses, read_stream
 from audit_core.engine.threads import MODEL_LOCK, import_libraries
 from audit_core.errors import ComponentRefused, ModelRefused, Refused
 from audit_core.intervention import Intervention, PromptSide, Replacement
@@ -218,6 +222,16 @@ class TransformerSubject:
 
     def read_lenses(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> LensReading:
         return read_lenses(self.runner, prompts, on_progress)
+
+    def read_stream(
+        self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress
+    ) -> tuple[Floats, ...]:
+        return read_stream(self.runner.model, rows, layer, self.runner.turn, on_progress)
+
+    def measure_losses(
+        self, rows: Sequence[Tokens], layer: int, change: Callable[[Floats], Floats] | None
+    ) -> NDArray[np.float64]:
+        return measure_losses(self.runner.model, rows, layer, change, self.runner.turn)
 
     def read_documents(self, text: str) -> tuple[tuple[str, ...], str]:
         return form.read_documents(text)
