@@ -1,7 +1,7 @@
 """Features of a sparse dictionary: components of the residual stream whose effect is measured by intervening.
 
 The `Dictionary` is trained here or imported; a feature's label is tested by detection (observational), its ablation by its
-effect on a lead (causal). The two findings stand side by side and are never one number.
+effect on a lead (causal). The two findings are shown side by side and are never one number.
 """
 
 from audit_core.features.dictionary import Dictionary, draw_dictionary

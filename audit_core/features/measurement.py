@@ -138,7 +138,7 @@ def compare_families(
     on_progress: Progress = no_progress,
 ) -> tuple[FamilyEffect, ...]:
     """The strongest direction of each family on the same metric: chosen among the `tried` most active ones on half of the
-    templates, measured on the other half.
+    templates, measured on the rest.
 
     Raises:
         Refused: fewer than four templates, or too many directions.

@@ -92,7 +92,7 @@ class LabelTest:
 
 @dataclass(frozen=True, kw_only=True)
 class FamilyEffect:
-    """The strongest of a family of directions, chosen on half of the templates and measured on the other half."""
+    """The strongest of a family of directions, chosen on half of the templates and measured on the rest."""
 
     family: NotEvidence[str]
     tried: NotEvidence[int]
