@@ -20,6 +20,9 @@ Floats = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 """Called with units done and total units, several times a second; raises `Cancelled` to stop the run."""
 
+StreamChange = Callable[[Floats], Floats]
+"""Activations of tokens to what replaces them; both of shape (token, d_model)."""
+
 
 def no_progress(done: int, total: int) -> None:
     """Ignore progress."""
@@ -244,14 +247,10 @@ class Activations(Protocol):
             positions: position of each input; negative ones count from its end.
         """
 
-    def read_stream(
-        self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress
-    ) -> tuple[Floats, ...]:
+    def read_stream(self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress) -> list[Floats]:
         """Residual stream entering a layer, at every position of each input; each of shape (pos, d_model)."""
 
-    def measure_losses(
-        self, rows: Sequence[Tokens], layer: int, change: Callable[[Floats], Floats] | None
-    ) -> NDArray[np.float64]:
+    def measure_losses(self, rows: Sequence[Tokens], layer: int, change: StreamChange | None) -> Floats:
         """Mean loss of the next token of each input, in nats; shape (row,).
 
         Args:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audit_core.component import Kind
 from audit_core.engine.capture import Turn
 from audit_core.engine.sites import HookedModel
 from audit_core.errors import ControlFailed
 from audit_core.prompts.answers import Tokens
-from audit_core.subject import Floats, Progress
+from audit_core.subject import Floats, Progress, StreamChange
 
 if TYPE_CHECKING:
     import torch
 
 ROWS = 8
 """Texts in one pass: the logits of 8 texts of 64 tokens and 50,000 words take 100 MB."""
-Change = Callable[[Floats], Floats]
-"""Activations of tokens to what replaces them; both of shape (token, d_model)."""
 
 
 class _Read(Exception):
@@ -31,7 +28,7 @@ class _Read(Exception):
 
 def read_stream(
     model: HookedModel, rows: Sequence[Tokens], layer: int, turn: Turn, on_progress: Progress
-) -> tuple[Floats, ...]:
+) -> list[Floats]:
     """Residual stream entering a layer at every position of each text; each of shape (pos, d_model).
 
     Raises:
@@ -51,12 +48,12 @@ def read_stream(
             raise ControlFailed(f"The hook of the residual stream entering layer {layer} did not fire.")
         found += list(kept[0])
         on_progress(start + len(batch), len(rows))
-    return tuple(found)
+    return found
 
 
 def measure_losses(
-    model: HookedModel, rows: Sequence[Tokens], layer: int, change: Change | None, turn: Turn
-) -> NDArray[np.float64]:
+    model: HookedModel, rows: Sequence[Tokens], layer: int, change: StreamChange | None, turn: Turn
+) -> Floats:
     """Mean loss of the next token of each text; see `Activations.measure_losses`.
 
     Raises:
@@ -83,7 +80,7 @@ def measure_losses(
             wanted = torch.tensor(batch)[:, 1:]
             each = torch.nn.functional.cross_entropy(logits[:, :-1].float().transpose(1, 2), wanted, reduction="none")
             losses += each.mean(1).tolist()
-    return np.array(losses, np.float64)
+    return np.array(losses, np.float32)
 
 
 def _run(model: HookedModel, batch: Sequence[Tokens], layer: int, hook: Any, turn: Turn) -> Any:

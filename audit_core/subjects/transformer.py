@@ -5,15 +5,12 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from audit_core.capability import (
     ACTIVATIONS,
@@ -63,6 +60,7 @@ from audit_core.subject import (
     Logits,
     Means,
     Progress,
+    StreamChange,
     TokenRouting,
     no_progress,
 )
@@ -223,14 +221,10 @@ class TransformerSubject:
     def read_lenses(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> LensReading:
         return read_lenses(self.runner, prompts, on_progress)
 
-    def read_stream(
-        self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress
-    ) -> tuple[Floats, ...]:
+    def read_stream(self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress) -> list[Floats]:
         return read_stream(self.runner.model, rows, layer, self.runner.turn, on_progress)
 
-    def measure_losses(
-        self, rows: Sequence[Tokens], layer: int, change: Callable[[Floats], Floats] | None
-    ) -> NDArray[np.float64]:
+    def measure_losses(self, rows: Sequence[Tokens], layer: int, change: StreamChange | None) -> Floats:
         return measure_losses(self.runner.model, rows, layer, change, self.runner.turn)
 
     def read_documents(self, text: str) -> tuple[tuple[str, ...], str]:
