@@ -158,7 +158,7 @@ def test_a_feature_that_the_answer_is_read_from_has_an_effect_and_a_decoy_has_no
     assert found().control.value > 0.9
 
 
-def test_a_plausible_label_of_a_decoy_stands_beside_no_effect() -> None:
+def test_a_plausible_label_of_a_decoy_is_shown_beside_no_effect() -> None:
     test = label("last", DECOY)
     assert test.verdict == LabelVerdict.PLAUSIBLE
     assert test.auroc.value == 1
