@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -10,10 +10,12 @@ from audit_core.prompts.answers import Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Floats, Progress, no_progress
 
+StreamChange = Callable[[Floats], Floats]
+
 
 @runtime_checkable
 class Activations(Protocol):
-    """Capability: the residual stream of plain inputs can be read, for probes."""
+    """Capability: the residual stream of plain inputs can be read, for probes and sparse dictionaries."""
 
     def read_residuals(
         self,
@@ -27,6 +29,16 @@ class Activations(Protocol):
 
         Args:
             positions: position of each input; negative ones count from its end.
+        """
+
+    def read_stream(self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress) -> list[Floats]:
+        """Residual stream entering a layer, at every position of each input; each of shape (pos, d_model)."""
+
+    def measure_losses(self, rows: Sequence[Tokens], layer: int, change: StreamChange | None) -> Floats:
+        """Mean loss of the next token of each input, in nats; shape (row,).
+
+        Args:
+            change: of the stream entering the layer, after the first position, (token, d_model) → the same; None: unedited.
         """
 
 

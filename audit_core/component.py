@@ -35,6 +35,7 @@ class Kind(StrEnum):
     CROSS_EDGE = "cross_edge"
     DOCUMENT = "document"
     TOOL = "tool"
+    FEATURE = "feature"
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ KINDS = {
     Kind.CROSS_EDGE: KindSpec("cross_edges", letter="XH"),
     Kind.DOCUMENT: KindSpec("documents"),
     Kind.TOOL: KindSpec("tools"),
+    Kind.FEATURE: KindSpec("features", letter="F"),
 }
 """One row per kind; a new kind of component is a row here and a site in the engine."""
 OF_ENCODER_DECODERS = (Kind.SOURCE, Kind.ENCODER_HEAD, Kind.DECODER_HEAD, Kind.CROSS_HEAD, Kind.CROSS_EDGE)
@@ -87,7 +89,8 @@ class Component:
     Written `L9.H6` (head), `L5.MLP`, `L4.RESID` (residual stream entering layer 4), `L9.Q6`, `L9.K2`, `L9.V2`
         (query, key and value vectors; with grouped-query attention one key and value head serves several heads),
         `L9.A6` (attention pattern of head 6), `L5.N120` (neuron of an MLP), `L3.E5` (expert), `L3.ROUTER` (the router that sends tokens to
-        experts), `L3.SHARED` (the experts that every token passes through, with their gate), `doc:2`, `tool:search`.
+        experts), `L3.SHARED` (the experts that every token passes through, with their gate), `doc:2`, `tool:search`, `L12.F431` (feature of a
+        sparse dictionary of the residual stream entering layer 12; an edit of it needs the dictionary).
         `@7` limits any of them to token position 7; `@-1` is the last; for a pattern it is the query position.
         `L9.H6:14>2` is one attention edge of that head: query position 14 to key position 2.
 
@@ -100,7 +103,7 @@ class Component:
     """0-based layer; -1 for documents and tools."""
     kind: Kind
     index: int = 0
-    """Head, neuron, expert or document number; 0 for an MLP or the residual stream."""
+    """Head, neuron, expert, feature or document number; 0 for an MLP or the residual stream."""
     position: int | None = None
     """Token position the address is limited to; None: every position. For an edge, the query position."""
     key: int | None = None
@@ -159,7 +162,7 @@ _GRAMMAR = re.compile(
     re.ASCII,
 )
 _OUTSIDE = re.compile(r"doc:(?P<doc>\d{1,6})|tool:(?P<tool>[A-Za-z0-9_.-]{1,64})", re.ASCII)
-_REMEDY = "write L9.H6, L5.MLP, L4.RESID@7, L9.H6@-1, L9.Q6, L9.K2, L9.A6, L5.N120, L9.H6:14>2, L3.E5, L3.SHARED, L0.XH1, doc:2 or tool:search."
+_REMEDY = "write L9.H6, L5.MLP, L4.RESID@7, L9.H6@-1, L9.Q6, L9.K2, L9.A6, L5.N120, L9.H6:14>2, L3.E5, L3.SHARED, L0.XH1, L12.F431, doc:2 or tool:search."
 
 
 def parse_component(text: str) -> Component:

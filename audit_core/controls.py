@@ -52,7 +52,16 @@ class ControlRuns:
 def plan_controls(subject: Subject, interventions: Sequence[Intervention]) -> ControlRuns:
     """The controls of a run. Noise covers all components of a layer at the answer position, because a single head with zero
     output weights would look like a dead hook."""
-    places = tuple(sorted({(part.kind, part.layer) for i in interventions for part in i.components}))
+    # A feature is read and written in the residual stream: that is its hook.
+    places = tuple(
+        sorted(
+            {
+                (Kind.RESID if part.kind is Kind.FEATURE else part.kind, part.layer)
+                for i in interventions
+                for part in i.components
+            }
+        )
+    )
     if not places:
         return ControlRuns((), ())
     parts: dict[tuple[Kind, int], list[Component]] = {}

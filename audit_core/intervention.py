@@ -85,6 +85,27 @@ MAX_STEP = 1e6
 
 
 @dataclass(frozen=True)
+class Gate:
+    """When a feature of a sparse dictionary is active: its value is what its encoder reads plus `bias`, if that is above
+    `threshold`, and else 0."""
+
+    bias: float
+    threshold: float = 0.0
+    """In units of the value; not negative."""
+    longest: float = math.inf
+    """Norm of an activation above which the dictionary does not read it, nor the edit change it. The first token of a text
+    has a norm a hundred times that of others, and no dictionary was trained on it."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.bias) and math.isfinite(self.threshold) and self.threshold >= 0 < self.longest):
+            raise InterventionRefused(
+                f"A gate with bias {self.bias}, threshold {self.threshold} and norm {self.longest}.",
+                wanted="finite numbers, the threshold not negative, the norm positive.",
+                remedy="check the dictionary.",
+            )
+
+
+@dataclass(frozen=True)
 class Edit:
     """One component and the replacement of its activation."""
 
@@ -97,6 +118,9 @@ class Edit:
     reads: tuple[float, ...] | None = None
     """Vector whose product with the activation is what is replaced along `direction`, for an oblique projection; its product
     with `direction` is 1. None: `direction` itself."""
+    gate: Gate | None = None
+    """For a feature: its value is gated, and what `reads` and `direction` have in common is not 1: the encoder and the
+    decoder of the dictionary."""
 
     def __post_init__(self) -> None:
         if self.component.kind is Kind.ROUTER:
@@ -155,17 +179,42 @@ class Edit:
                 wanted="a unit vector of finite numbers.",
                 remedy="divide it by its length.",
             )
+        if self.component.kind is Kind.FEATURE and (self.gate is None or self.reads is None or self.direction is None):
+            raise InterventionRefused(
+                f"An edit of {self.component} without its dictionary.",
+                wanted="the feature's encoder, decoder and threshold.",
+                remedy="make the edit with `Dictionary.edit`.",
+            )
+        if self.component.kind is Kind.FEATURE and self.replacement in (Replacement.MEAN, Replacement.MEAN_TEMPLATE):
+            raise InterventionRefused(
+                f"{self.component} → {self.replacement}.",
+                wanted="zero, set, scale, add or resample: the value of a mean activation is not the mean value.",
+                remedy="use `set` with the feature's mean value.",
+            )
+        if self.gate is not None and self.component.kind is not Kind.FEATURE:
+            raise InterventionRefused(
+                f"A gate at {self.component}.", wanted="a feature such as L12.F431.", remedy="leave the gate out."
+            )
         if self.reads is not None:
             self._check_reads(self.reads)
 
     def _check_reads(self, reads: tuple[float, ...]) -> None:
         is_of_one_space = self.direction is not None and len(self.direction) == len(reads)
-        if self.direction is None or not is_of_one_space or self.replacement is Replacement.ADD:
+        cannot_read = self.replacement is Replacement.ADD and self.gate is None
+        if self.direction is None or not is_of_one_space or cannot_read:
             raise InterventionRefused(
                 f"A vector that is read at {self.component}, without the direction that it belongs to.",
                 wanted="a direction of the same size, and a replacement that reads.",
                 remedy="give both, or choose zero, set or resample.",
             )
+        if self.gate is not None:
+            if not all(map(math.isfinite, reads)):
+                raise InterventionRefused(
+                    f"The encoder of {self.component} is not finite.",
+                    wanted="finite numbers.",
+                    remedy="check the dictionary.",
+                )
+            return
         if not abs(math.fsum(a * b for a, b in zip(reads, self.direction)) - 1) < 1e-3:
             raise InterventionRefused(
                 f"The vector that is read at {self.component} does not have product 1 with its direction.",
@@ -174,7 +223,8 @@ class Edit:
             )
 
     def __str__(self) -> str:
-        part = str(self.component) if self.direction is None else f"a direction of {self.component}"
+        is_whole = self.direction is None or self.gate is not None
+        part = str(self.component) if is_whole else f"a direction of {self.component}"
         if self.replacement is Replacement.SCALE:
             return f"{part} × {self.factor:g}"
         return f"{part} → {self.replacement}"
@@ -190,6 +240,7 @@ class Intervention:
     def __post_init__(self) -> None:
         object.__setattr__(self, "edits", tuple(sorted(self.edits, key=lambda edit: edit.component)))
         _check_routing(self.edits)
+        _check_features(self.edits)
         seen = [edit.component for edit in self.edits]
         whole = {component for component in seen if component.position is None}
         twice = {c for c in seen if c.position is not None and replace(c, position=None, key=None) in whole}
@@ -212,6 +263,17 @@ class Intervention:
 
     def __str__(self) -> str:
         return f"{self.side}: " + (", ".join(map(str, self.edits)) or "nothing replaced")
+
+
+def _check_features(edits: tuple[Edit, ...]) -> None:
+    """Refuse two features of one layer: the second would be read from what the first edit left."""
+    layers = [edit.component.layer for edit in edits if edit.component.kind is Kind.FEATURE]
+    if len(layers) != len(set(layers)):
+        raise InterventionRefused(
+            f"{format_components(e.component for e in edits if e.component.kind is Kind.FEATURE)[:200]} edited together.",
+            wanted="one feature per layer: features of one layer are read from the same activations.",
+            remedy="make them separate interventions.",
+        )
 
 
 def _check_routing(edits: tuple[Edit, ...]) -> None:

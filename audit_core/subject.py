@@ -20,6 +20,8 @@ Floats = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 """Called with units done and total units, several times a second; raises `Cancelled` to stop the run."""
 
+"""Activations of tokens to what replaces them; both of shape (token, d_model)."""
+
 
 def no_progress(done: int, total: int) -> None:
     """Ignore progress."""

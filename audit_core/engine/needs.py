@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture
 from audit_core.engine.means import MEANS, gather_means
+from audit_core.engine.sites import find_kind
 from audit_core.intervention import Intervention, PromptSide, Replacement
 from audit_core.prompts.prompt_set import TokenPair
 from audit_core.subject import Means
@@ -40,7 +41,7 @@ def list_needs(interventions: Sequence[Intervention], extra: Collection[Kind] = 
         extra: further kinds to capture.
     """
     from_run = (Replacement.RESAMPLE, Replacement.IDENTITY)
-    kinds = {e.component.kind for i in interventions for e in i.edits if e.replacement in from_run} | set(extra)
+    kinds = {find_kind(e) for i in interventions for e in i.edits if e.replacement in from_run} | set(extra)
     sides = {i.side for i in interventions}
     sides |= {i.side.other for i in interventions if Replacement.RESAMPLE in i.replacements}
     return Needs(frozenset(kinds), tuple(sorted(sides)))

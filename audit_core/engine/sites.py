@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Component, Kind
 from audit_core.errors import ComponentRefused, InterventionRefused
-from audit_core.intervention import Edit, Intervention, Replacement
+from audit_core.intervention import Edit, Gate, Intervention, Replacement
 from audit_core.subject import Geometry
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ neurons (row, pos, neuron); pattern (row, head, query, key). Experts have a `Mix
 value is a `Routed`, and shared experts a `SharedPath`, whose value has the shape of an MLP's."""
 _PATTERNS = (Kind.EDGE, Kind.PATTERN)
 _WHOLE = (Kind.RESID, Kind.MLP, Kind.SHARED, Kind.SOURCE)
+
+MAX_FEATURES = 1_000_000
+"""Numbers that an address can have; see `component`."""
 
 NOISE_SCALE = 10.0
 """Noise of the control, in root mean squares of the activation; large enough to be detected by any working hook."""
@@ -149,6 +152,8 @@ def check_places(interventions: Sequence[Intervention], geometry: Geometry, n_po
         InterventionRefused: a position outside the prompt, a component edited twice, or a direction of the wrong size.
     """
     sizes = {kind: count_indices(kind, geometry) for kind in HOOKS}
+    # How many features a dictionary has, its edits do not say: they carry the feature's own vectors.
+    sizes[Kind.FEATURE] = MAX_FEATURES
     for intervention in interventions:
         places: dict[Component, Component] = {}
         drawn: set[tuple[int, int]] = set()
@@ -191,7 +196,7 @@ def _check_direction(edit: Edit, geometry: Geometry) -> None:
     if edit.direction is None:
         return
     kind = edit.component.kind
-    size = geometry.d_model if kind in (*_WHOLE, Kind.EXPERT) else geometry.d_head
+    size = geometry.d_model if kind in (*_WHOLE, Kind.EXPERT, Kind.FEATURE) else geometry.d_head
     if kind in (*_PATTERNS, Kind.NEURON) or len(edit.direction) != size:
         raise InterventionRefused(
             f"A direction of {len(edit.direction)} numbers at {edit.component}.",
@@ -214,6 +219,7 @@ class SiteEdit:
     key: int | None
     direction: tuple[float, ...] | None = None
     reads: tuple[float, ...] | None = None
+    gate: Gate | None = None
 
     @property
     def n_edits(self) -> int:
@@ -277,7 +283,9 @@ def locate_position(position: int, n_positions: int) -> int:
 
 
 def find_kind(edit: Edit) -> Kind:
-    """Kind of the site of an edit: an MLP that is kept in range is edited at its neurons."""
+    """Kind of the site of an edit: an MLP that is kept in range is edited at its neurons, a feature in the residual stream."""
+    if edit.component.kind is Kind.FEATURE:
+        return Kind.RESID
     return Kind.NEURON if edit.replacement is Replacement.IN_RANGE else edit.component.kind
 
 
@@ -287,7 +295,7 @@ def group_edits(edits: Sequence[Edit]) -> tuple[SiteEdit, ...]:
     for edit in edits:
         part = edit.component
         place = (
-            part.layer, find_kind(edit), edit.replacement, edit.factor, part.position, part.key, edit.direction, edit.reads,
+            part.layer, find_kind(edit), edit.replacement, edit.factor, part.position, part.key, edit.direction, edit.reads, edit.gate,
         )  # fmt: skip
         found.setdefault(place, []).append(part.index)
     return tuple(
@@ -301,8 +309,9 @@ def group_edits(edits: Sequence[Edit]) -> tuple[SiteEdit, ...]:
             key,
             direction,
             reads,
+            gate,
         )
-        for (layer, kind, replacement, factor, position, key, direction, reads), indices in found.items()
+        for (layer, kind, replacement, factor, position, key, direction, reads, gate), indices in found.items()
     )
 
 
@@ -320,12 +329,40 @@ def replace_part(
     if edit.direction is None:
         return _replace(part, edit, source, generator)
     along = torch.tensor(edit.direction, dtype=part.dtype, device=part.device)
-    if edit.replacement is Replacement.ADD:
+    if edit.replacement is Replacement.ADD and edit.gate is None:
         return part + edit.factor * along
     reads = along if edit.reads is None else torch.tensor(edit.reads, dtype=part.dtype, device=part.device)
+    if edit.gate is not None:
+        return _replace_feature(part, edit, edit.gate, source, (along, reads), generator)
     now = (part @ reads)[..., None]
     put = _replace(now, edit, None if source is None else (source @ reads)[..., None], generator)
     return part + (put - now) * along
+
+
+def _replace_feature(
+    part: torch.Tensor,
+    edit: SiteEdit,
+    gate: Gate,
+    source: torch.Tensor | None,
+    vectors: tuple[torch.Tensor, torch.Tensor],
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """New residual stream: the feature's share of it is replaced, what the dictionary does not reconstruct stays."""
+    import torch
+
+    along, reads = vectors
+
+    def read(x: torch.Tensor) -> torch.Tensor:
+        value = (x @ reads + gate.bias)[..., None]
+        return torch.where((value > gate.threshold) & (x.norm(dim=-1, keepdim=True) <= gate.longest), value, 0.0)
+
+    now = read(part)
+    if edit.replacement is Replacement.ADD:
+        put = now + edit.factor
+    else:
+        put = _replace(now, edit, None if source is None else read(source), generator)
+    step = torch.where(part.norm(dim=-1, keepdim=True) <= gate.longest, put - now, 0.0)
+    return part + step * along
 
 
 def _replace(

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from audit_core.activations import LensReading
+from audit_core.activations import LensReading, StreamChange
 from audit_core.capability import (
     ACTIVATIONS,
     ATTENTION,
@@ -42,6 +42,7 @@ from audit_core.engine.parity import choose_tokens, run_alone
 from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.senders import check_paths
+from audit_core.engine.stream import measure_losses, read_stream
 from audit_core.engine.streamed.build import build_streamed, require_streamable
 from audit_core.engine.streamed.subject import StreamedSubject
 from audit_core.engine.threads import MODEL_LOCK, import_libraries
@@ -160,6 +161,12 @@ class TransformerSubject(DecoderSubject):
 
     def read_lenses(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> LensReading:
         return read_lenses(self.runner, prompts, on_progress)
+
+    def read_stream(self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress) -> list[Floats]:
+        return read_stream(self.runner.model, rows, layer, self.runner.turn, on_progress)
+
+    def measure_losses(self, rows: Sequence[Tokens], layer: int, change: StreamChange | None) -> Floats:
+        return measure_losses(self.runner.model, rows, layer, change, self.runner.turn)
 
     def read_documents(self, text: str) -> tuple[tuple[str, ...], str]:
         return form.read_documents(text)

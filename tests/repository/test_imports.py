@@ -20,7 +20,13 @@ LIBRARY = sorted((ROOT / "audit_core").rglob("*.py"))
 DASHBOARD = [ROOT / "app.py", *sorted((ROOT / "ui").rglob("*.py")), *sorted((ROOT / "pages").glob("*.py"))]
 
 ROOMS = {
-    "torch": ("audit_core/engine/", "audit_core/subjects/", "audit_core/estimators/", "audit_core/retrievers/"),
+    "torch": (
+        "audit_core/engine/",
+        "audit_core/subjects/",
+        "audit_core/estimators/",
+        "audit_core/retrievers/",
+        "audit_core/features/",
+    ),
     "transformers": ("audit_core/engine/", "audit_core/subjects/", "audit_core/estimators/", "audit_core/retrievers/"),
     "transformer_lens": ("audit_core/engine/", "audit_core/subjects/", "audit_core/estimators/"),
     "duckdb": ("audit_core/store/", "audit_core/tools/lookup.py"),

@@ -1,0 +1,50 @@
+"""Features of a sparse dictionary: components of the residual stream whose effect is measured by intervening.
+
+The `Dictionary` is trained here or imported; a feature's label is tested by detection (observational), its ablation by its
+effect on a lead (causal). The two findings are shown side by side and are never one number.
+"""
+
+from audit_core.features.dictionary import Dictionary, draw_dictionary
+from audit_core.features.labels import LabelledText, check_label
+from audit_core.features.measurement import compare_families, list_principal, measure_activity, measure_features
+from audit_core.features.quality import Card, Training, measure_quality
+from audit_core.features.results import (
+    EffectsReport,
+    EffectVerdict,
+    FamilyEffect,
+    FeatureEffect,
+    LabelTest,
+    LabelVerdict,
+    describe_both,
+)
+from audit_core.features.store import import_saelens, load_dictionary, save_dictionary
+from audit_core.features.texts import TextRows, split_texts
+from audit_core.features.training import Recipe, train_dictionary
+
+__all__ = [
+    "Card",
+    "Dictionary",
+    "EffectVerdict",
+    "EffectsReport",
+    "FamilyEffect",
+    "FeatureEffect",
+    "LabelTest",
+    "LabelVerdict",
+    "LabelledText",
+    "Recipe",
+    "TextRows",
+    "Training",
+    "check_label",
+    "compare_families",
+    "describe_both",
+    "draw_dictionary",
+    "import_saelens",
+    "list_principal",
+    "load_dictionary",
+    "measure_activity",
+    "measure_features",
+    "measure_quality",
+    "save_dictionary",
+    "split_texts",
+    "train_dictionary",
+]

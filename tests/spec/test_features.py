@@ -1,0 +1,283 @@
+"""Features of sparse dictionaries: recovered, edited, measured against matched ones, labels tested, files read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+from toy.dictionaries import DECOY, USED, draw_activations, write_basis, write_dictionary
+from toy.probe_texts import write_votes
+
+from audit_core import open_subject
+from audit_core.component import Kind, parse_component, resid
+from audit_core.effect import measure_effect
+from audit_core.errors import Cancelled, ComponentRefused, ControlFailed, IntegrityError, InterventionRefused, Refused
+from audit_core.features import (
+    EffectVerdict,
+    LabelledText,
+    LabelVerdict,
+    Recipe,
+    Training,
+    check_label,
+    compare_families,
+    describe_both,
+    draw_dictionary,
+    import_saelens,
+    load_dictionary,
+    measure_features,
+    measure_quality,
+    save_dictionary,
+    train_dictionary,
+)
+from audit_core.intervention import Edit, Intervention, Replacement, intervene
+from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
+from audit_core.probes.reading import ask_labelled
+from audit_core.prompts.prompt_set import TokenisedPrompts
+
+RECIPE = Recipe(width=48, active=2, steps=600, batch=256, rate=3e-3)
+
+
+@cache
+def strict() -> Any:
+    return open_subject("planted-strict")
+
+
+@cache
+def votes() -> TokenisedPrompts:
+    return ask_labelled(write_votes("majority", n_pairs=3), "votes.csv", strict().tokenizer, most=400)[0]
+
+
+@cache
+def found() -> Any:
+    return measure_features(strict(), write_dictionary(), votes(), (USED, DECOY), seed=0)
+
+
+def label(kind: str, index: int) -> Any:
+    """Texts labelled by the majority, by the last letter, or by a coin."""
+    pairs = ask_labelled(write_votes(kind), f"{kind}.csv", strict().tokenizer, most=400)[0].pairs
+    texts = [LabelledText(p.clean_ids, p.prompt.group == "A", p.prompt.template) for p in pairs]
+    return check_label(strict(), write_dictionary(), index, f"{kind} is A", texts, seed=0)
+
+
+# Training
+
+
+def test_a_known_dictionary_is_recovered_and_a_random_one_is_not() -> None:
+    x, known = draw_activations()
+    trained = train_dictionary(x, 0, RECIPE)
+    fits = [np.abs(known @ one.decoder.T).max(1).mean() for one in (trained, draw_dictionary(trained, x, seed=9))]
+    assert fits[0] >= 0.9
+    assert fits[1] < 0.75
+    values = trained.encode(x)
+    assert (values > 0).sum(1).mean() == pytest.approx(RECIPE.active, rel=0.3)
+    assert np.square(x - trained.reconstruct(x)).sum() < 0.25 * np.square(x - x.mean(0)).sum()
+
+
+def test_training_repeats_with_its_seed_and_can_be_cancelled() -> None:
+    x, short = draw_activations()[0], replace(RECIPE, steps=40)
+    assert train_dictionary(x, 0, short).sha256 == train_dictionary(x, 0, short).sha256
+    assert train_dictionary(x, 0, short).sha256 != train_dictionary(x, 0, replace(short, seed=1)).sha256
+
+    def stop(done: int, total: int) -> None:
+        raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        train_dictionary(x, 0, short, on_progress=stop)
+    with pytest.raises(Refused, match="active features"):
+        train_dictionary(x, 0, replace(RECIPE, active=49))
+
+
+def test_an_outlying_token_is_neither_trained_on_nor_read() -> None:
+    x = np.concatenate([draw_activations()[0][:500], np.full((1, 24), 900.0, np.float32)])
+    trained = train_dictionary(x, 0, replace(RECIPE, steps=20))
+    assert not trained.encode(x[-1:]).any()
+    np.testing.assert_array_equal(trained.reconstruct(x[-1:]), x[-1:])
+
+
+# Edits
+
+
+def run(*edits: Edit) -> Any:
+    return measure_effect(strict(), votes(), [Intervention((e,)) for e in edits], LOGIT_DIFFERENCE, seed=0)
+
+
+def test_a_feature_is_addressed_and_needs_its_dictionary() -> None:
+    part = write_dictionary().component(USED)
+    assert (str(part), part.kind) == ("L1.F0", Kind.FEATURE)
+    assert parse_component("L1.F0") == part
+    with pytest.raises(InterventionRefused, match="without its dictionary"):
+        intervene([part], Replacement.ZERO)
+    with pytest.raises(ComponentRefused):
+        write_dictionary().component(99)
+    with pytest.raises(InterventionRefused, match="mean value"):
+        write_dictionary().edit(USED, Replacement.MEAN)
+    two = [write_dictionary().edit(at, Replacement.ZERO) for at in (0, 1)]
+    with pytest.raises(InterventionRefused, match="one feature per layer"):
+        Intervention(tuple(two))
+
+
+def test_each_replacement_of_a_feature_does_its_arithmetic() -> None:
+    """The output's logits are read off the edited dimensions, so a step of s along (A − B) / √2 moves A − B by s · √2."""
+    make, root = write_dictionary().edit, np.sqrt(2)
+    effect = run(
+        make(USED, Replacement.IDENTITY), make(USED, Replacement.ZERO), make(USED, Replacement.SCALE, factor=0.5),
+        make(USED, Replacement.SET, factor=1.0, position=-1), make(USED, Replacement.ADD, factor=1.0, position=-1),
+        make(USED, Replacement.NOISE), make(USED, Replacement.RESAMPLE),
+    )  # fmt: skip
+    same, zeroed, halved, fixed, added, noisy, swapped = effect.support
+    is_a = np.array([pair.prompt.answer.strip() == "A" for pair in votes().pairs])
+    assert np.abs(same).max() <= strict().tolerance
+    assert np.abs(noisy).max() > 1
+    np.testing.assert_allclose(zeroed[is_a], effect.clean[is_a], rtol=0.2)
+    np.testing.assert_allclose(zeroed[~is_a], 0, atol=0.01)
+    np.testing.assert_allclose(halved[is_a], zeroed[is_a] / 2, rtol=0.05)
+    np.testing.assert_allclose(added, np.where(is_a, -root, root), rtol=0.05)
+    np.testing.assert_allclose(fixed[is_a], zeroed[is_a] - root, atol=0.1)
+    # The pair's other text has the same majority or the other one; its value takes the place of this one.
+    np.testing.assert_allclose(swapped[is_a & (effect.corrupted < 0)], zeroed[is_a & (effect.corrupted < 0)], rtol=0.2)
+
+
+# Effects and labels
+
+
+def test_a_feature_that_the_answer_is_read_from_has_an_effect_and_a_decoy_has_none() -> None:
+    used, decoy = found().features
+    assert used.verdict == EffectVerdict.EFFECT
+    assert used.zeroed.value == pytest.approx(0.5, abs=0.12)
+    assert used.matched == 39
+    assert abs(used.zeroed.value) > used.largest_matched
+    assert decoy.verdict == EffectVerdict.NONE
+    assert decoy.mean_value > used.mean_value
+    assert found().identity_max <= strict().tolerance < found().noise_min
+    assert found().control.value > 0.9
+
+
+def test_a_plausible_label_of_a_decoy_is_shown_beside_no_effect() -> None:
+    test = label("last", DECOY)
+    assert test.verdict == LabelVerdict.PLAUSIBLE
+    assert test.auroc.value == 1
+    assert describe_both(test, found().features[DECOY]) == "L1.F1: plausible label, no effect"
+    with pytest.raises(ValueError, match="beside"):
+        describe_both(test, found().features[USED])
+
+
+def test_a_wrong_label_is_caught_even_where_the_feature_has_an_effect() -> None:
+    assert label("random", USED).verdict == LabelVerdict.WRONG
+    assert label("majority", USED).verdict == LabelVerdict.PLAUSIBLE
+    assert check_label(strict(), write_dictionary(), USED, "mine", (), seed=0).verdict == LabelVerdict.UNTESTED
+
+
+def test_without_enough_matched_features_nothing_has_an_effect() -> None:
+    full = write_dictionary()
+    few = replace(
+        full, encoder=full.encoder[:9], bias=full.bias[:9], threshold=full.threshold[:9], decoder=full.decoder[:9]
+    )
+    (used,) = measure_features(strict(), few, votes(), (USED,), seed=0).features
+    assert used.verdict == EffectVerdict.UNRESOLVED
+    assert "7 features" in used.why
+
+
+def test_where_the_texts_of_a_pair_have_the_same_answer_no_null_is_reported() -> None:
+    """Pairs that differ in the last letter alone: both have the same majority, so nothing about them can move the answer."""
+    same = ask_labelled(write_votes("last", n_pairs=3), "last.csv", strict().tokenizer, most=400)[0]
+    with pytest.raises(ControlFailed, match="other text"):
+        measure_features(strict(), write_dictionary(), same, (DECOY,), seed=0)
+
+
+def test_families_are_chosen_on_half_of_the_templates_and_measured_on_the_other() -> None:
+    planted, matched = compare_families(
+        strict(), [("planted", write_dictionary()), ("basis", write_basis())], votes(), tried=60, seed=0
+    )
+    assert planted.component == "L1.F0"
+    assert planted.zeroed.value == pytest.approx(0.5, abs=0.2)
+    assert matched.zeroed.n < len(votes())
+
+
+# Files and quality
+
+
+def measure_card(dictionary: Any) -> Any:
+    """On texts of eleven words that are repeated, which the model continues as it read them."""
+    words = [np.random.default_rng(seed).permutation(np.arange(1, 29))[:11].tolist() for seed in range(8)]
+    rows, names = [(0, *one, *one) for one in words], [str(at) for at in range(8)]
+    return measure_quality(strict(), dictionary, rows, names, Training("planted-strict", "0" * 64, RECIPE, 0), seed=0)
+
+
+def test_a_dictionary_that_rebuilds_everything_recovers_the_loss_and_random_directions_do_not() -> None:
+    card = measure_card(write_basis())
+    assert card.fvu == pytest.approx(0, abs=1e-6)
+    assert card.loss_added.value == pytest.approx(0, abs=1e-3)
+    assert card.recovered_from_mean.value == pytest.approx(1, abs=1e-3)
+    assert card.random_recovered_from_mean.value < 0.9
+
+
+def test_a_dictionary_comes_back_from_its_folder_and_a_changed_one_is_refused(tmp_path: Path) -> None:
+    basis = write_basis()
+    save_dictionary(basis, measure_card(basis), tmp_path / "one")
+    back, card = load_dictionary(tmp_path / "one")
+    assert back.sha256 == basis.sha256 == card["sha256"]
+    with pytest.raises(Refused, match="not empty"):
+        save_dictionary(basis, measure_card(basis), tmp_path / "one")
+    path = tmp_path / "one" / "card.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "layer": 0}))
+    with pytest.raises(IntegrityError):
+        load_dictionary(tmp_path / "one")
+
+
+def write_saelens(folder: Path, **changed: Any) -> Path:
+    draw, folder = np.random.default_rng(0), folder / "sae"
+    folder.mkdir()
+    arrays = {
+        "W_enc": draw.normal(size=(6, 10)), "b_enc": draw.normal(size=10), "W_dec": 3 * draw.normal(size=(10, 6)),
+        "b_dec": draw.normal(size=6), "threshold": draw.random(10),
+    }  # fmt: skip
+    (folder / "sae_weights.safetensors").write_bytes(save({k: v.astype(np.float32) for k, v in arrays.items()}))
+    config = {"architecture": "jumprelu", "hook_name": "blocks.1.hook_resid_post", "apply_b_dec_to_input": True}
+    (folder / "cfg.json").write_text(json.dumps({**config, **changed}))
+    return folder
+
+
+def test_a_folder_of_saelens_rebuilds_as_its_formula_says(tmp_path: Path) -> None:
+    folder = write_saelens(tmp_path)
+    read, x = import_saelens(folder, n_layers=3, d_model=6), np.random.default_rng(1).normal(size=(50, 6))
+    assert read.layer == 2
+    draw = np.random.default_rng(0)
+    w_enc, b_enc, w_dec = draw.normal(size=(6, 10)), draw.normal(size=10), 3 * draw.normal(size=(10, 6))
+    b_dec, limit = draw.normal(size=6), draw.random(10)
+    before = (x - b_dec) @ w_enc + b_enc
+    np.testing.assert_allclose(read.reconstruct(x), before * (before > limit) @ w_dec + b_dec, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({"architecture": "topk"}, "topk"),
+        ({"hook_name": "blocks.1.hook_mlp_out"}, "hook_mlp_out"),
+        ({"hook_name": "blocks.2.hook_resid_post"}, "hook_resid_post"),
+        ({"normalize_activations": "layer_norm"}, "normalised"),
+        ({"hook_name": None}, "None"),
+    ],
+)
+def test_what_cannot_be_used_of_saelens_is_refused(tmp_path: Path, changed: dict[str, Any], found: str) -> None:
+    with pytest.raises(Refused, match=found):
+        import_saelens(write_saelens(tmp_path, **changed), n_layers=3, d_model=6)
+
+
+def test_malformed_weights_are_refused(tmp_path: Path) -> None:
+    folder = write_saelens(tmp_path)
+    with pytest.raises(Refused, match="shape"):
+        import_saelens(folder, n_layers=3, d_model=7)
+    (folder / "sae_weights.safetensors").write_bytes(b"\xff" * 40)
+    with pytest.raises(Refused, match="cannot be read"):
+        import_saelens(folder, n_layers=3, d_model=6)
+
+
+def test_the_controls_of_a_feature_are_those_of_the_residual_stream() -> None:
+    effect = run(write_dictionary().edit(DECOY, Replacement.ZERO), Edit(resid(1), Replacement.ZERO))
+    assert effect.controls.identity_max <= effect.controls.tolerance < effect.controls.noise_min
