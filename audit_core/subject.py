@@ -215,6 +215,9 @@ class Images(Protocol):
     """Grey levels above zero: a pixel is a whole number of these steps."""
     n_classes: int
 
+    def make_empty(self, count: int) -> Floats:
+        """Images without ink; shape (image, row, column)."""
+
     def read_images(self, images: Floats) -> Floats:
         """Logits; shape (image, row, column) → (image, class)."""
 

@@ -117,6 +117,9 @@ class ImageNetwork:
                 found.append(self._classify(self._convolve(rows, weights), weights).numpy())
         return np.concatenate(found)
 
+    def make_empty(self, count: int) -> Floats:
+        return np.zeros((count, self.side, self.side), np.float32)
+
     def read_image_gradients(self, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> Floats:
         import torch
 

@@ -106,8 +106,9 @@ class _Split:
         added = torch.zeros(len(pairs)) if bias is None else bias[ids[0]] - bias[ids[1]]
         norm: Any = self.runner.bridge.ln_final
         config = self.runner.bridge.cfg
-        gain = norm.weight + 1 if getattr(config, "rmsnorm_uses_offset", False) else norm.weight
-        offset = getattr(norm, "bias", None)
+        # Some norms have no weights (OLMo).
+        gain, offset = getattr(norm, "weight", None), getattr(norm, "bias", None)
+        gain = torch.ones(out.shape[1]) if gain is None else gain + bool(getattr(config, "rmsnorm_uses_offset", False))
         if offset is not None:
             added = added + out @ offset
         end = self.run.ends

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
 from audit_core.component import Kind
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.answers import Contrast
@@ -77,7 +75,7 @@ def _make_up(subject: Subject) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def _time_images(subject: Images) -> float:
     """Seconds of a forward pass of one image, from gradients of empty images, which cost about three."""
-    images, ends = np.zeros((PROMPTS, subject.side, subject.side), np.float32), ([0] * PROMPTS, [1] * PROMPTS)
+    images, ends = subject.make_empty(PROMPTS), ([0] * PROMPTS, [1] * PROMPTS)
     subject.read_image_gradients(images, *ends)
     start = time.monotonic()
     for _ in range(REPEATS):

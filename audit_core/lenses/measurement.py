@@ -9,7 +9,7 @@ from audit_core.activations import LensReading
 from audit_core.capability import LENSES
 from audit_core.component import Component, Kind, resid
 from audit_core.effect import Effect, check_task, get_metric, measure_effect
-from audit_core.errors import NotMeasured
+from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.lenses.results import (
     DELTA,
@@ -63,9 +63,9 @@ def _check_same_runs(reading: LensReading, effect: Effect) -> None:
     """The last row of the lens is the model's own answer, read by another way: a lens on other runs would show here."""
     off = float(np.abs(reading.stream[-1] - effect.clean).max())
     if off > effect.controls.tolerance:
-        raise NotMeasured(
-            "lens differs from the model",
-            detail=f"after the last layer the lens reads another logit difference than the model's (off by {off:.3g})",
+        raise ControlFailed(
+            f"After the last layer the lens reads another logit difference than the model's (off by {off:.3g}): nothing it "
+            "reads is reported."
         )
 
 

@@ -48,7 +48,7 @@ def loaded(default_subject: Any, one_home: Path, monkeypatch: pytest.MonkeyPatch
         return tuple(part for part in components(kind) if kind is not Kind.HEAD or part.layer >= FIRST_LAYER)
 
     monkeypatch.setattr(default_subject, "components", list_late)
-    monkeypatch.setattr(opened_model, "open_subject", lambda name: default_subject)
+    monkeypatch.setattr(opened_model, "open_subject", lambda name, **_: default_subject)
     monkeypatch.setenv("AUDIT_HOME", str(one_home))
 
 

@@ -72,23 +72,27 @@ def test_a_folder_is_read_by_its_configuration(tmp_path: Path) -> None:
         read_architecture(tmp_path)
 
 
-def test_a_dense_model_has_the_shelf_and_lacks_what_nothing_covers() -> None:
+def test_a_dense_model_has_the_shelf_and_part_of_what_is_asked_about_features_and_decoding() -> None:
     found = list_capabilities([Setting.DENSE])
     assert {fit.audit for fit in found.audits} == set(list_plugins("audits"))
     fits = {fit.audit: fit.applies for fit in found.audits}
     assert fits["claim_test"]
     assert fits["sweep"]
-    missing = {demand.id for _, demand in found.demands if demand.coverage is Coverage.NONE}
-    assert missing == {"features", "decoding"}
+    covered = {demand.id: demand for _, demand in found.demands}
+    assert {name for name, demand in covered.items() if demand.coverage is Coverage.NONE} == set()
+    assert covered["features"].audits == ("probes", "lenses")
+    assert covered["features"].coverage is covered["decoding"].coverage is Coverage.PART
 
 
-def test_what_is_asked_of_documents_and_tools_is_not_available_here_and_of_experts_is() -> None:
+def test_what_is_asked_of_documents_tools_and_experts_is_covered_by_their_audits() -> None:
     demands = {(setting, demand.id): demand for setting, demand in list_capabilities(list(Setting)).demands}
-    for place in (
-        (Setting.RETRIEVAL, "leave_one_out"), (Setting.TOOL_USE, "selection"),
+    for place, audit in (
+        ((Setting.RETRIEVAL, "leave_one_out"), "documents"), ((Setting.TOOL_USE, "selection"), "tools"),
     ):  # fmt: skip
-        assert demands[place].coverage is Coverage.NONE
-        assert demands[place].audits == ()
+        assert demands[place].coverage is Coverage.PART
+        assert demands[place].audits == (audit,)
+    assert demands[Setting.RETRIEVAL, "composition"].coverage is Coverage.NONE
+    assert demands[Setting.RETRIEVAL, "composition"].audits == ()
     assert demands[Setting.ENCODER_DECODER, "cross_attention"].audits == ("source_tokens", "both_sides")
     for name in ("router", "experts", "routing_effect"):
         assert "experts" in demands[Setting.MIXTURE, name].audits

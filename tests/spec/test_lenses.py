@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from toy.prompts import tokenise_letters
 
-from audit_core.errors import NotMeasured
+from audit_core.errors import ControlFailed
 from audit_core.intervention import CLEAN_RUN
 from audit_core.lenses import LensEffect, LensesRequest, LensesResult, LensWriting, count_pairs, measure_lenses
 from audit_core.lenses.measurement import _name_effect, _name_writing
@@ -142,7 +142,7 @@ def test_a_lens_on_other_runs_than_the_measured_ones_is_refused(
     turned = tuple(replace(p, clean_ids=p.corrupted_ids, corrupted_ids=p.clean_ids) for p in prompts.pairs)
     other = subject.read_lenses(replace(prompts, pairs=turned))
     monkeypatch.setattr(type(subject), "read_lenses", lambda self, prompts, **how: other)
-    with pytest.raises(NotMeasured, match="lens reads another logit difference"):
+    with pytest.raises(ControlFailed, match="lens reads another logit difference"):
         measure(subject, prompts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from audit_core import PromptSet, Replacement, TokenisedPrompts
-from audit_core.errors import IntegrityError
+from audit_core.errors import IntegrityError, PromptRefused
 from audit_core.lenses import LensesRequest, LensesResult
 from audit_core.prompts import take_tokenised_split
 from audit_core.recorded import RecordedAnswer, load_recorded
@@ -28,6 +28,12 @@ def ask_lenses(whole: TokenisedPrompts) -> LensesRequest:
     link.repair("ab", WAYS)
     st.selectbox("Replaced by", WAYS, key="ab", format_func=ABLATIONS.get)
     explored = take_tokenised_split(whole, exploratory=True)
+    if not explored.pairs:
+        raise PromptRefused(
+            f"{whole.name} has no prompt in its exploratory split.",
+            wanted="prompts that no claim is judged on.",
+            remedy="add prompts: about half of them fall in each split.",
+        )
     return LensesRequest(explored, explored, Replacement(st.session_state.ab))
 
 
