@@ -96,10 +96,10 @@ class _Report:
         heads_agree = parts_agree = None
         no_agreement = self.reading.why_no_parts
         if direct is not None:
-            n_heads = sum(part.kind is Kind.HEAD for part in self.parts)
+            is_head = np.array([part.kind is Kind.HEAD for part in self.parts])
             written, lost = (self._silence(values) for values in (direct, self.effect.support[: len(self.parts)]))
             try:
-                heads_agree = rank_agreement(written[:n_heads], lost[:n_heads], self.clusters, seed=self.request.seed)
+                heads_agree = rank_agreement(written[is_head], lost[is_head], self.clusters, seed=self.request.seed)
                 parts_agree = rank_agreement(written, lost, self.clusters, seed=self.request.seed)
             except NotMeasured as error:
                 no_agreement = error.detail
