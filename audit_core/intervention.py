@@ -123,6 +123,14 @@ class Edit:
     decoder of the dictionary."""
 
     def __post_init__(self) -> None:
+        self._check_component()
+        self._check_numbers()
+        self._check_feature()
+        if self.reads is not None:
+            self._check_reads(self.reads)
+
+    def _check_component(self) -> None:
+        """Refuse a replacement that this kind of component does not have."""
         if self.component.kind is Kind.ROUTER:
             raise InterventionRefused(
                 f"An edit of the scores of {self.component}.",
@@ -157,6 +165,9 @@ class Edit:
                 wanted="`add`, the only replacement of an expert along a direction.",
                 remedy="replace the whole output.",
             )
+
+    def _check_numbers(self) -> None:
+        """Refuse a factor or a direction out of its bounds."""
         # A direction's length is that of the activations, which may be hundreds.
         most = MAX_FACTOR if self.replacement is Replacement.SCALE else MAX_STEP
         if self.replacement in (Replacement.SCALE, Replacement.ADD, Replacement.SET) and not (
@@ -179,6 +190,9 @@ class Edit:
                 wanted="a unit vector of finite numbers.",
                 remedy="divide it by its length.",
             )
+
+    def _check_feature(self) -> None:
+        """Refuse a feature without its dictionary, and a gate of anything else."""
         if self.component.kind is Kind.FEATURE and (self.gate is None or self.reads is None or self.direction is None):
             raise InterventionRefused(
                 f"An edit of {self.component} without its dictionary.",
@@ -195,8 +209,6 @@ class Edit:
             raise InterventionRefused(
                 f"A gate at {self.component}.", wanted="a feature such as L12.F431.", remedy="leave the gate out."
             )
-        if self.reads is not None:
-            self._check_reads(self.reads)
 
     def _check_reads(self, reads: tuple[float, ...]) -> None:
         is_of_one_space = self.direction is not None and len(self.direction) == len(reads)

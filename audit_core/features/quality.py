@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from audit_core.activations import StreamChange
 from audit_core.capability import ACTIVATIONS
 from audit_core.errors import ControlFailed, NotMeasured, Refused
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
@@ -16,7 +17,7 @@ from audit_core.features.training import Recipe
 from audit_core.prompts.answers import Tokens
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio
 from audit_core.stats.estimates import Estimate
-from audit_core.subject import Subject
+from audit_core.subject import Floats, Subject
 
 _MOST_LOST = 1e-4
 """Nats by which the loss may change when activations are replaced by themselves."""
@@ -92,19 +93,14 @@ def measure_quality(
     error, spread = (x - dictionary.reconstruct(x))[is_read], x[is_read] - x[is_read].mean(0)
     mean = x[is_read].mean(0)
     random = draw_dictionary(dictionary, x, seed=seed)
-    losses = {
-        name: stream.measure_losses(rows, dictionary.layer, change)
-        for name, change in (
-            ("clean", None), ("own", lambda a: a.copy()), ("zero", np.zeros_like),
-            ("mean", lambda a: np.broadcast_to(mean, a.shape).astype(np.float32)), ("built", dictionary.reconstruct),
-            ("random", random.reconstruct),
-        )
+    changes: dict[str, StreamChange | None] = {
+        "clean": None, "own": lambda a: a.copy(), "zero": np.zeros_like,
+        "mean": lambda a: np.broadcast_to(mean, a.shape).astype(np.float32), "built": dictionary.reconstruct,
+        "random": random.reconstruct,
     }  # fmt: skip
+    losses = {name: stream.measure_losses(rows, dictionary.layer, change) for name, change in changes.items()}
     clean = losses["clean"]
-    if (moved := float(np.abs(losses["own"] - clean).max())) > _MOST_LOST:
-        raise ControlFailed(f"Replacing activations by themselves changed the loss by {moved:.3g} nats.")
-    if not float((losses["zero"] - clean).mean()) > 100 * _MOST_LOST:
-        raise ControlFailed("Zeroing the residual stream did not raise the loss.")
+    _check_losses(losses)
 
     def share(kind: str, against: str) -> Estimate:
         gap = losses[against] - clean
@@ -112,10 +108,6 @@ def measure_quality(
             losses[against] - losses[kind], gap, names, unit=f"of the loss of {against} ablation", seed=seed
         )
 
-    if not float((losses["mean"] - clean).mean()) > 0:
-        raise NotMeasured(
-            "model_fails_task", "the mean activation predicts these texts as well; nothing is to be recovered."
-        )
     return Card(
         sha256=dictionary.sha256, model=training.model, text_sha256=training.text_sha256, recipe=training.recipe,
         train_tokens=training.train_tokens, held_out_tokens=int(is_read.sum()),
@@ -125,3 +117,16 @@ def measure_quality(
         recovered_from_zero=share("built", "zero"), recovered_from_mean=share("built", "mean"),
         random_recovered_from_mean=share("random", "mean"),
     )  # fmt: skip
+
+
+def _check_losses(losses: Mapping[str, Floats]) -> None:
+    """Identity changes nothing, zeroing something, and the mean leaves something to recover."""
+    clean = losses["clean"]
+    if (moved := float(np.abs(losses["own"] - clean).max())) > _MOST_LOST:
+        raise ControlFailed(f"Replacing activations by themselves changed the loss by {moved:.3g} nats.")
+    if not float((losses["zero"] - clean).mean()) > 100 * _MOST_LOST:
+        raise ControlFailed("Zeroing the residual stream did not raise the loss.")
+    if not float((losses["mean"] - clean).mean()) > 0:
+        raise NotMeasured(
+            "model_fails_task", "the mean activation predicts these texts as well; nothing is to be recovered."
+        )

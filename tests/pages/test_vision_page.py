@@ -38,6 +38,7 @@ def test_a_first_visit_shows_verdict_and_map_apart_without_loading_a_model(
     assert recorded.result.finding in verdict
     assert "Grad-CAM" not in verdict
     assert "relies" not in picture
+    assert "3.4% [" in picture, "a share has its interval"
     assert loads == []
     tabs = (
         ("Maps", "assumes"), ("Shuffled weights", "and not the model"), ("Other places", "p = 0.022"),

@@ -29,7 +29,7 @@ class Place:
 
 MOST_LINKS = 12
 """Most links in the menu, for any combination of roles: with the buttons of the side bar, at most 15 controls."""
-INSIDE, INPUTS, SHOWN, CHECKS = "Inside the model", "Input and answer", "Explanations tested", "Checks on results"
+INSIDE, INPUTS, SHOWN, CHECKS = "Inside the model", "Input and answer", "Shown and tested", "Checks on results"
 """The groups of audits, in the menu and on the page All audits."""
 
 _OVERVIEW = Place("overview.py", "Overview", ":material/dashboard:", "Lead", Permission.LOOK, True)

@@ -35,9 +35,11 @@ def _say(text: str, kind: str, n: int) -> None:
 
 
 def _tell_map(row: MapRow, area: float) -> str:
-    assert row.on_region is not None
+    found = row.on_region
+    assert found is not None
+    ends = "" if found.low is None or found.high is None else f" [{found.low:.1%}, {found.high:.1%}]"
     return (
-        f"{row.title} puts {row.on_region.value:.1%} of its map on the region, which is {area:.1%} of the image: "
+        f"{row.title} puts {found.value:.1%}{ends} of its map on the region, which is {area:.1%} of the image: "
         f"place {row.rank} of {row.n_places} regions of this size."
     )
 
