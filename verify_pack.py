@@ -40,6 +40,69 @@ from typing import Any, TypeGuard, TypeVar
 
 
 ####################################################################################################
+# answer_numbers.py: Find numbers of an audit's result by the path that a policy gives, such as `labels[label=grounded].share`.
+####################################################################################################
+
+_STEP = re.compile(r"(?P<name>[\w-]+)(\[(?P<pick>[^\[\]]+)\])?")
+_PARTS = {"value", "low", "high", "n", "unit", "level"}
+_MOST_ITEMS = 1_000
+
+
+def find_answer_numbers(result: Any, path: str) -> list[dict[str, Any]]:
+    """Return rows as `metrics.json` has them: a number with its interval, or the reason why there is none; at least one.
+
+    Args:
+        result: the parsed result of an audit.
+        path: names joined by dots. After the name of a list, `[KEY=VALUE]` picks the one item whose field has that text or
+            number, and `[*]` takes every item.
+    """
+    found = [result]
+    for step in path.split("."):
+        found = [inner for one in found for inner in _follow_step(one, step)]
+    if not 0 < len(found) <= _MOST_ITEMS:
+        return [{"estimate": None, "reason": f"the result has {len(found) or 'no'} numbers at {path}"}]
+    return [_read_number(one, path) for one in found]
+
+
+def list_answer_fields(path: str) -> tuple[str, ...]:
+    """Return the names of the fields on a path, without the choice of items."""
+    return tuple(step.partition("[")[0] for step in path.split("."))
+
+
+def _follow_step(found: Any, step: str) -> list[Any]:
+    parts = _STEP.fullmatch(step)
+    if parts is None or not isinstance(found, dict) or parts["name"] not in found:
+        return []
+    inner = found[parts["name"]]
+    if parts["pick"] is None:
+        return [inner]
+    items = [item for item in inner if isinstance(item, dict)] if isinstance(inner, list) else []
+    if parts["pick"] == "*":
+        return items
+    key, _, wanted = parts["pick"].partition("=")
+    matching = [item for item in items if key in item and str(item[key]) == wanted]
+    # Two items with the name that a policy gives are not the one that it means.
+    return matching if len(matching) == 1 else []
+
+
+def _read_number(found: Any, path: str) -> dict[str, Any]:
+    if not isinstance(found, dict) or not found.keys() >= _PARTS:
+        return {"estimate": None, "reason": f"not measured: the result has no estimate at {path}"}
+    templates = found.get("templates")
+    return {
+        "estimate": found["value"],
+        "ci_low": found["low"],
+        "ci_high": found["high"],
+        "ci_level": found["level"],
+        "n": found["n"],
+        # Without clusters, n counts independent units.
+        "n_templates": found["n"] if templates is None else templates,
+        "unit": found["unit"],
+        "reason": None,
+    }
+
+
+####################################################################################################
 # container.py: Step 1, container: reads a pack as a zip archive, strictly and in memory only.
 ####################################################################################################
 
@@ -347,6 +410,10 @@ _POLICY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
 _CRITERION_ID = re.compile(r"[a-z][a-z0-9_]{0,59}\Z")
 _MOST_POLICY_TEXT = 600
 MAX_SEVERITIES = 12
+ANSWER_EVIDENCE = ("causal", "estimated", "observational")
+"""Kind of evidence of a number that a policy compares; the product refuses another word than the audit declares."""
+_STEP_OF_PATH = r"\w[\w-]{0,59}(\[(\*|\w{1,40}=[^\[\]=.*]{1,60})\])?"
+_NUMBER_PATH = re.compile(rf"{_STEP_OF_PATH}(\.{_STEP_OF_PATH}){{0,7}}\Z")
 
 
 class PolicyMalformed(ValueError):
@@ -366,7 +433,9 @@ def resolve_policy(table: Any) -> dict[str, Any]:
     Raises:
         PolicyMalformed: unknown or missing keys, values out of range, or a rule that is weaker than it appears.
     """
-    _refuse_unknown(table, ("schema", "id", "applies_to", "gate", "criteria", "approval", "findings"), "the policy")
+    _refuse_unknown(
+        table, ("schema", "id", "applies_to", "gate", "criteria", "answers", "approval", "findings"), "the policy"
+    )
     if table.get("schema") != POLICY_SCHEMA:
         raise PolicyMalformed(
             f"schema = {_quote_short(table.get('schema'))}.",
@@ -375,11 +444,14 @@ def resolve_policy(table: Any) -> dict[str, Any]:
         )
     applies_to = _resolve_scope(table.get("applies_to", {}))
     gate = _resolve_gate(table.get("gate"))
-    tables = table.get("criteria")
-    if not isinstance(tables, dict):
-        raise PolicyMalformed("No criteria.", wanted="[criteria.NAME] tables.", remedy="add them.")
+    tables, answer_tables = table.get("criteria", {} if "answers" in table else None), table.get("answers", {})
+    if not isinstance(tables, dict) or not isinstance(answer_tables, dict):
+        raise PolicyMalformed(
+            "No criteria.", wanted="[criteria.NAME] tables, or [answers.NAME] tables.", remedy="add them."
+        )
     criteria = {name: _resolve_criterion(name, tables[name], gate, applies_to["claim_kind"]) for name in tables}
-    _check_lists(gate, criteria)
+    answers = {name: _resolve_answer_criterion(name, answer_tables[name], gate) for name in answer_tables}
+    _check_lists(gate, criteria, answers)
     approval = _resolve_approval(table.get("approval", {}))
     if "four_eyes" in (*gate["required"], *gate["optional"]) and not (
         approval["preparer_ne_reviewer"] or approval["reviewer_ne_approver"]
@@ -398,6 +470,7 @@ def resolve_policy(table: Any) -> dict[str, Any]:
         "approval": approval,
     }
     # Without defaults: a policy that has no such table keeps the resolved form that older packs contain.
+    resolved |= {"answers": answers} if answers else {}
     return resolved | ({"findings": _resolve_findings(table["findings"])} if "findings" in table else {})
 
 
@@ -473,6 +546,33 @@ def _resolve_criterion(name: str, found: Any, gate: dict[str, Any], kinds: list[
     }
 
 
+def _resolve_answer_criterion(name: str, found: Any, gate: dict[str, Any]) -> dict[str, Any]:
+    """Return a threshold on one number of an audit's result, as `answer_numbers` finds it."""
+    where = f"answers.{name[:60]}"
+    if not _CRITERION_ID.match(name) or name in (*PROCESS_CRITERIA, *GATE_CRITERIA):
+        raise PolicyMalformed(
+            f"A criterion named {_quote_short(name)}.",
+            wanted="lower-case letters, digits and _, and no criterion with a fixed meaning.",
+            remedy="rename it.",
+        )
+    keys = ("audit", "number", "evidence", "op", "threshold", "bound", "min_n", "min_templates", "ci_level")
+    _refuse_unknown(found, (*keys, "source", "why"), where)
+    op = _take_choice(found, "op", tuple(_STRICT_BOUND), where)
+    return {
+        "audit": _take_matching(found, "audit", _CRITERION_ID, where),
+        "number": _take_matching(found, "number", _NUMBER_PATH, where),
+        "evidence": _take_choice(found, "evidence", ANSWER_EVIDENCE, where),
+        "op": op,
+        "threshold": _take_number(found, "threshold", -1e9, 1e9, where),
+        "bound": _take_choice(found, "bound", (_STRICT_BOUND[op], "estimate"), where),
+        "min_n": _take_count(found, "min_n", 1, 10**9, where, None),
+        "min_templates": _take_count(found, "min_templates", 1, 10**9, where, None),
+        "ci_level": _take_number({"ci_level": gate["ci_level"], **found}, "ci_level", 0.5, 0.9999, where),
+        "source": _take_choice(found, "source", THRESHOLD_SOURCES, where),
+        "why": _take_sentence(found, "why", where),
+    }
+
+
 def _resolve_approval(approval: Any) -> dict[str, Any]:
     _refuse_unknown(approval, ("preparer_ne_reviewer", "reviewer_ne_approver", "max_age_days"), "approval")
     flags = {key: approval.get(key, True) for key in ("preparer_ne_reviewer", "reviewer_ne_approver")}
@@ -515,11 +615,16 @@ def _resolve_findings(found: Any) -> dict[str, Any]:
     }
 
 
-def _check_lists(gate: dict[str, Any], criteria: dict[str, Any]) -> None:
-    """Check that the gate lists exactly the defined criteria, and requires at least one measurement."""
+def _check_lists(gate: dict[str, Any], criteria: dict[str, Any], answers: dict[str, Any]) -> None:
+    """Check that the gate lists exactly the defined criteria, and requires at least one measurement by intervention."""
+    if both := sorted(set(criteria) & set(answers)):
+        raise PolicyMalformed(
+            f"{both[0]} is a criterion of claims and of answers.", wanted="each name once.", remedy="rename one."
+        )
+    defined = {**criteria, **answers}
     listed = [*gate["required"], *gate["optional"]]
     for name in listed:
-        if name not in criteria and name not in PROCESS_CRITERIA and name not in GATE_CRITERIA:
+        if name not in defined and name not in PROCESS_CRITERIA and name not in GATE_CRITERIA:
             raise PolicyMalformed(
                 f"gate lists {_quote_short(name)}, which is not a criterion.",
                 wanted=f"a table [criteria.{name[:60]}], or one of {', '.join((*GATE_CRITERIA, *PROCESS_CRITERIA))}.",
@@ -529,17 +634,18 @@ def _check_lists(gate: dict[str, Any], criteria: dict[str, Any]) -> None:
             raise PolicyMalformed(
                 f"{name} is listed twice.", wanted="each criterion once.", remedy="remove one of them."
             )
-    for name in criteria:
+    for name in defined:
         if name not in listed:
             raise PolicyMalformed(
-                f"criteria.{name} is not listed in the gate.",
+                f"{'criteria' if name in criteria else 'answers'}.{name} is not listed in the gate.",
                 wanted="every criterion in gate.required or gate.optional.",
                 remedy="list it, or remove its table.",
             )
-    if not any(name in criteria for name in gate["required"]):
+    measured = {*criteria, *(name for name, one in answers.items() if one["evidence"] == "causal")}
+    if not any(name in measured for name in gate["required"]):
         raise PolicyMalformed(
             "No required criterion is a measurement.",
-            wanted="at least one required criterion with a table: documents alone are not sufficient evidence.",
+            wanted="at least one required criterion with a table, of claims or on a causal number of an answer.",
             remedy="add one to gate.required.",
         )
 
@@ -1291,6 +1397,21 @@ _CRITERION: Schema = record(
         "why": WORDS,
     }
 )
+_ANSWER_CRITERION: Schema = record(
+    {
+        "audit": WORDS,
+        "number": WORDS,
+        "evidence": one_of(*ANSWER_EVIDENCE),
+        "op": one_of(">=", "<="),
+        "threshold": NUMBER,
+        "bound": one_of("lower", "upper", "estimate"),
+        "min_n": or_null(POSITIVE),
+        "min_templates": or_null(POSITIVE),
+        "ci_level": SHARE,
+        "source": one_of(*THRESHOLD_SOURCES),
+        "why": WORDS,
+    }
+)
 RESOLVED_POLICY: Schema = record(
     {
         "schema": {"const": POLICY_SCHEMA},
@@ -1310,6 +1431,7 @@ RESOLVED_POLICY: Schema = record(
         "approval": record({"preparer_ne_reviewer": TRUTH, "reviewer_ne_approver": TRUTH, "max_age_days": POSITIVE}),
     },
     optional={
+        "answers": table_of(_ANSWER_CRITERION),
         "findings": record(
             {
                 "severities": list_of(record({"name": WORDS, "days": POSITIVE}), least=1, most=MAX_SEVERITIES),
@@ -1317,7 +1439,7 @@ RESOLVED_POLICY: Schema = record(
                 "source": one_of(*THRESHOLD_SOURCES),
                 "why": WORDS,
             }
-        )
+        ),
     },
 )
 RESULTS = ("MEETS", "DOES_NOT_MEET", "INCONCLUSIVE", "NOT_EVALUATED")
@@ -1331,7 +1453,8 @@ VERDICT: Schema = record(
             record(
                 {
                     "id": WORDS,
-                    "claim_id": CLAIM_ID,
+                    # The run's id for an answer; null where the pack lacks one.
+                    "claim_id": or_null(ID),
                     "metric": or_null(WORDS),
                     "comparator": or_null(WORDS),
                     "threshold": or_null(NUMBER),
@@ -3753,19 +3876,25 @@ class DocumentsMalformed(ValueError):
 
 
 def evaluate_policy(
-    policy: dict[str, Any], claims: list[dict[str, Any]], metrics: list[dict[str, Any]], facts: dict[str, Any]
+    policy: dict[str, Any],
+    claims: list[dict[str, Any]],
+    metrics: list[dict[str, Any]],
+    facts: dict[str, Any],
+    answers: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Evaluate every claim under each criterion for its kind, except those that only a gate can answer.
+    """Evaluate every claim under each criterion for its kind and every answer under those of its audit, except what only a gate can answer.
 
     Args:
         policy: as `resolve_policy` takes it.
         claims: items of `claims.json`.
         metrics: rows of every run's `metrics.json`; several rows of one claim, metric and ablation all count.
         facts: per claim id, {criterion: {result, reason}} of the process criteria.
+        answers: results of audits, as `derive_answers` makes them.
 
     Returns:
         {criteria: [row], overall, coverage: {required, evaluated}}; a row is {id, claim_id, metric, comparator, threshold,
-        estimate, ci_low, ci_high, n, n_required, result, reason}.
+        estimate, ci_low, ci_high, n, n_required, result, reason}. The claim_id of an answer's row is the id of its run; it is
+        None where the policy asks for an answer that there is not.
 
     Raises:
         PolicyMalformed: see `resolve_policy`.
@@ -3777,6 +3906,9 @@ def evaluate_policy(
     for claim in claims:
         own = [row for row in metrics if row.get("claim_id") == claim["claim_id"]]
         rows += _evaluate_claim(table, claim, own, facts.get(claim["claim_id"], {}))
+    for answer in answers:
+        rows += _evaluate_answer(table, answer)
+    rows += _list_unanswered(table, answers)
     if table["gate"]["multiplicity"]["method"] == "holm":
         _step_down_by_claim(rows, table["gate"]["multiplicity"]["alpha"])
     required = [row for row in rows if is_required(table, row["id"])]
@@ -3904,6 +4036,55 @@ def _evaluate_number(
     }
 
 
+def list_answer_rows(table: dict[str, Any], answer: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the numbers of an answer that a resolved policy compares, by criterion, as rows of `metrics.json`."""
+    criteria = table.get("answers", {})
+    return {
+        name: [
+            row | {"claim_id": answer["run_id"], "metric": _name_number(criteria[name])}
+            for row in find_answer_numbers(answer["result"], criteria[name]["number"])
+        ]
+        for name in (*table["gate"]["required"], *table["gate"]["optional"])
+        if name in criteria and criteria[name]["audit"] == answer["audit"]
+    }
+
+
+def _name_number(criterion: dict[str, Any]) -> str:
+    return f"{criterion['audit']}: {criterion['number']} ({criterion['evidence']})"
+
+
+def _evaluate_answer(table: dict[str, Any], answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return no rows for an answer of an audit that the policy has no threshold for."""
+    found = list_answer_rows(table, answer)
+    standing, why = _read_fact({PREREGISTERED: answer["standing"]}, PREREGISTERED)
+    rows = [_make_row(PREREGISTERED, answer["run_id"], standing, why)] if found else []
+    for name, numbers in found.items():
+        # A ratio's denominator is a matter of claims: no audit reports one beside its numbers.
+        criterion = table["answers"][name] | {"min_gap_logit": None}
+        judged = [_judge_metric_row(criterion, row) for row in numbers]
+        result = find_worst(one for one, _ in judged)
+        reasons = [why for one, why in judged if one == result and why is not None]
+        if result == MEETS and standing != MEETS:
+            result = INCONCLUSIVE
+            reasons = ["exploratory: the number would meet the threshold, and the question was not fixed before"]
+        measured = [row for row in numbers if _is_number(row["estimate"])]
+        row = _make_row(name, answer["run_id"], result, "; ".join(dict.fromkeys(reasons)) or None)
+        compared = {"comparator": criterion["op"], "threshold": criterion["threshold"]}
+        shown = _show_least_flattering(criterion["op"], measured)
+        rows.append(row | compared | shown | {"metric": numbers[0]["metric"], "n_required": criterion["min_n"]})
+    return rows
+
+
+def _list_unanswered(table: dict[str, Any], answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    asked = {answer["audit"] for answer in answers}
+    return [
+        _make_row(name, None, NOT_EVALUATED, f"the pack has no answer of the audit {criterion['audit']}")
+        | {"metric": _name_number(criterion), "comparator": criterion["op"], "threshold": criterion["threshold"]}
+        for name, criterion in table.get("answers", {}).items()
+        if criterion["audit"] not in asked
+    ]
+
+
 def _is_under(row: dict[str, Any], ablation: str | None, claim: dict[str, Any]) -> bool:
     """Check whether a row has this ablation; by default, the claim's own or none."""
     if ablation is not None:
@@ -3981,7 +4162,7 @@ def _read_fact(facts: dict[str, Any], name: str) -> tuple[str, str | None]:
     return found["result"], why[:300] if isinstance(why, str) and why else None
 
 
-def _make_row(name: str, claim_id: str, result: str, reason: str | None) -> dict[str, Any]:
+def _make_row(name: str, claim_id: str | None, result: str, reason: str | None) -> dict[str, Any]:
     empty = ("metric", "comparator", "threshold", "estimate", "ci_low", "ci_high", "n", "n_required")
     return {"id": name, "claim_id": claim_id, **dict.fromkeys(empty), "result": result, "reason": reason}
 
@@ -4034,6 +4215,54 @@ def derive_facts(documents: Documents) -> dict[str, dict[str, Fact]]:
             **_find_deviations(documents.deviations, claim_id),
         }
     return facts
+
+
+def derive_answers(documents: Documents) -> list[dict[str, Any]]:
+    """Return the answers for `evaluate_policy`: {run_id, audit, result, standing}, in the order of their ids.
+
+    The standing says whether the question was frozen under the pack's policy before it was answered.
+    """
+    return [
+        {
+            "run_id": run_id,
+            "audit": answer["audit"],
+            "result": _load_result(answer["result"]),
+            "standing": _judge_question(documents, run_id),
+        }
+        for run_id, answer in sorted(documents.answers.items())
+    ]
+
+
+def _load_result(text: str) -> Any:
+    """Return None for what is no strict JSON: `check_answers` refuses that pack, and no number is read from it."""
+    try:
+        return load_strict(text.encode())
+    except NotStrictJson:
+        return None
+
+
+def _judge_question(documents: Documents, run_id: str) -> Fact:
+    starts = [entry for entry in documents.entries if (entry["action"], entry["object_id"]) == ("run.started", run_id)]
+    if not starts:
+        return _fact(NOT_EVALUATED, "the log shows no start of this run")
+    asked = [
+        entry
+        for entry in documents.entries
+        if entry["action"] == "question.frozen"
+        and entry["payload"].get("content_key") == starts[0]["payload"].get("content_key")
+    ]
+    if not asked:
+        return _fact(NOT_EVALUATED, "EXPLORATORY: the log shows no freezing of this question")
+    before = [entry for entry in asked if entry["seq"] < starts[0]["seq"]]
+    if not before:
+        return _fact(DOES_NOT_MEET, "the run started before its question was frozen")
+    policy = hashlib.sha256(encode_canonical(documents.policy)).hexdigest()
+    if all(entry["payload"].get("resolved_policy_sha256") != policy for entry in before):
+        return _fact(INCONCLUSIVE, "EXPLORATORY: the question was frozen under another policy")
+    access = before[0]["payload"].get("prior_access")
+    if access not in PRIOR_ACCESS or access in SEEN:
+        return _fact(INCONCLUSIVE, f"EXPLORATORY: when the question was fixed, {str(access)[:40].replace('_', ' ')}")
+    return _fact(MEETS)
 
 
 def list_reruns(documents: Documents, run_ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -4271,7 +4500,9 @@ def recompute_verdict(documents: Documents) -> dict[str, Any]:
         BadPack: claims or metrics that cannot be evaluated.
     """
     try:
-        return evaluate_policy(documents.policy, documents.claims, documents.metrics, derive_facts(documents))
+        return evaluate_policy(
+            documents.policy, documents.claims, documents.metrics, derive_facts(documents), derive_answers(documents)
+        )
     except DocumentsMalformed as error:
         raise BadPack(f"the verdict cannot be computed: {error}") from error
 

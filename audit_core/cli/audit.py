@@ -22,6 +22,8 @@ from audit_core.cli.session import (
 )
 from audit_core.errors import AuditError, Refused
 from audit_core.evidence.kind import read_evidence
+from audit_core.freeze_question import freeze_request
+from audit_core.governance.policy import load_policy
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts, take_split
 from audit_core.registry import get_plugin, list_plugins
@@ -51,6 +53,12 @@ def _add_audit(command: argparse.ArgumentParser, audit: Audit) -> None:
     command.set_defaults(command=ask_audit, audit=audit.name)
     command.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     command.add_argument("--csv", type=Path, metavar="FOLDER", help="also write the tables of the result there")
+    command.add_argument(
+        "--freeze",
+        type=Path,
+        metavar="POLICY",
+        help="before it runs, log the question with this policy, whose thresholds [answers.NAME] a pack of the result must meet",
+    )
     of_file = () if audit.file_form is None else list_form_fields(audit.file_form)
     for field in (*list_form_fields(audit.request), *of_file):
         option, place = f"--{field.name.replace('_', '-')}", f"{_FIELD}{field.name}"
@@ -122,6 +130,8 @@ def ask_audit(options: argparse.Namespace) -> int:
         asked = {"prompts": str(path or options.prompts), "model": named}
         record_refusal(RunLog(audit_home()), audit.name, error, actor=current_actor(), request=asked)
         raise
+    if options.freeze is not None:
+        _freeze(options.freeze, auditor, audit.name, request)
     found = run_audit(auditor, audit.name, request)
     if options.csv is not None:
         _write_tables(audit, found.result, options.csv)
@@ -142,6 +152,16 @@ def ask_audit(options: argparse.Namespace) -> int:
     print_result(audit.question)
     print_findings(found.result)
     return 0
+
+
+def _freeze(path: Path, auditor: Auditor, audit: str, request: Request) -> None:
+    policy = load_policy(path)
+    found = freeze_request(audit_home(), auditor, audit, request, policy, actor=current_actor().name)
+    print_status(f"Frozen: {found.question.question_id}, under policy {policy.id}.")
+    if found.is_exploratory:
+        print_status(
+            "Exploratory: this installation has earlier results of this model on these texts, so the answer meets no threshold."
+        )
 
 
 def _write_tables(audit: Audit, result: Any, folder: Path) -> None:

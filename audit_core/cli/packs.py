@@ -106,8 +106,7 @@ def write_evidence(options: argparse.Namespace) -> int:
             }
         )  # fmt: skip
     print_result(f"{found.path}: pack {found.pack_id}, manifest {found.root_digest}")
-    judged = f"under the frozen policy: {found.overall}" if options.claim_id else "no claim, so no policy was evaluated"
-    print_result(f"  {judged}")
+    print_result(f"  under the policy: {found.overall}{'' if options.claim_id else '; no claim'}")
     if found.withheld_count:
         print_result(
             f"  {found.withheld_count} prompts withheld; `openings {found.path} --out F` writes their openings"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from audit_core.verifier.criteria import (
     evaluate_policy,
     find_worst,
     is_required,
+    list_answer_rows,
 )
 from audit_core.verifier.policy_table import PolicyMalformed
 
@@ -64,6 +65,8 @@ class PackDocuments:
     """Of the pack's policy file."""
     verdict: dict[str, Any]
     """The pack's `verdict.json`, compared with a recomputed one."""
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    """Results of audits without a claim, each with what the log says of its question; see `derive_answers`."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def decide_gate(
         return _conclude(policy, rows, ())
     try:
         forged = _find_forgery(documents)
-        found = evaluate_policy(policy.resolved(), documents.claims, documents.metrics, documents.facts)
+        found = _evaluate(policy.resolved(), documents)
     except (DocumentsMalformed, PolicyMalformed) as error:
         return _conclude(policy, [replace(rows[0], result=INTEGRITY_FAILED, reason=str(error)[:300]), *rows[1:]], ())
     if forged:
@@ -161,15 +164,27 @@ def decide_gate(
         result, reason = judge_four_eyes(policy, check.signatures, now)
         rows.append(GateRow("four_eyes", None, result, reason, "four_eyes" in policy.required))
     rows += _find_missing_decisions(policy, check, desk)
-    rows += [_read_row(policy, row, documents.metrics) for row in found["criteria"]]
+    numbers = [
+        row
+        for one in documents.answers
+        for rows_of in list_answer_rows(policy.resolved(), one).values()
+        for row in rows_of
+    ]
+    rows += [_read_row(policy, row, [*documents.metrics, *numbers]) for row in found["criteria"]]
     rows += _find_expired(documents.claims, now)
     preparers = [signature.person for signature in check.signatures if signature.role == "preparer"]
+    judged = {row["claim_id"] for row in found["criteria"]}
     claim_ids = [claim["claim_id"] for claim in documents.claims]
+    claim_ids += [one["run_id"] for one in documents.answers if one["run_id"] in judged]
     in_force = select_waivers(policy, waivers, claim_ids=claim_ids, preparers=preparers, now=now)
     rows = _mark_waived(rows, in_force)
     found_notes = _note(policy, documents, waivers, in_force)
     decided = _conclude(policy, [*rows, *_find_unmeasured(rows, claim_ids)], found_notes)
     return replace(decided, decisions=_describe_decisions(check, desk))
+
+
+def _evaluate(policy: dict[str, Any], documents: PackDocuments) -> dict[str, Any]:
+    return evaluate_policy(policy, documents.claims, documents.metrics, documents.facts, documents.answers)
 
 
 def _find_missing_decisions(policy: Policy, check: PackCheck, desk: DeskRecord | None) -> list[GateRow]:
@@ -194,7 +209,7 @@ def _describe_decisions(check: PackCheck, desk: DeskRecord | None) -> str:
 
 def _find_forgery(documents: PackDocuments) -> str | None:
     """Why the pack's verdict differs from the one recomputed from its metrics and policy; None where they are equal."""
-    again = evaluate_policy(documents.policy, documents.claims, documents.metrics, documents.facts)
+    again = _evaluate(documents.policy, documents)
     for key in ("criteria", "overall", "coverage"):
         if documents.verdict.get(key) != again[key]:
             return f"verdict.json: {key} differs from the one recomputed from the pack's metrics and policy"
@@ -230,7 +245,7 @@ def _mark_waived(rows: Sequence[GateRow], in_force: Sequence[Waiver]) -> list[Ga
 
 
 def _find_unmeasured(rows: Sequence[GateRow], claim_ids: Sequence[str]) -> list[GateRow]:
-    """A row for each claim whose measurements are all waived, and one where the pack has no claim."""
+    """A row for each claim or answer whose measurements are all waived, and one where the pack has neither."""
     measured = {row.claim_id for row in rows if row.metric is not None and row.counts}
     known = {row.claim_id for row in rows if row.id == "applies_to"}
     left = [
@@ -238,7 +253,11 @@ def _find_unmeasured(rows: Sequence[GateRow], claim_ids: Sequence[str]) -> list[
         for claim_id in claim_ids
         if claim_id not in measured and claim_id not in known
     ]
-    return left if claim_ids else [GateRow("evidence", None, NOT_EVALUATED, "the pack contains no claim")]
+    return (
+        left
+        if claim_ids
+        else [GateRow("evidence", None, NOT_EVALUATED, "the pack contains no claim, and no answer under this policy")]
+    )
 
 
 def _note(

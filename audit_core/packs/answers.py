@@ -10,10 +10,14 @@ from typing import Any
 from audit_core.errors import Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.kind import Node, read_evidence
+from audit_core.governance.policy import Policy, parse_policy
 from audit_core.packs.pack_documents import PRIVATE_IDENTITY
 from audit_core.registry import list_plugins
+from audit_core.shipped import load_shipped_policy
+from audit_core.store.data_directory import load_kept_policy
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, list_events
+from audit_core.store.log.frozen_questions import list_frozen_questions
 from audit_core.store.log.run_log import RunLog, RunRecord
 from audit_core.verifier.documents import MAX_DOCUMENT_BYTES
 
@@ -69,6 +73,28 @@ def _list_claimed(home: Path) -> frozenset[str]:
             for event in list_events(connection)
             if event.action == Action.RUN_STARTED and event.payload.get("claim_id")
         )
+
+
+def choose_answers_policy(home: Path, answers: Sequence[RunRecord]) -> Policy:
+    """The policy that the questions of these answers were frozen under before they ran; the shipped one if none was.
+
+    Raises:
+        Refused: they were frozen under several policies.
+    """
+    frozen: dict[str, set[str]] = {}
+    for one in list_frozen_questions(home):
+        frozen.setdefault(one.question.content_key, set()).add(one.question.policy_sha256)
+    digests = set().union(*(frozen.get(record.content_key, set()) for record in answers))
+    if not digests:
+        return load_shipped_policy()
+    if len(digests) > 1:
+        raise Refused(
+            f"Questions frozen under {len(digests)} policies.",
+            wanted="answers of one policy.",
+            remedy="export a pack for each; `gate` evaluates any pack under any policy.",
+        )
+    (digest,) = digests
+    return parse_policy(load_kept_policy(digest, home=home), f"{digest[:12]}.toml")
 
 
 def write_answers(answers: Sequence[RunRecord]) -> dict[str, bytes]:

@@ -18,7 +18,7 @@ from audit_core.evidence.report.disclosure import say_beginning
 from audit_core.evidence.report.pack_view import parse_members
 from audit_core.evidence.statement import seal_pack
 from audit_core.governance.policy import Policy, parse_policy
-from audit_core.packs.answers import read_answers, write_answers
+from audit_core.packs.answers import choose_answers_policy, read_answers, write_answers
 from audit_core.packs.disclosure import describe_disclosure
 from audit_core.packs.family import list_family, read_attempts
 from audit_core.packs.finding_documents import write_findings
@@ -28,7 +28,6 @@ from audit_core.packs.pack_members import write_documents
 from audit_core.packs.pack_scan import find_personal_data, refuse_personal_data, refuse_quotes, refuse_secrets
 from audit_core.packs.withholding import Withholding, dump_openings, withhold
 from audit_core.run import list_versions
-from audit_core.shipped import load_shipped_policy
 from audit_core.store.claims.register import Register, RegisteredClaim
 from audit_core.store.data_directory import load_kept_policy
 from audit_core.store.database.connection import open_database
@@ -86,17 +85,17 @@ def export_pack(
     """Write one pack about registered claims with every attempt; the export is logged before the file is written.
 
     Args:
-        answers: ids of runs of other audits whose results the pack contains too, with or without claims. They are evaluated
-            under no policy.
+        answers: ids of runs of other audits whose results the pack contains too, with or without claims. The policy of a pack
+            without claims is the one that their questions were frozen under, or the shipped one.
 
     Raises:
-        Refused: no claims and no answers, a claim without attempts, claims under different policies, files that no pack can contain, an
+        Refused: no claims and no answers, a claim without attempts, claims or questions under different policies, files that no pack can contain, an
             apparent secret, personal data without acknowledgement, or a quote of a withheld prompt.
         IntegrityError: a plan differs from the frozen one.
     """
     claims = [Register(home).find(claim_id) for claim_id in dict.fromkeys(claim_ids)]
     records = _read_answers(home, answers, issue)
-    policy = load_shipped_policy() if records and not claims else _read_policy(claims)
+    policy = choose_answers_policy(home, records) if records and not claims else _read_policy(claims)
     pack_id = make_ulid()
     names = [record.run_id for record in records]
     disclosure = disclose(home, claims, hides_words=issue.withhold_prompts)

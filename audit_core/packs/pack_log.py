@@ -57,14 +57,29 @@ def log_export(
 def choose_events(
     events: Sequence[AuditEvent], claims: Sequence[RegisteredClaim], pack_id: str, answers: Sequence[str] = ()
 ) -> tuple[AuditEvent, ...]:
-    """Events about these claims, their plans, runs and findings, these answers, the export, and the first of the log; others are hashes only."""
+    """Events about these claims, their plans, runs and findings, these answers and their questions, the export, and the first of the log.
+
+    Others are hashes only.
+    """
     names = {known.claim_id for known in claims}
     own = {*names, *answers, *(known.plan.prereg_id for known in claims), pack_id}
     own |= {event.object_id for event in events if event.payload.get("claim_id") in names}
+    own |= _find_questions(events, answers)
     kinds = set(ACTIONS.values())
     own |= {event.object_id for event in events if event.action in kinds and names & set(event.payload["claims"])}
     # The first entry is where the log begins.
     return tuple(event for event in events if event.object_id in own or event.seq == 0)
+
+
+def _find_questions(events: Sequence[AuditEvent], answers: Sequence[str]) -> set[str]:
+    """Ids of the frozen questions that these runs answer."""
+    keys = {
+        event.payload["content_key"]
+        for event in events
+        if event.action == Action.RUN_STARTED and event.object_id in answers
+    }
+    frozen = (event for event in events if event.action == Action.QUESTION_FROZEN)
+    return {event.object_id for event in frozen if event.payload["content_key"] in keys}
 
 
 def write_log(events: Sequence[AuditEvent], shown: Sequence[AuditEvent], note: str) -> dict[str, bytes]:

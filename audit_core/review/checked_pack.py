@@ -14,7 +14,7 @@ from audit_core.governance.waiver import Waiver
 from audit_core.review.desk_record import consult_desk
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event
-from audit_core.verifier.facts import derive_facts
+from audit_core.verifier.facts import derive_answers, derive_facts
 from audit_core.verifier.trust import MAX_TRUST_BYTES, BadTrust, Trust, read_trust
 from audit_core.verifier.verification import Verification
 from audit_core.verifier.walk import verify_pack
@@ -133,4 +133,5 @@ def read_evidence(found: Verification) -> PackDocuments | None:
         documents.policy,
         verdict["policy_sha256"],
         verdict,
+        derive_answers(documents),
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeGuard
 
+from audit_core.verifier.answer_numbers import find_answer_numbers
 from audit_core.verifier.policy_table import (
     GATE_CRITERIA,
     PROCESS_CRITERIA,
@@ -33,19 +34,25 @@ class DocumentsMalformed(ValueError):
 
 
 def evaluate_policy(
-    policy: dict[str, Any], claims: list[dict[str, Any]], metrics: list[dict[str, Any]], facts: dict[str, Any]
+    policy: dict[str, Any],
+    claims: list[dict[str, Any]],
+    metrics: list[dict[str, Any]],
+    facts: dict[str, Any],
+    answers: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Evaluate every claim under each criterion for its kind, except those that only a gate can answer.
+    """Evaluate every claim under each criterion for its kind and every answer under those of its audit, except what only a gate can answer.
 
     Args:
         policy: as `resolve_policy` takes it.
         claims: items of `claims.json`.
         metrics: rows of every run's `metrics.json`; several rows of one claim, metric and ablation all count.
         facts: per claim id, {criterion: {result, reason}} of the process criteria.
+        answers: results of audits, as `derive_answers` makes them.
 
     Returns:
         {criteria: [row], overall, coverage: {required, evaluated}}; a row is {id, claim_id, metric, comparator, threshold,
-        estimate, ci_low, ci_high, n, n_required, result, reason}.
+        estimate, ci_low, ci_high, n, n_required, result, reason}. The claim_id of an answer's row is the id of its run; it is
+        None where the policy asks for an answer that there is not.
 
     Raises:
         PolicyMalformed: see `resolve_policy`.
@@ -57,6 +64,9 @@ def evaluate_policy(
     for claim in claims:
         own = [row for row in metrics if row.get("claim_id") == claim["claim_id"]]
         rows += _evaluate_claim(table, claim, own, facts.get(claim["claim_id"], {}))
+    for answer in answers:
+        rows += _evaluate_answer(table, answer)
+    rows += _list_unanswered(table, answers)
     if table["gate"]["multiplicity"]["method"] == "holm":
         _step_down_by_claim(rows, table["gate"]["multiplicity"]["alpha"])
     required = [row for row in rows if is_required(table, row["id"])]
@@ -184,6 +194,55 @@ def _evaluate_number(
     }
 
 
+def list_answer_rows(table: dict[str, Any], answer: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the numbers of an answer that a resolved policy compares, by criterion, as rows of `metrics.json`."""
+    criteria = table.get("answers", {})
+    return {
+        name: [
+            row | {"claim_id": answer["run_id"], "metric": _name_number(criteria[name])}
+            for row in find_answer_numbers(answer["result"], criteria[name]["number"])
+        ]
+        for name in (*table["gate"]["required"], *table["gate"]["optional"])
+        if name in criteria and criteria[name]["audit"] == answer["audit"]
+    }
+
+
+def _name_number(criterion: dict[str, Any]) -> str:
+    return f"{criterion['audit']}: {criterion['number']} ({criterion['evidence']})"
+
+
+def _evaluate_answer(table: dict[str, Any], answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return no rows for an answer of an audit that the policy has no threshold for."""
+    found = list_answer_rows(table, answer)
+    standing, why = _read_fact({PREREGISTERED: answer["standing"]}, PREREGISTERED)
+    rows = [_make_row(PREREGISTERED, answer["run_id"], standing, why)] if found else []
+    for name, numbers in found.items():
+        # A ratio's denominator is a matter of claims: no audit reports one beside its numbers.
+        criterion = table["answers"][name] | {"min_gap_logit": None}
+        judged = [_judge_metric_row(criterion, row) for row in numbers]
+        result = find_worst(one for one, _ in judged)
+        reasons = [why for one, why in judged if one == result and why is not None]
+        if result == MEETS and standing != MEETS:
+            result = INCONCLUSIVE
+            reasons = ["exploratory: the number would meet the threshold, and the question was not fixed before"]
+        measured = [row for row in numbers if _is_number(row["estimate"])]
+        row = _make_row(name, answer["run_id"], result, "; ".join(dict.fromkeys(reasons)) or None)
+        compared = {"comparator": criterion["op"], "threshold": criterion["threshold"]}
+        shown = _show_least_flattering(criterion["op"], measured)
+        rows.append(row | compared | shown | {"metric": numbers[0]["metric"], "n_required": criterion["min_n"]})
+    return rows
+
+
+def _list_unanswered(table: dict[str, Any], answers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    asked = {answer["audit"] for answer in answers}
+    return [
+        _make_row(name, None, NOT_EVALUATED, f"the pack has no answer of the audit {criterion['audit']}")
+        | {"metric": _name_number(criterion), "comparator": criterion["op"], "threshold": criterion["threshold"]}
+        for name, criterion in table.get("answers", {}).items()
+        if criterion["audit"] not in asked
+    ]
+
+
 def _is_under(row: dict[str, Any], ablation: str | None, claim: dict[str, Any]) -> bool:
     """Check whether a row has this ablation; by default, the claim's own or none."""
     if ablation is not None:
@@ -261,7 +320,7 @@ def _read_fact(facts: dict[str, Any], name: str) -> tuple[str, str | None]:
     return found["result"], why[:300] if isinstance(why, str) and why else None
 
 
-def _make_row(name: str, claim_id: str, result: str, reason: str | None) -> dict[str, Any]:
+def _make_row(name: str, claim_id: str | None, result: str, reason: str | None) -> dict[str, Any]:
     empty = ("metric", "comparator", "threshold", "estimate", "ci_low", "ci_high", "n", "n_required")
     return {"id": name, "claim_id": claim_id, **dict.fromkeys(empty), "result": result, "reason": reason}
 

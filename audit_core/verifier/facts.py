@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audit_core.verifier.attempts import Attempt, find_gap, list_attempts, read_exported
+from audit_core.verifier.canonical_json import encode_canonical
 from audit_core.verifier.criteria import DOES_NOT_MEET, INCONCLUSIVE, MEETS, NOT_EVALUATED
 from audit_core.verifier.documents import Documents
-from audit_core.verifier.schemas_claims import SEEN
+from audit_core.verifier.schemas_claims import PRIOR_ACCESS, SEEN
+from audit_core.verifier.strict_json import NotStrictJson, load_strict
 
 Fact = dict[str, str | None]
 _FREEZING = ("prereg.frozen", "prereg.amended", "prereg.deviated")
@@ -38,6 +41,54 @@ def derive_facts(documents: Documents) -> dict[str, dict[str, Fact]]:
             **_find_deviations(documents.deviations, claim_id),
         }
     return facts
+
+
+def derive_answers(documents: Documents) -> list[dict[str, Any]]:
+    """Return the answers for `evaluate_policy`: {run_id, audit, result, standing}, in the order of their ids.
+
+    The standing says whether the question was frozen under the pack's policy before it was answered.
+    """
+    return [
+        {
+            "run_id": run_id,
+            "audit": answer["audit"],
+            "result": _load_result(answer["result"]),
+            "standing": _judge_question(documents, run_id),
+        }
+        for run_id, answer in sorted(documents.answers.items())
+    ]
+
+
+def _load_result(text: str) -> Any:
+    """Return None for what is no strict JSON: `check_answers` refuses that pack, and no number is read from it."""
+    try:
+        return load_strict(text.encode())
+    except NotStrictJson:
+        return None
+
+
+def _judge_question(documents: Documents, run_id: str) -> Fact:
+    starts = [entry for entry in documents.entries if (entry["action"], entry["object_id"]) == ("run.started", run_id)]
+    if not starts:
+        return _fact(NOT_EVALUATED, "the log shows no start of this run")
+    asked = [
+        entry
+        for entry in documents.entries
+        if entry["action"] == "question.frozen"
+        and entry["payload"].get("content_key") == starts[0]["payload"].get("content_key")
+    ]
+    if not asked:
+        return _fact(NOT_EVALUATED, "EXPLORATORY: the log shows no freezing of this question")
+    before = [entry for entry in asked if entry["seq"] < starts[0]["seq"]]
+    if not before:
+        return _fact(DOES_NOT_MEET, "the run started before its question was frozen")
+    policy = hashlib.sha256(encode_canonical(documents.policy)).hexdigest()
+    if all(entry["payload"].get("resolved_policy_sha256") != policy for entry in before):
+        return _fact(INCONCLUSIVE, "EXPLORATORY: the question was frozen under another policy")
+    access = before[0]["payload"].get("prior_access")
+    if access not in PRIOR_ACCESS or access in SEEN:
+        return _fact(INCONCLUSIVE, f"EXPLORATORY: when the question was fixed, {str(access)[:40].replace('_', ' ')}")
+    return _fact(MEETS)
 
 
 def list_reruns(documents: Documents, run_ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -21,6 +21,10 @@ _POLICY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
 _CRITERION_ID = re.compile(r"[a-z][a-z0-9_]{0,59}\Z")
 _MOST_POLICY_TEXT = 600
 MAX_SEVERITIES = 12
+ANSWER_EVIDENCE = ("causal", "estimated", "observational")
+"""Kind of evidence of a number that a policy compares; the product refuses another word than the audit declares."""
+_STEP_OF_PATH = r"\w[\w-]{0,59}(\[(\*|\w{1,40}=[^\[\]=.*]{1,60})\])?"
+_NUMBER_PATH = re.compile(rf"{_STEP_OF_PATH}(\.{_STEP_OF_PATH}){{0,7}}\Z")
 
 
 class PolicyMalformed(ValueError):
@@ -40,7 +44,9 @@ def resolve_policy(table: Any) -> dict[str, Any]:
     Raises:
         PolicyMalformed: unknown or missing keys, values out of range, or a rule that is weaker than it appears.
     """
-    _refuse_unknown(table, ("schema", "id", "applies_to", "gate", "criteria", "approval", "findings"), "the policy")
+    _refuse_unknown(
+        table, ("schema", "id", "applies_to", "gate", "criteria", "answers", "approval", "findings"), "the policy"
+    )
     if table.get("schema") != POLICY_SCHEMA:
         raise PolicyMalformed(
             f"schema = {_quote_short(table.get('schema'))}.",
@@ -49,11 +55,14 @@ def resolve_policy(table: Any) -> dict[str, Any]:
         )
     applies_to = _resolve_scope(table.get("applies_to", {}))
     gate = _resolve_gate(table.get("gate"))
-    tables = table.get("criteria")
-    if not isinstance(tables, dict):
-        raise PolicyMalformed("No criteria.", wanted="[criteria.NAME] tables.", remedy="add them.")
+    tables, answer_tables = table.get("criteria", {} if "answers" in table else None), table.get("answers", {})
+    if not isinstance(tables, dict) or not isinstance(answer_tables, dict):
+        raise PolicyMalformed(
+            "No criteria.", wanted="[criteria.NAME] tables, or [answers.NAME] tables.", remedy="add them."
+        )
     criteria = {name: _resolve_criterion(name, tables[name], gate, applies_to["claim_kind"]) for name in tables}
-    _check_lists(gate, criteria)
+    answers = {name: _resolve_answer_criterion(name, answer_tables[name], gate) for name in answer_tables}
+    _check_lists(gate, criteria, answers)
     approval = _resolve_approval(table.get("approval", {}))
     if "four_eyes" in (*gate["required"], *gate["optional"]) and not (
         approval["preparer_ne_reviewer"] or approval["reviewer_ne_approver"]
@@ -72,6 +81,7 @@ def resolve_policy(table: Any) -> dict[str, Any]:
         "approval": approval,
     }
     # Without defaults: a policy that has no such table keeps the resolved form that older packs contain.
+    resolved |= {"answers": answers} if answers else {}
     return resolved | ({"findings": _resolve_findings(table["findings"])} if "findings" in table else {})
 
 
@@ -147,6 +157,33 @@ def _resolve_criterion(name: str, found: Any, gate: dict[str, Any], kinds: list[
     }
 
 
+def _resolve_answer_criterion(name: str, found: Any, gate: dict[str, Any]) -> dict[str, Any]:
+    """Return a threshold on one number of an audit's result, as `answer_numbers` finds it."""
+    where = f"answers.{name[:60]}"
+    if not _CRITERION_ID.match(name) or name in (*PROCESS_CRITERIA, *GATE_CRITERIA):
+        raise PolicyMalformed(
+            f"A criterion named {_quote_short(name)}.",
+            wanted="lower-case letters, digits and _, and no criterion with a fixed meaning.",
+            remedy="rename it.",
+        )
+    keys = ("audit", "number", "evidence", "op", "threshold", "bound", "min_n", "min_templates", "ci_level")
+    _refuse_unknown(found, (*keys, "source", "why"), where)
+    op = _take_choice(found, "op", tuple(_STRICT_BOUND), where)
+    return {
+        "audit": _take_matching(found, "audit", _CRITERION_ID, where),
+        "number": _take_matching(found, "number", _NUMBER_PATH, where),
+        "evidence": _take_choice(found, "evidence", ANSWER_EVIDENCE, where),
+        "op": op,
+        "threshold": _take_number(found, "threshold", -1e9, 1e9, where),
+        "bound": _take_choice(found, "bound", (_STRICT_BOUND[op], "estimate"), where),
+        "min_n": _take_count(found, "min_n", 1, 10**9, where, None),
+        "min_templates": _take_count(found, "min_templates", 1, 10**9, where, None),
+        "ci_level": _take_number({"ci_level": gate["ci_level"], **found}, "ci_level", 0.5, 0.9999, where),
+        "source": _take_choice(found, "source", THRESHOLD_SOURCES, where),
+        "why": _take_sentence(found, "why", where),
+    }
+
+
 def _resolve_approval(approval: Any) -> dict[str, Any]:
     _refuse_unknown(approval, ("preparer_ne_reviewer", "reviewer_ne_approver", "max_age_days"), "approval")
     flags = {key: approval.get(key, True) for key in ("preparer_ne_reviewer", "reviewer_ne_approver")}
@@ -189,11 +226,16 @@ def _resolve_findings(found: Any) -> dict[str, Any]:
     }
 
 
-def _check_lists(gate: dict[str, Any], criteria: dict[str, Any]) -> None:
-    """Check that the gate lists exactly the defined criteria, and requires at least one measurement."""
+def _check_lists(gate: dict[str, Any], criteria: dict[str, Any], answers: dict[str, Any]) -> None:
+    """Check that the gate lists exactly the defined criteria, and requires at least one measurement by intervention."""
+    if both := sorted(set(criteria) & set(answers)):
+        raise PolicyMalformed(
+            f"{both[0]} is a criterion of claims and of answers.", wanted="each name once.", remedy="rename one."
+        )
+    defined = {**criteria, **answers}
     listed = [*gate["required"], *gate["optional"]]
     for name in listed:
-        if name not in criteria and name not in PROCESS_CRITERIA and name not in GATE_CRITERIA:
+        if name not in defined and name not in PROCESS_CRITERIA and name not in GATE_CRITERIA:
             raise PolicyMalformed(
                 f"gate lists {_quote_short(name)}, which is not a criterion.",
                 wanted=f"a table [criteria.{name[:60]}], or one of {', '.join((*GATE_CRITERIA, *PROCESS_CRITERIA))}.",
@@ -203,17 +245,18 @@ def _check_lists(gate: dict[str, Any], criteria: dict[str, Any]) -> None:
             raise PolicyMalformed(
                 f"{name} is listed twice.", wanted="each criterion once.", remedy="remove one of them."
             )
-    for name in criteria:
+    for name in defined:
         if name not in listed:
             raise PolicyMalformed(
-                f"criteria.{name} is not listed in the gate.",
+                f"{'criteria' if name in criteria else 'answers'}.{name} is not listed in the gate.",
                 wanted="every criterion in gate.required or gate.optional.",
                 remedy="list it, or remove its table.",
             )
-    if not any(name in criteria for name in gate["required"]):
+    measured = {*criteria, *(name for name, one in answers.items() if one["evidence"] == "causal")}
+    if not any(name in measured for name in gate["required"]):
         raise PolicyMalformed(
             "No required criterion is a measurement.",
-            wanted="at least one required criterion with a table: documents alone are not sufficient evidence.",
+            wanted="at least one required criterion with a table, of claims or on a causal number of an answer.",
             remedy="add one to gate.required.",
         )
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from audit_core.verifier.policy_table import (
     ABLATION_NAMES,
+    ANSWER_EVIDENCE,
     CLAIM_KINDS,
     MAX_SEVERITIES,
     POLICY_SCHEMA,
     THRESHOLD_SOURCES,
 )
 from audit_core.verifier.schema_words import (
-    CLAIM_ID,
     COUNT,
+    ID,
     NUMBER,
     POSITIVE,
     SHA256,
@@ -45,6 +46,21 @@ _CRITERION: Schema = record(
         "why": WORDS,
     }
 )
+_ANSWER_CRITERION: Schema = record(
+    {
+        "audit": WORDS,
+        "number": WORDS,
+        "evidence": one_of(*ANSWER_EVIDENCE),
+        "op": one_of(">=", "<="),
+        "threshold": NUMBER,
+        "bound": one_of("lower", "upper", "estimate"),
+        "min_n": or_null(POSITIVE),
+        "min_templates": or_null(POSITIVE),
+        "ci_level": SHARE,
+        "source": one_of(*THRESHOLD_SOURCES),
+        "why": WORDS,
+    }
+)
 RESOLVED_POLICY: Schema = record(
     {
         "schema": {"const": POLICY_SCHEMA},
@@ -64,6 +80,7 @@ RESOLVED_POLICY: Schema = record(
         "approval": record({"preparer_ne_reviewer": TRUTH, "reviewer_ne_approver": TRUTH, "max_age_days": POSITIVE}),
     },
     optional={
+        "answers": table_of(_ANSWER_CRITERION),
         "findings": record(
             {
                 "severities": list_of(record({"name": WORDS, "days": POSITIVE}), least=1, most=MAX_SEVERITIES),
@@ -71,7 +88,7 @@ RESOLVED_POLICY: Schema = record(
                 "source": one_of(*THRESHOLD_SOURCES),
                 "why": WORDS,
             }
-        )
+        ),
     },
 )
 RESULTS = ("MEETS", "DOES_NOT_MEET", "INCONCLUSIVE", "NOT_EVALUATED")
@@ -85,7 +102,8 @@ VERDICT: Schema = record(
             record(
                 {
                     "id": WORDS,
-                    "claim_id": CLAIM_ID,
+                    # The run's id for an answer; null where the pack lacks one.
+                    "claim_id": or_null(ID),
                     "metric": or_null(WORDS),
                     "comparator": or_null(WORDS),
                     "threshold": or_null(NUMBER),

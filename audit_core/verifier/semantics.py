@@ -14,7 +14,7 @@ from audit_core.verifier.container import BadPack
 from audit_core.verifier.criteria import DocumentsMalformed, evaluate_policy
 from audit_core.verifier.disclosure import check_disclosed_prompts, check_disclosure
 from audit_core.verifier.documents import Documents
-from audit_core.verifier.facts import derive_facts
+from audit_core.verifier.facts import derive_answers, derive_facts
 from audit_core.verifier.findings import check_findings
 from audit_core.verifier.schemas_claims import SEEN
 from audit_core.verifier.withheld import check_prompt_sets
@@ -68,7 +68,9 @@ def recompute_verdict(documents: Documents) -> dict[str, Any]:
         BadPack: claims or metrics that cannot be evaluated.
     """
     try:
-        return evaluate_policy(documents.policy, documents.claims, documents.metrics, derive_facts(documents))
+        return evaluate_policy(
+            documents.policy, documents.claims, documents.metrics, derive_facts(documents), derive_answers(documents)
+        )
     except DocumentsMalformed as error:
         raise BadPack(f"the verdict cannot be computed: {error}") from error
 

@@ -97,7 +97,7 @@ def test_a_run_without_a_claim_becomes_a_pack_that_verifies_without_the_project(
     assert cli.main(["keys", "make", "anna"]) == 0
     out, trust = home / "p.zip", home / "trust.toml"
     assert cli.main(["pack", "--answer", run_id, "--key", "anna", "--out", str(out)]) == 0
-    assert "no claim, so no policy was evaluated" in capsys.readouterr().out
+    assert "under the policy: NOT_EVALUATED; no claim" in capsys.readouterr().out
     assert cli.main(["keys", "trust", "--key", "anna:preparer", "--out", str(trust)]) == 0
     assert cli.main(["verify", str(out), "--trust", str(trust)]) == 0
     found = verify_pack(out.read_bytes())

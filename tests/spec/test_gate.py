@@ -87,7 +87,7 @@ def test_each_finding_has_its_exit_code(metrics: tuple[dict[str, Any], ...], ove
 def test_no_claims_are_three_and_never_zero() -> None:
     result = gate(GOOD, claims=[])
     assert (result.overall, result.exit_code) == ("NOT_EVALUATED", 3)
-    assert find(result, "evidence").reason == "the pack contains no claim"
+    assert find(result, "evidence").reason == "the pack contains no claim, and no answer under this policy"
 
 
 def test_a_policy_that_matches_no_claim_is_three_and_never_zero() -> None:

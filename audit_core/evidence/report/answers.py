@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audit_core.evidence.report.blocks import Block, Facts, Heading, Paragraph, Section, code, line, theirs
 from audit_core.evidence.report.cells import ABSENT, cell, digest_cell
 from audit_core.evidence.report.pack_view import PackView, as_table
+from audit_core.verifier.criteria import MEETS, PREREGISTERED
 
 _MOST = 2_000
 """Characters of a finding that are shown; the document has all."""
@@ -19,20 +20,25 @@ def describe_answers(pack: PackView) -> tuple[Section, ...]:
     answers = pack.answers
     if not answers:
         return ()
-    lead = "Results of audits beside claims. No plan was frozen before them and no policy evaluates them."
+    lead = (
+        "Results of audits beside claims. A number meets the policy only if it has a threshold there and the question was frozen "
+        "before its run."
+    )
     blocks: list[Block] = [Paragraph(line(lead), is_lead=True)]
     for answer in answers:
-        blocks += [Heading(line(theirs(answer.get("question", "")))), _list_facts(answer)]
+        blocks += [Heading(line(theirs(answer.get("question", "")))), _list_facts(answer, pack.criteria_of(str(answer.get("run_id", ""))))]
     return (Section("answers", "Answers of other audits", tuple(blocks)),)
 
 
-def _list_facts(answer: Mapping[str, Any]) -> Facts:
+def _list_facts(answer: Mapping[str, Any], criteria: Sequence[Mapping[str, Any]]) -> Facts:
     identity = as_table(answer.get("identity"))
     name = str(answer.get("run_id", ""))
     finding = _read_finding(answer)
     return Facts(
         (
             ("Finding", line(theirs(finding)) if finding else line(ABSENT)),
+            ("Question", line(theirs(_tell_standing(criteria)))),
+            ("Under the policy", line(theirs(_tell_results(criteria)))),
             ("Audit", line(code(answer.get("audit", "")))),
             ("Model", cell(identity.get("model"))),
             ("Weights, SHA-256", digest_cell(identity.get("weights_sha256"))),
@@ -43,6 +49,20 @@ def _list_facts(answer: Mapping[str, Any]) -> Facts:
             ("All numbers", line("in ", code(f"report/answer-{name}.html"), " and ", code(f"answers/{name}.json"))),
         )
     )
+
+
+def _tell_standing(criteria: Sequence[Mapping[str, Any]]) -> str:
+    standing = next((row for row in criteria if row.get("id") == PREREGISTERED), None)
+    if standing is None:
+        return "not compared with the policy, which has no threshold for this audit"
+    if standing.get("result") == MEETS:
+        return "frozen with this policy before the run"
+    return str(standing.get("reason") or "exploratory")
+
+
+def _tell_results(criteria: Sequence[Mapping[str, Any]]) -> str:
+    found = [f"{row.get('id')}: {row.get('result')}" for row in criteria if row.get("id") != PREREGISTERED]
+    return "; ".join(found) or ABSENT
 
 
 def _read_finding(answer: Mapping[str, Any]) -> str:

@@ -41,6 +41,7 @@ class Action(StrEnum):
     PREREG_AMENDED = "prereg.amended"
     PREREG_DEVIATED = "prereg.deviated"
     HALF_OPENED = "half.opened"
+    QUESTION_FROZEN = "question.frozen"
     VERDICT_REACHED = "verdict.reached"
     RERUN_COMPARED = "rerun.compared"
     PACK_EXPORTED = "pack.exported"
