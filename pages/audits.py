@@ -26,7 +26,7 @@ close_questions(frame, form.FIELDS)
 n = len(request.prompts)
 title = f"Run {audit.name.replace('_', ' ')} on {'one prompt' if n == 1 else f'{n} prompts'}"
 with frame.answer:
-    result = answers.answer_by_job(auditor, audit.name, title, request, at_once=False)
+    result = answers.answer_by_job(auditor, audit.name, title, request, at_once=False, can_freeze=True)
 
 # 3. show
 

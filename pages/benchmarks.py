@@ -34,7 +34,7 @@ else:
     request = ask_in(frame.answer, lambda: form.make_request(auditor, file, asked))
     with frame.answer:
         title = f"Measure {len(request.prompts)} items"
-        result = answers.answer_by_job(auditor, "benchmark", title, request, at_once=False)
+        result = answers.answer_by_job(auditor, "benchmark", title, request, at_once=False, can_freeze=True)
 
 # 3. show
 

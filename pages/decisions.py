@@ -33,7 +33,7 @@ else:
     request = ask_in(frame.answer, lambda: form.make_request(auditor, given))
     with frame.answer:
         title = f"Decide about {len(request.prompts)} applicants"
-        result = answers.answer_by_job(auditor, "decisions", title, request, at_once=False)
+        result = answers.answer_by_job(auditor, "decisions", title, request, at_once=False, can_freeze=True)
 
 # 3. show
 

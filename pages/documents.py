@@ -46,7 +46,9 @@ if recorded is not None and not recorded.answers(request, auditor.subject.identi
 n = len(request.prompts)
 title = f"Audit the documents of {'one question' if n == 1 else f'{n} questions'}"
 with frame.panes if recorded is None else frame.progress:
-    measured = answers.answer_by_job(auditor, "documents", title, request, at_once=model.startswith("planted-"))
+    measured = answers.answer_by_job(
+        auditor, "documents", title, request, at_once=model.startswith("planted-"), can_freeze=True
+    )
     if measured is None:
         form.offer_quick(auditor, model, questions, request)
 

@@ -24,7 +24,9 @@ close_questions(frame, form.FIELDS)
 n = len(request.measured)
 size = "one prompt" if n == 1 else f"{n} prompts"
 with frame.panes:
-    result = answers.answer_by_job(auditor, "explanations", f"Try explanations on {size}", request, at_once=n == 1)
+    result = answers.answer_by_job(
+        auditor, "explanations", f"Try explanations on {size}", request, at_once=n == 1, can_freeze=True
+    )
 
 # 3. show
 

@@ -37,7 +37,7 @@ else:
     prompts = {pair.prompt.id: pair.prompt for pair in request.prompts.pairs}
     with frame.answer:
         title = f"Ask {len(request.measured)} questions"
-        result = answers.answer_by_job(auditor, "rationale", title, request, at_once=False)
+        result = answers.answer_by_job(auditor, "rationale", title, request, at_once=False, can_freeze=True)
 
 # 3. show
 

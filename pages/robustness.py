@@ -27,7 +27,7 @@ recorded = form.find_recorded(
     st.session_state.model, audited.whole, request.claim, auditor.subject.identity.weights_sha256
 )
 with frame.answer if recorded is None else frame.progress:
-    measured = answers.answer_by_job(auditor, "robustness", "Test robustness", request, at_once=False)
+    measured = answers.answer_by_job(auditor, "robustness", "Test robustness", request, at_once=False, can_freeze=True)
 
 # 3. show
 

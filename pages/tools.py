@@ -45,7 +45,7 @@ if recorded is not None and not recorded.answers(request, auditor.subject.identi
 
 title = f"Ask {len(request.measured)} requests"
 with frame.panes if recorded is None else frame.progress:
-    measured = answers.answer_by_job(auditor, "tools", title, request, at_once=False)
+    measured = answers.answer_by_job(auditor, "tools", title, request, at_once=False, can_freeze=True)
 
 # 3. show
 

@@ -34,7 +34,7 @@ else:
     request = ask_in(frame.answer, lambda: form.make_request(auditor, given))
     with frame.answer:
         title = f"Measure the region on {len(request.prompts)} images"
-        result = answers.answer_by_job(auditor, "vision", title, request, at_once=False)
+        result = answers.answer_by_job(auditor, "vision", title, request, at_once=False, can_freeze=True)
 
 # 3. show
 

@@ -14,7 +14,7 @@ from audit_core.governance.people import (
     require,
     require_recent,
 )
-from audit_core.governance.policy import Policy, load_policy
+from audit_core.governance.policy import Policy, load_policy, parse_policy
 from audit_core.governance.role_map import RoleMap, load_role_map, parse_role_map
 from audit_core.governance.severities import FindingRules, Severity, read_finding_rules
 
@@ -36,6 +36,7 @@ __all__ = [
     "load_policy",
     "load_role_map",
     "name_person",
+    "parse_policy",
     "parse_role_map",
     "read_finding_rules",
     "read_person_id",

@@ -76,15 +76,16 @@ def load_policy(path: Path | str) -> Policy:
     path = Path(path)
     if not path.is_file():
         raise PolicyRefused(f"No file {path}.", wanted="a policy in TOML.", remedy="check the path.")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise PolicyRefused(
-            f"{path.name} is larger than {MAX_FILE_BYTES:,} bytes.", wanted="one policy.", remedy="shorten it."
-        )
-    return parse_policy(path.read_bytes(), path.name)
+    with path.open("rb") as file:
+        return parse_policy(file.read(MAX_FILE_BYTES + 1), path.name)
 
 
 def parse_policy(data: bytes, name: str) -> Policy:
     """Read a policy from the bytes of a TOML file; see `load_policy`."""
+    if len(data) > MAX_FILE_BYTES:
+        raise PolicyRefused(
+            f"{name} is larger than {MAX_FILE_BYTES:,} bytes.", wanted="one policy.", remedy="shorten it."
+        )
     try:
         table = resolve_policy(load_toml(data))
     except PolicyMalformed as error:

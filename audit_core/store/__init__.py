@@ -31,6 +31,7 @@ from audit_core.store.findings.register import FindingRegister
 from audit_core.store.keys.log_key import revoke_log_key, rotate_log_key
 from audit_core.store.keys.person_keys import PersonKey, list_keys, load_key, make_key, revoke_key, rotate_key
 from audit_core.store.log.findings import Fault, Finding
+from audit_core.store.log.frozen_questions import FrozenQuestion, list_frozen_questions
 from audit_core.store.log.run_log import ClaimRun, RunLog, RunRecord, RunStart, Unended, list_unended
 from audit_core.store.log.trail import AuditLogView, read_log_view, sign_checkpoint_now
 from audit_core.store.log.verification import Verification, verify_log
@@ -61,6 +62,7 @@ __all__ = [
     "FindingRegister",
     "FindingStatus",
     "FindingStep",
+    "FrozenQuestion",
     "KnownPerson",
     "LogStatus",
     "PersonKey",
@@ -88,6 +90,7 @@ __all__ = [
     "link_card_claim",
     "list_card_claims",
     "list_events",
+    "list_frozen_questions",
     "list_keys",
     "list_stale",
     "list_unended",

@@ -214,15 +214,15 @@ def _name_number(criterion: dict[str, Any]) -> str:
 def _evaluate_answer(table: dict[str, Any], answer: dict[str, Any]) -> list[dict[str, Any]]:
     """Return no rows for an answer of an audit that the policy has no threshold for."""
     found = list_answer_rows(table, answer)
-    standing, why = _read_fact({PREREGISTERED: answer["standing"]}, PREREGISTERED)
-    rows = [_make_row(PREREGISTERED, answer["run_id"], standing, why)] if found else []
+    status, why = _read_fact({PREREGISTERED: answer["freeze"]}, PREREGISTERED)
+    rows = [_make_row(PREREGISTERED, answer["run_id"], status, why)] if found else []
     for name, numbers in found.items():
         # A ratio's denominator is a matter of claims: no audit reports one beside its numbers.
         criterion = table["answers"][name] | {"min_gap_logit": None}
         judged = [_judge_metric_row(criterion, row) for row in numbers]
         result = find_worst(one for one, _ in judged)
         reasons = [why for one, why in judged if one == result and why is not None]
-        if result == MEETS and standing != MEETS:
+        if result == MEETS and status != MEETS:
             result = INCONCLUSIVE
             reasons = ["exploratory: the number would meet the threshold, and the question was not fixed before"]
         measured = [row for row in numbers if _is_number(row["estimate"])]

@@ -44,16 +44,16 @@ def derive_facts(documents: Documents) -> dict[str, dict[str, Fact]]:
 
 
 def derive_answers(documents: Documents) -> list[dict[str, Any]]:
-    """Return the answers for `evaluate_policy`: {run_id, audit, result, standing}, in the order of their ids.
+    """Return the answers for `evaluate_policy`: {run_id, audit, result, freeze}, in the order of their ids.
 
-    The standing says whether the question was frozen under the pack's policy before it was answered.
+    The last says whether the question was frozen under the pack's policy before it was answered.
     """
     return [
         {
             "run_id": run_id,
             "audit": answer["audit"],
             "result": _load_result(answer["result"]),
-            "standing": _judge_question(documents, run_id),
+            "freeze": _judge_question(documents, run_id),
         }
         for run_id, answer in sorted(documents.answers.items())
     ]

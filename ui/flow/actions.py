@@ -17,13 +17,15 @@ from audit_core.confirm import Confirmation, freeze_claim, predict_attempt_s, ru
 from audit_core.engine import use_all_cores
 from audit_core.errors import AccessRefused, ClaimRefused, Refused
 from audit_core.evidence import list_people
-from audit_core.governance import Permission, Person, load_role_map, name_person
+from audit_core.freeze_question import freeze_request
+from audit_core.governance import Permission, Person, Policy, load_role_map, name_person
 from audit_core.jobs import Report
 from audit_core.models import PAGE
 from audit_core.packs import ExportOptions, export_pack, list_answers
 from audit_core.preregistration import Preregistration
 from audit_core.prompts import take_split
 from audit_core.references import Checklist, FilledChecklist
+from audit_core.request import Request
 from audit_core.review import Decider, PackReading, ReviewDecision, decide, load_home_trust, read_pack, take_pack
 from audit_core.run import find_folder
 from audit_core.shipped import is_shipped_set, load_shipped_policy
@@ -32,6 +34,7 @@ from audit_core.store import (
     Checklists,
     DeskDecision,
     DeskPack,
+    FrozenQuestion,
     PersonLog,
     Register,
     RegisteredClaim,
@@ -64,6 +67,16 @@ class FreezeForm:
     """Declared prior access to the confirmatory split."""
     owner: str
     """Person responsible for the claim; used only without sign-in."""
+
+
+def freeze_question(auditor: Auditor, audit: str, request: Request, policy: Policy) -> FrozenQuestion:
+    """Log a question with the policy for its result, before it runs.
+
+    Raises:
+        Refused: the policy compares no number of this audit, or names one that its result does not have.
+    """
+    who = services.authorize(Permission.FREEZE, audit)
+    return freeze_request(audit_home(), auditor, audit, request, policy, actor=who.id)
 
 
 @dataclass(frozen=True)

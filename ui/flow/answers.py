@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from audit_core.jobs import JobState
 from audit_core.prompts import TokenPair
 from ui.flow import model_question, services
 from ui.flow.choice import Choice
+from ui.flow.freeze import offer_freeze, show_frozen
 from ui.flow.job_panel import job_panel
 from ui.parts.header import plain
 from ui.shell import auth
@@ -99,23 +101,27 @@ def answer_by_job(
     at_once: bool,
     show_partial: Callable[[Any], None] | None = None,
     place: str = "",
+    can_freeze: bool = False,
 ) -> Any | None:
     """Return the result if known; else start a job, at once or by a button with the predicted time.
 
     Args:
         show_partial: draws the partial result of a running job.
         place: key suffix, if the page uses an audit more than once.
+        can_freeze: whether the question can be frozen under a policy before it runs.
     """
     found = services.find_answer(auditor, audit, request)
+    key = f"job-{audit}{place}"
+    if can_freeze:
+        show_frozen(key)
     if found is not None:
         return found.result
-    key = f"job-{audit}{place}"
     mine = st.session_state.setdefault("jobs", {})
     content = auditor.content_key(audit, request)
     if content not in mine and at_once:
         start(auditor, audit, title, request)
     if content not in mine:
-        _offer_start(auditor, audit, title, request, key)
+        _offer_start(auditor, audit, title, request, key, can_freeze=can_freeze)
         return None
     snapshot = job_panel(mine[content], show_partial, place=key)
     if snapshot is None:
@@ -140,7 +146,7 @@ def start(auditor: Auditor, audit: str, title: str, request: Any) -> None:
             refused[content] = error
 
 
-def _offer_start(auditor: Auditor, audit: str, title: str, request: Any, key: str) -> None:
+def _offer_start(auditor: Auditor, audit: str, title: str, request: Any, key: str, *, can_freeze: bool) -> None:
     refused = st.session_state.setdefault("refused", {})
     content = auditor.content_key(audit, request)
     try:
@@ -152,9 +158,13 @@ def _offer_start(auditor: Auditor, audit: str, title: str, request: Any, key: st
         _show_kept(refused, content)
         return
     # A callback runs before the rest of the page, so a second click during drawing cannot lose the first.
-    st.button(
+    row = st.container(horizontal=True, vertical_alignment="center", gap="small")
+    row.button(
         label, key=f"start-{key}", icon=":material/play_arrow:", on_click=start, args=(auditor, audit, title, request)
     )
+    if can_freeze:
+        with row:
+            offer_freeze(auditor, audit, request, key, partial(start, auditor, audit, title, request))
 
 
 def start_all(auditor: Auditor, asked: Mapping[str, tuple[str, Any]], words: str = "") -> None:

@@ -26,7 +26,10 @@ def describe_answers(pack: PackView) -> tuple[Section, ...]:
     )
     blocks: list[Block] = [Paragraph(line(lead), is_lead=True)]
     for answer in answers:
-        blocks += [Heading(line(theirs(answer.get("question", "")))), _list_facts(answer, pack.criteria_of(str(answer.get("run_id", ""))))]
+        blocks += [
+            Heading(line(theirs(answer.get("question", "")))),
+            _list_facts(answer, pack.criteria_of(str(answer.get("run_id", "")))),
+        ]
     return (Section("answers", "Answers of other audits", tuple(blocks)),)
 
 
@@ -37,8 +40,8 @@ def _list_facts(answer: Mapping[str, Any], criteria: Sequence[Mapping[str, Any]]
     return Facts(
         (
             ("Finding", line(theirs(finding)) if finding else line(ABSENT)),
-            ("Question", line(theirs(_tell_standing(criteria)))),
-            ("Under the policy", line(theirs(_tell_results(criteria)))),
+            ("Question", line(theirs(_describe_freeze(criteria)))),
+            ("Under the policy", line(theirs(_describe_results(criteria)))),
             ("Audit", line(code(answer.get("audit", "")))),
             ("Model", cell(identity.get("model"))),
             ("Weights, SHA-256", digest_cell(identity.get("weights_sha256"))),
@@ -51,16 +54,16 @@ def _list_facts(answer: Mapping[str, Any], criteria: Sequence[Mapping[str, Any]]
     )
 
 
-def _tell_standing(criteria: Sequence[Mapping[str, Any]]) -> str:
-    standing = next((row for row in criteria if row.get("id") == PREREGISTERED), None)
-    if standing is None:
+def _describe_freeze(criteria: Sequence[Mapping[str, Any]]) -> str:
+    frozen = next((row for row in criteria if row.get("id") == PREREGISTERED), None)
+    if frozen is None:
         return "not compared with the policy, which has no threshold for this audit"
-    if standing.get("result") == MEETS:
+    if frozen.get("result") == MEETS:
         return "frozen with this policy before the run"
-    return str(standing.get("reason") or "exploratory")
+    return str(frozen.get("reason") or "exploratory")
 
 
-def _tell_results(criteria: Sequence[Mapping[str, Any]]) -> str:
+def _describe_results(criteria: Sequence[Mapping[str, Any]]) -> str:
     found = [f"{row.get('id')}: {row.get('result')}" for row in criteria if row.get("id") != PREREGISTERED]
     return "; ".join(found) or ABSENT
 
