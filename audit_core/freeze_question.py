@@ -10,7 +10,9 @@ from audit_core.errors import Refused
 from audit_core.evidence.canonical import hash_document
 from audit_core.evidence.kind import find_evidence, read_evidence
 from audit_core.governance.policy import Policy
+from audit_core.preregistration import PriorAccess
 from audit_core.prompts.repeats import digest_texts
+from audit_core.recorded import load_recorded
 from audit_core.registry import get_plugin
 from audit_core.request import Request
 from audit_core.run import Auditor
@@ -21,17 +23,26 @@ from audit_core.verifier.answer_numbers import list_answer_fields
 
 
 def freeze_request(
-    home: Path, auditor: Auditor, audit: str, request: Request, policy: Policy, *, actor: str
+    home: Path,
+    auditor: Auditor,
+    audit: str,
+    request: Request,
+    policy: Policy,
+    *,
+    actor: str,
+    declared: PriorAccess = PriorAccess.NOTHING_RUN,
 ) -> FrozenQuestion:
     """Log a request and the policy for its result before it runs.
 
-    The answer is exploratory if this installation had results of this model on these texts before.
+    The answer is exploratory if this installation had results of this model on these texts before, or an answer is shipped.
+
+    Args:
+        declared: what its owner says was seen elsewhere; log and shipped answers can only add to it.
 
     Raises:
         Refused: the policy compares no number of this audit, or names one that its result does not have.
     """
-    declared: Audit = get_plugin("audits", audit)
-    check_thresholds(declared, policy)
+    check_thresholds(get_plugin("audits", audit), policy)
     prompts = request.prompts
     question = Question(
         audit, auditor.content_key(audit, request), auditor.subject.identity.short, prompts.sha256, policy.sha256,
@@ -39,7 +50,10 @@ def freeze_request(
     )  # fmt: skip
     keep_policy(policy.text)
     texts = frozenset(digest_texts(pair.prompt) for pair in prompts.pairs)
-    return freeze_question(home, question, actor=actor, sought=Sought((prompts.sha256,), texts))
+    weights = auditor.subject.identity.weights_sha256
+    if any(one.answers(request, weights) for one in load_recorded(audit)):
+        declared = PriorAccess.RESULTS_SEEN
+    return freeze_question(home, question, actor=actor, declared=declared, sought=Sought((prompts.sha256,), texts))
 
 
 def check_thresholds(audit: Audit, policy: Policy) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ import streamlit as st
 
 from audit_core import AuditError
 from audit_core.governance import Permission
-from ui.flow import actions, answers, sample
+from ui.flow import actions, sample
 from ui.log import show
+from ui.parts.refusal import show_refusal
 
 # 1. ask
 
@@ -21,7 +22,7 @@ home = sample.open_records(is_log=True)
 try:
     trail = show.read_with_progress(home)
 except AuditError as error:
-    answers.show_refusal(error)
+    show_refusal(error)
     st.stop()
 
 # 3. show

@@ -6,8 +6,9 @@ from audit_core import AuditError, list_prompt_sets
 from audit_core.governance import Permission
 from audit_core.store import list_stale
 from ui.changes import show
-from ui.flow import actions, answers, sample
+from ui.flow import actions, sample
 from ui.flow.job_panel import job_panel
+from ui.parts.refusal import show_refusal
 from ui.shell import link
 
 # 1. ask
@@ -37,7 +38,7 @@ if actions.may(Permission.RUN) and press.button(
     try:
         mine[key] = actions.compare(*asked)
     except AuditError as error:
-        answers.show_refusal(error)
+        show_refusal(error)
 snapshot = job_panel(mine[key], place="changes") if key in mine else None
 
 # 3. show
@@ -48,5 +49,5 @@ try:
     show.show_log(list_stale(home))
     show.show_recorded(home)
 except AuditError as error:
-    answers.show_refusal(error)
+    show_refusal(error)
 show.ask_incident()

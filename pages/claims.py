@@ -7,9 +7,10 @@ from audit_core.governance import Permission
 from audit_core.home import read_claim_brief, read_claim_history
 from audit_core.store import Register
 from ui.claims import form, new_claim, show
-from ui.flow import actions, answers, sample
+from ui.flow import actions, sample
 from ui.parts.claim_brief import show_brief, show_state
 from ui.parts.header import plain
+from ui.parts.refusal import show_refusal
 from ui.shell import link
 
 # 1. ask
@@ -20,7 +21,7 @@ try:
     claims = {known.claim_id: known for known in reversed(Register(home).list_claims())}
 except AuditError as error:
     st.title("Claims", anchor=False)
-    answers.show_refusal(error)
+    show_refusal(error)
     st.stop()
 if frozen := st.session_state.pop("frozen", ""):
     st.session_state.claim, st.session_state.view = frozen, ""
@@ -46,7 +47,7 @@ try:
     history = read_claim_history(home, st.session_state.claim)
     brief = read_claim_brief(home, st.session_state.claim)
 except AuditError as error:
-    answers.show_refusal(error)
+    show_refusal(error)
     st.stop()
 
 # 3. show

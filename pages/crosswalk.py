@@ -6,7 +6,7 @@ from audit_core import AuditError, audit_home
 from audit_core.home import list_evidence_counts
 from audit_core.references import load_crosswalk
 from ui.crosswalk import show
-from ui.flow import answers
+from ui.parts.refusal import show_refusal
 from ui.shell import link
 
 # 1. ask
@@ -31,7 +31,7 @@ counts = crosswalk.count(rows)
 try:
     evidence_counts = list_evidence_counts(audit_home(), crosswalk)
 except AuditError as error:
-    answers.show_refusal(error)
+    show_refusal(error)
     evidence_counts = ()
 
 # 3. show

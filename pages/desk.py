@@ -5,7 +5,8 @@ import streamlit as st
 from audit_core import AuditError
 from audit_core.review import list_cases, open_case
 from ui.desk import bring, form, show
-from ui.flow import actions, answers, sample
+from ui.flow import actions, sample
+from ui.parts.refusal import show_refusal
 from ui.shell import link
 
 # 1. ask
@@ -22,7 +23,7 @@ if bring.show_read_only():
 try:
     cases = {case.pack.root_digest: case for case in list_cases(home)}
 except AuditError as error:
-    answers.show_refusal(error)
+    show_refusal(error)
     st.stop()
 if not cases:
     show.show_none()
@@ -40,7 +41,7 @@ with right:
 try:
     opened = open_case(home, st.session_state.case, now=sample.records_now())
 except AuditError as error:
-    answers.show_refusal(error)
+    show_refusal(error)
     st.stop()
 
 # 3. show

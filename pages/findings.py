@@ -7,7 +7,8 @@ from audit_core.findings import find_rules
 from audit_core.governance import Permission
 from audit_core.store import FindingRegister, Register
 from ui.findings import form, show
-from ui.flow import actions, answers, sample
+from ui.flow import actions, sample
+from ui.parts.refusal import show_refusal
 from ui.shell import link
 
 # 1. ask
@@ -21,7 +22,7 @@ try:
     findings = {one.finding_id: one for one in FindingRegister(home).list_findings()}
     claims = form.name_claims(Register(home).list_claims())
 except AuditError as error:
-    answers.show_refusal(error)
+    show_refusal(error)
     st.stop()
 can_record = actions.may(Permission.RECORD_FINDING) and bool(claims)
 if can_record and st.session_state.view == "new":
@@ -53,4 +54,4 @@ try:
     link.publish({"finding": st.session_state.finding}, is_shared=False)
     show.show_tabs(findings[st.session_state.finding], tuple(claims), now)
 except AuditError as error:
-    answers.show_refusal(error)
+    show_refusal(error)

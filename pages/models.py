@@ -6,8 +6,9 @@ from audit_core import AuditError
 from audit_core.home import list_model_names, read_claim_statuses, read_home
 from audit_core.store import list_card_claims
 from ui.cards import form, show
-from ui.flow import answers, sample
+from ui.flow import sample
 from ui.overview import portfolio
+from ui.parts.refusal import show_refusal
 from ui.shell import link
 
 # 1. ask
@@ -21,7 +22,7 @@ try:
     summaries = read_claim_statuses(home, facts.list_triggers())
     sentences = list_card_claims(home)
 except AuditError as error:
-    answers.show_refusal(error)
+    show_refusal(error)
     st.stop()
 left, right = st.columns(2)
 with left:
@@ -38,7 +39,7 @@ own = [one for one in summaries if one.model == name or (digest and one.model_di
 try:
     cases = [case for case in portfolio.open_cases() if {one.claim_id for one in own} & set(case.case.pack.claim_ids)]
 except AuditError as error:
-    answers.show_refusal(error)
+    show_refusal(error)
     cases = []
 
 # 3. show

@@ -4,8 +4,9 @@ import streamlit as st
 
 from audit_core import AuditError
 from audit_core.home import list_models, read_claim_statuses, read_home
-from ui.flow import answers, sample
+from ui.flow import sample
 from ui.overview import cost, page_print, portfolio, story
+from ui.parts.refusal import show_refusal
 from ui.shell import link
 
 # 1. ask
@@ -24,7 +25,7 @@ try:
     summaries = read_claim_statuses(home, facts.list_triggers())
     lines = list_models(summaries, portfolio.open_cases())
 except AuditError as error:
-    answers.show_refusal(error)
+    show_refusal(error)
     st.stop()
 recorded, costs, trends = story.read(), cost.read(), portfolio.read_trends(facts)
 

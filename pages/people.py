@@ -5,7 +5,8 @@ import streamlit as st
 from audit_core import AuditError, audit_home
 from audit_core.governance import Permission
 from audit_core.store import PersonLog
-from ui.flow import answers, services
+from ui.flow import services
+from ui.parts.refusal import show_refusal
 from ui.people import show
 
 # 1. ask
@@ -18,7 +19,7 @@ st.markdown(
 try:
     me = services.authorize(Permission.MANAGE_PEOPLE, "people")
 except AuditError as error:
-    answers.show_refusal(error)
+    show_refusal(error)
     st.stop()
 if me.is_local:
     st.info(

@@ -6,7 +6,8 @@ from audit_core import AuditError, audit_home
 from audit_core.governance import Permission
 from audit_core.references import load_checklist
 from audit_core.store import Checklists, Register
-from ui.flow import actions, answers
+from ui.flow import actions
+from ui.parts.refusal import show_refusal
 from ui.procurement import form, show
 from ui.shell import link
 
@@ -21,7 +22,7 @@ try:
     saved = {one.checklist_id: one for one in reversed(Checklists(audit_home()).list_latest())}
     claims = [known.claim_id for known in Register(audit_home()).list_claims()]
 except AuditError as error:
-    answers.show_refusal(error)
+    show_refusal(error)
     st.stop()
 form.show_outcome()
 link.seed((link.Field("checklist", ""),))
@@ -35,7 +36,7 @@ current = saved.get(st.session_state.checklist)
 try:
     versions = Checklists(audit_home()).find(current.checklist_id) if current else ()
 except AuditError as error:
-    answers.show_refusal(error)
+    show_refusal(error)
     st.stop()
 
 # 3. show

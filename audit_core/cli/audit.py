@@ -24,6 +24,7 @@ from audit_core.errors import AuditError, Refused
 from audit_core.evidence.kind import read_evidence
 from audit_core.freeze_question import freeze_request
 from audit_core.governance.policy import load_policy
+from audit_core.preregistration import PriorAccess
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts, take_split
 from audit_core.registry import get_plugin, list_plugins
@@ -71,6 +72,9 @@ def _add_audit(command: argparse.ArgumentParser, audit: Audit) -> None:
             command.add_argument(option, dest=place, nargs="+", metavar="ADDRESS", help=text)
         else:
             command.add_argument(option, dest=place, metavar=field.name.upper(), help=text.replace("%", "%%"))
+    command.add_argument(
+        "--seen", action="store_true", help="with --freeze: results on these texts were seen elsewhere"
+    )
     command.add_argument("--prompt", default="", metavar="ID", help="one prompt of the set, by its id")
     if audit.file_form is not None:
         command.add_argument("--file", type=Path, help="a file of its own kind, in place of --prompts")
@@ -131,7 +135,7 @@ def ask_audit(options: argparse.Namespace) -> int:
         record_refusal(RunLog(audit_home()), audit.name, error, actor=current_actor(), request=asked)
         raise
     if options.freeze is not None:
-        _freeze(options.freeze, auditor, audit.name, request)
+        _freeze(options, auditor, audit.name, request)
     found = run_audit(auditor, audit.name, request)
     if options.csv is not None:
         _write_tables(audit, found.result, options.csv)
@@ -154,13 +158,15 @@ def ask_audit(options: argparse.Namespace) -> int:
     return 0
 
 
-def _freeze(path: Path, auditor: Auditor, audit: str, request: Request) -> None:
-    policy = load_policy(path)
-    found = freeze_request(audit_home(), auditor, audit, request, policy, actor=current_actor().name)
+def _freeze(options: argparse.Namespace, auditor: Auditor, audit: str, request: Request) -> None:
+    policy = load_policy(options.freeze)
+    declared = PriorAccess.RESULTS_SEEN if options.seen else PriorAccess.NOTHING_RUN
+    actor = current_actor().name
+    found = freeze_request(audit_home(), auditor, audit, request, policy, actor=actor, declared=declared)
     print_status(f"Frozen: {found.question.question_id}, under policy {policy.id}.")
     if found.is_exploratory:
         print_status(
-            "Exploratory: this installation has earlier results of this model on these texts, so the answer meets no threshold."
+            "Exploratory: results of this model on these texts were seen before, so the answer meets no threshold."
         )
 
 

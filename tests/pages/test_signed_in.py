@@ -16,6 +16,7 @@ from audit_core.packs import ExportOptions
 from audit_core.prompts.prompt_set import Prompt, PromptSet
 from audit_core.references import load_checklist
 from audit_core.review import ReviewDecision
+from audit_core.shipped import load_shipped_policy
 from audit_core.store import ChecklistDraft, FindingDraft, FindingEdit, PersonLog, list_events, open_database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -376,6 +377,7 @@ ACTIONS = {
     "open_model": "researcher reviewer",
     "keep_own": "researcher reviewer",
     "freeze": "researcher",
+    "freeze_question": "researcher",
     "attempt": "researcher",
     "write_pack": "researcher",
     "take_to_desk": "researcher",
@@ -421,6 +423,7 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "open_model": lambda: services.open_model("someone/model", is_asked=True),
         "keep_own": lambda: actions.keep_own(pair),
         "freeze": lambda: actions.freeze(work, form),
+        "freeze_question": lambda: actions.freeze_question(work, "tools", None, load_shipped_policy(), is_seen=False),  # type: ignore[arg-type]
         "attempt": lambda: actions.attempt(work, SimpleNamespace(claim_id="C-0001"), "title"),  # type: ignore[arg-type]
         "write_pack": lambda: actions.write_pack("C-0001", ExportOptions("anna", "")),
         "compare": lambda: actions.compare("/nowhere", "/nowhere", ""),

@@ -23,6 +23,7 @@ from audit_core.freeze_question import check_thresholds, freeze_request
 from audit_core.governance.policy import Policy, parse_policy
 from audit_core.intervention import Replacement
 from audit_core.packs.pack import ExportOptions, export_pack
+from audit_core.preregistration import PriorAccess
 from audit_core.prompts.prompt_set import dump_jsonl
 from audit_core.registry import get_plugin
 from audit_core.run import Actor, Auditor
@@ -136,6 +137,24 @@ def test_answers_that_were_known_or_not_frozen_are_exploratory(home: Path, audit
     assert overall == "INCONCLUSIVE"
     assert "results seen" in rows["prereg_frozen_before_run"][1]
     assert rows["necessary"][1].startswith("exploratory")
+
+
+def test_what_was_seen_elsewhere_or_is_shipped_makes_a_question_exploratory(
+    home: Path, auditor: Auditor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = PriorAccess.RESULTS_SEEN
+    policy = read_policy()
+    assert freeze_request(home, auditor, "ablation", ask(auditor), policy, actor="anna", declared=seen).is_exploratory
+    asked: list[str] = []
+
+    class Shipped:
+        def answers(self, request: Any, weights: str) -> bool:
+            asked.append(weights)
+            return True
+
+    monkeypatch.setattr("audit_core.freeze_question.load_recorded", lambda audit: (Shipped(),))
+    assert freeze_request(home, auditor, "ablation", ask(auditor), policy, actor="anna").is_exploratory
+    assert asked == [auditor.subject.identity.weights_sha256]
 
 
 def tell_frozen(change: Callable[[Story], object] = lambda story: None) -> Story:

@@ -11,8 +11,8 @@ from audit_core.home import ClaimSummary
 from audit_core.models import ImportedCard, read_card
 from audit_core.store import CardClaim
 from ui.flow import actions
-from ui.flow.answers import show_refusal
 from ui.parts.header import counted, plain
+from ui.parts.refusal import show_refusal
 from ui.shell import link
 
 SYSTEM = {"retrieval": "retrieves documents", "tool_use": "calls tools"}

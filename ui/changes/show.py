@@ -14,9 +14,9 @@ from audit_core.jobs import JobState, Snapshot
 from audit_core.sample import find_record, read_recorded_change
 from audit_core.store import Register, StaleRow
 from ui.flow import actions, sample
-from ui.flow.answers import show_refusal
 from ui.parts import figures
 from ui.parts.header import counted, figure_header, plain, show_table, table_with_csv
+from ui.parts.refusal import show_refusal
 
 SHOWN = 30
 """Rows on the page; the file has all rows of the comparison."""

@@ -17,6 +17,7 @@ from ui.circuit.known import ROLES, Known, KnownAnswers
 from ui.flow import answers, services
 from ui.flow.job_panel import job_strip
 from ui.parts.header import plain
+from ui.parts.refusal import show_refusal
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _offer(auditor: Auditor, question: Question, request: Any, *, is_quick: bool
         return
     refused = st.session_state.setdefault("refused", {})
     if content in refused:
-        answers.show_refusal(refused[content])
+        show_refusal(refused[content])
         return
     if snapshot is not None and snapshot.state is JobState.FAILED:
         st.error(plain(snapshot.error), icon=":material/error:")

@@ -13,8 +13,9 @@ from audit_core.circuits import list_circuit_questions
 from audit_core.claim import Universe
 from ui.circuit import for_and_against, form, graph, results, sentence
 from ui.circuit.known import ROLES, Known, KnownAnswers, find_record, read_record
-from ui.flow import answers, services
+from ui.flow import services
 from ui.parts import verdict_card
+from ui.parts.refusal import show_refusal
 from ui.parts.tabs import lazy_tabs
 from ui.parts.workbench import Frame, split_panes
 from ui.results import show_result
@@ -114,7 +115,7 @@ def show_while_loading(frame: Frame, model: str, prompts: PromptSet, _: str) -> 
     try:
         circuit = Circuit(*form.read_settled())
     except AuditError as error:
-        answers.show_refusal(error)
+        show_refusal(error)
         return False
     record = find_record(prompts, *_as_tuple(circuit))
     known = read_record(record, model)

@@ -14,10 +14,11 @@ from ui.claims.show import PACK
 from ui.desk.bring import put_on_desk, show_taken
 from ui.findings.link import offer_findings
 from ui.flow import actions, model_question, sample, signing_key
-from ui.flow.answers import show_refusal, wait_for_model
+from ui.flow.answers import wait_for_model
 from ui.flow.history import name_run
 from ui.flow.job_panel import job_panel
 from ui.parts.header import plain
+from ui.parts.refusal import show_refusal
 from ui.parts.sample_mark import name_file
 from ui.shell import navigation
 

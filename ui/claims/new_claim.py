@@ -18,8 +18,9 @@ from audit_core.prompts import PromptSet
 from audit_core.shipped import load_shipped_policy
 from ui.claims.preview import SplitCounts, count_splits, describe_size, describe_splits, preview_claim
 from ui.flow import actions, model_question, own_prompts, services
-from ui.flow.answers import show_refusal, wait_for_model
+from ui.flow.answers import wait_for_model
 from ui.parts.header import plain
+from ui.parts.refusal import show_refusal
 from ui.shell import link
 
 EXAMPLE = {"name": "L23.H3 is needed to name the indirect object", "parts": "L23.H3", "set": "indirect_object"}

@@ -11,8 +11,8 @@ from audit_core.review import PackReading
 from audit_core.shipped import list_example_packs, load_example_pack
 from ui.desk import show
 from ui.flow import actions
-from ui.flow.answers import show_refusal
 from ui.parts.header import plain
+from ui.parts.refusal import show_refusal
 
 _READ = "read_only_pack"
 EXAMPLES = "A script made these packs from a model with known wiring, with temporary keys. They carry its decision, so they are for reading only."

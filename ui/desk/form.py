@@ -7,8 +7,8 @@ import streamlit as st
 from audit_core import AuditError
 from audit_core.review import CaseFile, ReviewDecision
 from ui.flow import actions, services, signing_key
-from ui.flow.answers import show_refusal
 from ui.parts.header import plain
+from ui.parts.refusal import show_refusal
 from ui.parts.sample_mark import find_shown
 
 DECISIONS = {

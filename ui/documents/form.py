@@ -27,6 +27,7 @@ from audit_core.subject_family import find_planted
 from ui.documents import show
 from ui.flow import answers, model_question, subject_form
 from ui.parts.header import BADGES, plain
+from ui.parts.refusal import show_refusal
 from ui.parts.workbench import Frame
 from ui.shell import link
 
@@ -135,7 +136,7 @@ def find_recorded(model: str, questions: Questions, most: int) -> RecordedAnswer
     try:
         found = load_recorded("documents")
     except IntegrityError as error:
-        answers.show_refusal(error)
+        show_refusal(error)
         return None
     sha256 = None if questions.raw is None else hashlib.sha256(questions.raw).hexdigest()
     fits = (one for one in found if one.is_of(model) and one.result.source.sha256 == sha256 and most >= one.result.n)

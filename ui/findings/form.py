@@ -24,8 +24,8 @@ from audit_core.store import (
 )
 from ui.findings import act
 from ui.flow import actions, sample, services
-from ui.flow.answers import show_refusal
 from ui.parts.header import plain
+from ui.parts.refusal import show_refusal
 
 _REFUSED, _DONE = "finding_refused", "finding_done"
 _TEXTS = ("title", "finding", "remediation", "owner")

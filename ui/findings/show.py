@@ -14,9 +14,9 @@ from audit_core.store import RegisteredFinding
 from ui.findings import form
 from ui.findings.drawings import STATUSES, draw_register, name_status, order_severities
 from ui.flow import actions, sample
-from ui.flow.answers import show_refusal
 from ui.parts import figures
 from ui.parts.header import column_widths, counted, plain, show_rows, show_table
+from ui.parts.refusal import show_refusal
 from ui.parts.sample_mark import WORDS, find_shown, name_file
 from ui.shell import link
 

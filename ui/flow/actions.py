@@ -22,7 +22,7 @@ from audit_core.governance import Permission, Person, Policy, load_role_map, nam
 from audit_core.jobs import Report
 from audit_core.models import PAGE
 from audit_core.packs import ExportOptions, export_pack, list_answers
-from audit_core.preregistration import Preregistration
+from audit_core.preregistration import Preregistration, PriorAccess
 from audit_core.prompts import take_split
 from audit_core.references import Checklist, FilledChecklist
 from audit_core.request import Request
@@ -69,14 +69,25 @@ class FreezeForm:
     """Person responsible for the claim; used only without sign-in."""
 
 
-def freeze_question(auditor: Auditor, audit: str, request: Request, policy: Policy) -> FrozenQuestion:
+def freeze_question(auditor: Auditor, audit: str, request: Request, policy: Policy, *, is_seen: bool) -> FrozenQuestion:
     """Log a question with the policy for its result, before it runs.
+
+    Args:
+        is_seen: whether the user says that results were seen elsewhere.
 
     Raises:
         Refused: the policy compares no number of this audit, or names one that its result does not have.
     """
     who = services.authorize(Permission.FREEZE, audit)
-    return freeze_request(audit_home(), auditor, audit, request, policy, actor=who.id)
+    return freeze_request(
+        audit_home(),
+        auditor,
+        audit,
+        request,
+        policy,
+        actor=who.id,
+        declared=PriorAccess.RESULTS_SEEN if is_seen else PriorAccess.NOTHING_RUN,
+    )
 
 
 @dataclass(frozen=True)

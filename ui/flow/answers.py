@@ -18,6 +18,7 @@ from ui.flow.choice import Choice
 from ui.flow.freeze import offer_freeze, show_frozen
 from ui.flow.job_panel import job_panel
 from ui.parts.header import plain
+from ui.parts.refusal import show_refusal
 from ui.shell import auth
 
 POLL_S = 0.5
@@ -58,11 +59,6 @@ def wait_for_model(name: str) -> Auditor:
         st.markdown("The model is loading. The page continues automatically.")
         waiting()
     st.stop()
-
-
-def show_refusal(error: AuditError) -> None:
-    """Show an error on the page."""
-    st.error(plain(str(error)), icon=":material/error:")
 
 
 def answer_now(auditor: Auditor, audit: str, request: Any) -> Any | None:

@@ -28,6 +28,7 @@ def offer_freeze(auditor: Auditor, audit: str, request: Request, key: str, start
     with st.popover("Freeze it under a policy first"):
         st.markdown(WORDS)
         kept = st.file_uploader("Policy, as TOML", type="toml", key=f"policy-{key}", max_upload_size=1)
+        st.checkbox("Results of this model on these texts were seen elsewhere before.", key=f"seen-{key}")
         st.button(
             "Freeze and run", key=f"freeze-{key}", icon=":material/lock:", disabled=kept is None, on_click=_freeze,
             args=(auditor, audit, request, key, start),
@@ -47,13 +48,15 @@ def _freeze(auditor: Auditor, audit: str, request: Request, key: str, start: Cal
     if kept is None:
         return
     try:
-        frozen = actions.freeze_question(auditor, audit, request, parse_policy(kept.getvalue(), plain(kept.name)))
+        policy = parse_policy(kept.getvalue(), plain(kept.name))
+        seen = bool(st.session_state.get(f"seen-{key}"))
+        frozen = actions.freeze_question(auditor, audit, request, policy, is_seen=seen)
     except AuditError as error:
         st.session_state[f"frozen-{key}"] = ("error", plain(str(error)))
         return
     named = f"Frozen as {frozen.question.question_id}."
     if frozen.is_exploratory:
-        words = f"{named} It is exploratory: this installation has earlier results of this model on these texts, so the answer meets no threshold."
+        words = f"{named} It is exploratory: results of this model on these texts were seen before, so the answer meets no threshold."
         st.session_state[f"frozen-{key}"] = ("warning", words)
     else:
         st.session_state[f"frozen-{key}"] = ("info", f"{named} Its result can meet the policy.")

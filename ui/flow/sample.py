@@ -22,8 +22,8 @@ from audit_core.sample import (
     remove_sample,
 )
 from ui.flow import services
-from ui.flow.answers import show_refusal
 from ui.parts.header import plain
+from ui.parts.refusal import show_refusal
 from ui.parts.sample_mark import find_shown, mark_page
 from ui.shell.browser import browser_key
 

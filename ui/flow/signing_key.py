@@ -9,8 +9,8 @@ from audit_core.errors import AccessRefused, Refused
 from audit_core.governance import Permission, load_role_map
 from audit_core.store import PersonLog, make_key
 from ui.flow import actions, services
-from ui.flow.answers import show_refusal
 from ui.parts.header import plain
+from ui.parts.refusal import show_refusal
 
 SIGNS = (Permission.EXPORT_PACK, Permission.REVIEW, Permission.APPROVE)
 """Permissions whose actions need a key; one of them is enough to make it."""

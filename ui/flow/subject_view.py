@@ -12,6 +12,7 @@ from audit_core import AuditError, Auditor, Kind, PromptSet, Subject, TokenisedP
 from audit_core.prompts import PromptForm
 from ui.flow import answers, model_question, own_prompts, services, subject_form
 from ui.parts.header import plain
+from ui.parts.refusal import show_refusal
 from ui.parts.workbench import Frame, open_frame
 from ui.shell import link
 
@@ -100,7 +101,7 @@ def ask_in(place: Any, ask: Callable[[], T]) -> T:
         with place:
             return ask()
     except AuditError as error:
-        answers.show_refusal(error)
+        show_refusal(error)
         st.stop()
 
 

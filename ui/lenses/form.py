@@ -9,10 +9,10 @@ from audit_core.errors import IntegrityError, PromptRefused
 from audit_core.lenses import LensesRequest, LensesResult
 from audit_core.prompts import take_tokenised_split
 from audit_core.recorded import RecordedAnswer, load_recorded
-from ui.flow import answers
 from ui.flow.choice import ABLATIONS
 from ui.lenses import show
 from ui.parts.header import BADGES, plain
+from ui.parts.refusal import show_refusal
 from ui.parts.workbench import Frame
 from ui.shell import link
 
@@ -44,7 +44,7 @@ def find_recorded(model: str, prompts: PromptSet | TokenisedPrompts) -> Recorded
     try:
         found = load_recorded("lenses")
     except IntegrityError as error:
-        answers.show_refusal(error)
+        show_refusal(error)
         return None
     return next(
         (

@@ -9,9 +9,9 @@ from audit_core.attention import Source
 from audit_core.errors import ComponentRefused, IntegrityError
 from audit_core.first_answer import FirstAnswer, load_first_answer
 from ui.flow import choice
-from ui.flow.answers import show_refusal
 from ui.live import answer, head_maps, interventions
 from ui.parts.header import BADGES, plain
+from ui.parts.refusal import show_refusal
 from ui.parts.workbench import Frame, split_panes
 
 _AS_RECORDED = {"scope": "one", "form": "written", "ab": "resample", "dir": "noising", "src": "answer"}

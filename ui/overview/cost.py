@@ -9,9 +9,10 @@ import streamlit as st
 
 from audit_core import AuditError, list_plugins, make_table
 from audit_core.home import CostReport, KindCost, Seconds, read_costs
-from ui.flow import answers, sample
+from ui.flow import sample
 from ui.parts import figures
 from ui.parts.header import figure_header, show_table, table_with_csv
+from ui.parts.refusal import show_refusal
 
 OUTCOMES = ("done", "not_measured", "refused", "failed", "cancelled", "abandoned", "under way")
 NOT_RECORDED = "not recorded"
@@ -22,7 +23,7 @@ def read() -> CostReport | None:
     try:
         return read_costs(sample.records_home())
     except AuditError as error:
-        answers.show_refusal(error)
+        show_refusal(error)
         return None
 
 

@@ -11,11 +11,12 @@ from audit_core.calibration import quote_calibration
 from audit_core.governance import Permission
 from audit_core.story import Story, StoryClaim, load_story
 from audit_core.tables import estimate_cells
-from ui.flow import actions, answers, choice
+from ui.flow import actions, choice
 from ui.overview import maps
 from ui.parts import figures
 from ui.parts.header import BADGES, conditions_line, controls_line, plain, show_rows, show_table, table_with_csv
 from ui.parts.map_cells import SIGNS
+from ui.parts.refusal import show_refusal
 from ui.parts.verdict_card import STATES, show_families, show_null
 from ui.parts.workbench import format_size, pane_header, signed, split_panes
 from ui.shell import link
@@ -36,7 +37,7 @@ def read() -> Story | None:
     try:
         return load_story()
     except AuditError as error:
-        answers.show_refusal(error)
+        show_refusal(error)
         return None
 
 

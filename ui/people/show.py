@@ -9,8 +9,8 @@ import streamlit as st
 from audit_core import AuditError, make_table
 from audit_core.store import KnownPerson
 from ui.flow import actions
-from ui.flow.answers import show_refusal
 from ui.parts.header import plain, show_table, table_with_csv
+from ui.parts.refusal import show_refusal
 
 _COLUMNS = ("name", "roles", "state", "first seen, UTC", "last sign-in, UTC", "reason of the last change", "id")
 

@@ -14,8 +14,9 @@ from audit_core.probes import MAX_TEXTS, SHIPPED, ProbesRequest, ProbesResult, r
 from audit_core.prompts import tokenise
 from audit_core.recorded import RecordedAnswer, load_recorded
 from audit_core.subject_family import find_planted
-from ui.flow import answers, model_question, subject_form
+from ui.flow import model_question, subject_form
 from ui.parts.header import BADGES, plain
+from ui.parts.refusal import show_refusal
 from ui.parts.workbench import Frame
 from ui.probes import show
 from ui.shell import link
@@ -98,7 +99,7 @@ def find_recorded(model: str, labelled: Labelled, numbers: tuple[int, int]) -> R
     try:
         found = load_recorded("probes")
     except IntegrityError as error:
-        answers.show_refusal(error)
+        show_refusal(error)
         return None
     sha256 = hashlib.sha256(labelled.raw).hexdigest()
     return next((one for one in found if one.is_of(model) and one.result.source.sha256 == sha256), None)

@@ -24,9 +24,9 @@ from audit_core.errors import ClaimRefused, IntegrityError
 from audit_core.prompts import choose_metric, take_tokenised_split
 from audit_core.robustness_record import RecordedRobustness, list_recorded_robustness
 from ui.flow import subject_form
-from ui.flow.answers import show_refusal
 from ui.flow.choice import ABLATIONS
 from ui.parts.header import BADGES, plain
+from ui.parts.refusal import show_refusal
 from ui.parts.workbench import Frame
 from ui.robustness import show
 from ui.shell import link

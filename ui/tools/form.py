@@ -14,8 +14,9 @@ from audit_core.prompts import tokenise
 from audit_core.recorded import RecordedAnswer, load_recorded
 from audit_core.subject_family import find_planted
 from audit_core.tools import FORMS, Toolbox, ToolsRequest, ToolsResult
-from ui.flow import answers, model_question, subject_form
+from ui.flow import model_question, subject_form
 from ui.parts.header import BADGES, plain
+from ui.parts.refusal import show_refusal
 from ui.parts.workbench import Frame
 from ui.shell import link
 from ui.tools import show
@@ -83,7 +84,7 @@ def find_recorded(model: str, requests: Requests) -> RecordedAnswer[ToolsResult]
     try:
         found = load_recorded("tools")
     except IntegrityError as error:
-        answers.show_refusal(error)
+        show_refusal(error)
         return None
     return next((one for one in found if requests.is_shipped and one.is_of(model)), None)
 

@@ -41,20 +41,24 @@ class FrozenQuestion:
 
     @property
     def is_exploratory(self) -> bool:
-        """Whether results on its prompts could have been seen before."""
+        """Whether results on its prompts were seen, or could have been, before."""
         return self.prior_access in (PriorAccess.RESULTS_SEEN, PriorAccess.RESULTS_NOT_OPENED)
 
 
-def freeze_question(home: Path, question: Question, *, actor: str, sought: Sought) -> FrozenQuestion:
+def freeze_question(
+    home: Path, question: Question, *, actor: str, declared: PriorAccess, sought: Sought
+) -> FrozenQuestion:
     """Log a question; prior access to its prompts is looked up in the same transaction.
 
     Args:
+        declared: what its owner says was seen; the log can only add to it.
         sought: its prompts by their texts: another id, order or file hides no prompt.
     """
     with open_database(home) as connection:
         seen = read_sightings(connection, question.model_digest, sought)
+        access = max(declared, seen.access, key=list(PriorAccess).index)
         payload = asdict(question) | {
-            "prior_access": seen.access.value,
+            "prior_access": access.value,
             "seen_in_sets": seen.sets,
             "seen_alone": seen.single,
             "seen_share": round(seen.share, 4),
@@ -62,7 +66,7 @@ def freeze_question(home: Path, question: Question, *, actor: str, sought: Sough
         event = append_event(
             connection, actor=actor, action=Action.QUESTION_FROZEN, object_id=question.question_id, payload=payload
         )
-    return FrozenQuestion(question, seen.access, event.ts)
+    return FrozenQuestion(question, access, event.ts)
 
 
 def list_frozen_questions(home: Path) -> tuple[FrozenQuestion, ...]:
