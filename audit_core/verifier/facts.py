@@ -88,7 +88,12 @@ def _judge_question(documents: Documents, run_id: str) -> Fact:
     access = before[0]["payload"].get("prior_access")
     if access not in PRIOR_ACCESS or access in SEEN:
         return _fact(INCONCLUSIVE, f"EXPLORATORY: when the question was fixed, {str(access)[:40].replace('_', ' ')}")
-    return _fact(MEETS)
+    number = before[0]["payload"].get("number")
+    if number == 1:
+        return _fact(MEETS)
+    return _fact(
+        MEETS, f"question {str(number)[:9]} of this audit on this model: earlier ones need not be in this pack"
+    )
 
 
 def list_reruns(documents: Documents, run_ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -120,6 +120,16 @@ def test_a_number_that_misses_the_threshold_does_not_meet_it(
     assert (overall, rows["necessary"]) == (result, (result, reason))
 
 
+def test_an_answer_says_how_many_questions_were_frozen_before_its_own(home: Path, auditor: Auditor) -> None:
+    policy, other = read_policy(), ask(auditor, texts=[(f"good {n} x", f"bad {n} x") for n in range(50, 70)])
+    freeze_request(home, auditor, "ablation", ask(auditor), policy, actor="anna")
+    freeze_request(home, auditor, "ablation", other, policy, actor="anna")
+    auditor.run("ablation", ask(auditor), actor=ME)
+    overall, rows = judge(home, auditor.run("ablation", other, actor=ME).run_id)
+    assert overall == "MEETS"
+    assert rows["prereg_frozen_before_run"][1].startswith("question 2 of this audit on this model")
+
+
 def test_answers_that_were_known_or_not_frozen_are_exploratory(home: Path, auditor: Auditor) -> None:
     known = auditor.run("ablation", ask(auditor), actor=ME)
     assert judge(home, known.run_id)[0] == "NOT_EVALUATED"

@@ -13,11 +13,6 @@ from audit_core.request import Request
 from ui.flow import actions
 from ui.parts.header import plain
 
-WORDS = (
-    "Logs this question with your policy before it runs. Only then can its result meet the policy's thresholds in an evidence pack; "
-    "the reference of policies describes the tables `[answers.NAME]`."
-)
-
 
 def offer_freeze(auditor: Auditor, audit: str, request: Request, key: str, start: Callable[[], None]) -> None:
     """Show a popover with a policy file; its button freezes the question and starts the run.
@@ -26,7 +21,10 @@ def offer_freeze(auditor: Auditor, audit: str, request: Request, key: str, start
         start: queues the run.
     """
     with st.popover("Freeze it under a policy first"):
-        st.markdown(WORDS)
+        st.markdown(
+            "Logs this question with your policy before it runs. Only then can its result meet the policy's thresholds in an "
+            "evidence pack; the reference of policies describes the tables `[answers.NAME]`."
+        )
         kept = st.file_uploader("Policy, as TOML", type="toml", key=f"policy-{key}", max_upload_size=1)
         st.checkbox("Results of this model on these texts were seen elsewhere before.", key=f"seen-{key}")
         st.button(

@@ -59,7 +59,8 @@ def _describe_freeze(criteria: Sequence[Mapping[str, Any]]) -> str:
     if frozen is None:
         return "not compared with the policy, which has no threshold for this audit"
     if frozen.get("result") == MEETS:
-        return "frozen with this policy before the run"
+        which = frozen.get("reason") or "the first of this audit on this model in this log"
+        return f"frozen with this policy before the run; {which}"
     return str(frozen.get("reason") or "exploratory")
 
 

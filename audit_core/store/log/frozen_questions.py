@@ -57,7 +57,11 @@ def freeze_question(
     with open_database(home) as connection:
         seen = read_sightings(connection, question.model_digest, sought)
         access = max(declared, seen.access, key=list(PriorAccess).index)
+        before = read_frozen_questions(list_events(connection, action=Action.QUESTION_FROZEN))
+        own = (question.audit, question.model_digest)
         payload = asdict(question) | {
+            # So that a reader sees how many questions were tried before the one whose answer is exported.
+            "number": 1 + sum((one.question.audit, one.question.model_digest) == own for one in before),
             "prior_access": access.value,
             "seen_in_sets": seen.sets,
             "seen_alone": seen.single,
