@@ -19,8 +19,11 @@ from audit_core.review.checked_pack import load_trust
 from audit_core.store import audit_home
 from audit_core.verifier.trust import show
 from audit_core.verifier.witnessed import WITNESSED_MEMBER
-from audit_core.witness import LogWitness, WitnessServer, load_witnesses, make_identity, open_identity, witness_log
 from audit_core.witness.asking import TIMEOUT_S
+from audit_core.witness.identity import make_identity, open_identity
+from audit_core.witness.recording import load_witnesses, witness_log
+from audit_core.witness.serving import WitnessServer
+from audit_core.witness.witness import LogWitness
 
 
 def add_witness_commands(witness: argparse.ArgumentParser) -> None:

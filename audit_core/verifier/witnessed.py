@@ -72,10 +72,10 @@ def check_witnesses(
     Raises:
         BadPack: the member is malformed, of another or a changed log, or has an invalid signature under a known key.
     """
-    numbers = (None, None) if listed is None else (listed.quorum, len(listed.witnesses))
+    quorum, n_listed = (None, None) if listed is None else (listed.quorum, len(listed.witnesses))
     if WITNESSED_MEMBER not in members:
-        of = "" if listed is None else f": by 0 of {numbers[1]}, quorum {numbers[0]}"
-        return WitnessFinding(UNWITNESSED, f"no cosigned checkpoint in this pack{of}", (), *numbers)
+        of = "" if listed is None else f": by 0 of {n_listed}, quorum {quorum}"
+        return WitnessFinding(UNWITNESSED, f"no cosigned checkpoint in this pack{of}", (), quorum, n_listed)
     try:
         proof = read_tlog_proof(members[WITNESSED_MEMBER])
         cosigned = read_unsigned(proof.note)
@@ -90,14 +90,14 @@ def check_witnesses(
         return WitnessFinding(WITNESSES_NOT_CHECKED, detail, size=size)
     if not is_known:
         detail = "the cosigned checkpoint is signed by none of the log's keys in the trust file"
-        return WitnessFinding(UNWITNESSED, detail, (), *numbers, size)
+        return WitnessFinding(UNWITNESSED, detail, (), quorum, n_listed, size)
     names = tuple(sorted(times, key=lambda name: (times[name], name)))
     detail = f"by {len(names)} of {len(listed.witnesses)}, quorum {listed.quorum}"
     if len(names) < listed.quorum:
-        return WitnessFinding(UNWITNESSED, detail, names, *numbers, size)
+        return WitnessFinding(UNWITNESSED, detail, names, quorum, n_listed, size)
     at = show_seconds(times[names[listed.quorum - 1]])
     return WitnessFinding(
-        WITNESSED, f"{detail}: {', '.join(names)}; the log existed by {at}", names, *numbers, size, at
+        WITNESSED, f"{detail}: {', '.join(names)}; the log existed by {at}", names, quorum, n_listed, size, at
     )
 
 
