@@ -152,6 +152,8 @@ def test_a_fork_a_roll_back_and_a_changed_proof_fail(tmp_path: Path) -> None:
         "header": (spoil(good, b"proof@v1", b"proof@v2"), "not a c2sp.org/tlog-proof@v1 file"),
         "index": (spoil(good, b"index ", b"index 0"), "no index line"),
         "hash": (spoil(good, b"index", b"extra AAAA\nindex"), ""),
+        "nothing but a header": (b"c2sp.org/tlog-proof@v1\n\n" + good.split(b"\n\n", 1)[1], "no index line"),
+        "no checkpoint": (good.split(b"\n\n", 1)[0] + b"\n", "not a c2sp.org"),
         "bytes": (b"\xff" + good, "not UTF-8"),
         "size": (good + b"x" * 90_000, "not a c2sp.org"),
     }  # fmt: skip
