@@ -113,7 +113,7 @@ def test_the_verifier_counts_listed_witnesses(tmp_path: Path, later: int, n_up: 
     assert found.witnesses.at == ("2027-01-15T08:00:01Z" if n_up >= 2 else None)
 
 
-def test_strangers_and_repeated_lines_count_for_nothing(tmp_path: Path) -> None:
+def test_unlisted_keys_and_repeated_lines_count_for_nothing(tmp_path: Path) -> None:
     entries = list(bodies())
     note = cosign(tmp_path, entries, [NAMES[0], "witness.test/stranger"])
     line = note.splitlines(keepends=True)[-2]
