@@ -154,6 +154,9 @@ def test_a_fork_a_roll_back_and_a_changed_proof_fail(tmp_path: Path) -> None:
         "hash": (spoil(good, b"index", b"extra AAAA\nindex"), ""),
         "nothing but a header": (b"c2sp.org/tlog-proof@v1\n\n" + good.split(b"\n\n", 1)[1], "no index line"),
         "no checkpoint": (good.split(b"\n\n", 1)[0] + b"\n", "not a c2sp.org"),
+        "short hash": (attach(cosign(tmp_path, own, NAMES), own, inclusion=(bytes(31),)), "not hashes of 32 bytes"),
+        "65 hashes": (attach(cosign(tmp_path, own, NAMES), own, inclusion=(bytes(32),) * 65), "not hashes of 32 bytes"),
+        "64 hashes": (attach(cosign(tmp_path, own, NAMES), own, inclusion=(bytes(32),) * 64), "two versions of it exist"),
         "bytes": (b"\xff" + good, "not UTF-8"),
         "size": (good + b"x" * 90_000, "not a c2sp.org"),
     }  # fmt: skip
