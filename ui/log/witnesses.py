@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from audit_core.store import AuditLogView
-from audit_core.verifier.witnessed import UNWITNESSED, WITNESSED, WITNESSES_FAILED, WitnessFinding
-from audit_core.witness.recording import Cosignature, list_cosignatures
+from audit_core.witness import (
+    UNWITNESSED,
+    WITNESSED,
+    WITNESSES_FAILED,
+    Cosignature,
+    WitnessFinding,
+    list_cosignatures,
+)
 from ui.parts.header import counted, plain
 
 
