@@ -33,7 +33,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeGuard, TypeVar
@@ -114,7 +114,20 @@ MAX_NAME_BYTES = 240
 MAX_RATIO = 200
 """Compression ratio of members above RATIO_FROM_BYTES: DEFLATE reaches 1032 on zeros, documents stay below 50."""
 RATIO_FROM_BYTES = 1 << 20
-SUFFIXES = (".json", ".jsonl", ".txt", ".md", ".toml", ".xml", ".html", ".pdf", ".parquet", ".sha256", ".tsr")
+SUFFIXES = (
+    ".json",
+    ".jsonl",
+    ".txt",
+    ".md",
+    ".toml",
+    ".xml",
+    ".html",
+    ".pdf",
+    ".parquet",
+    ".sha256",
+    ".tsr",
+    ".tlog-proof",
+)
 """Allowed file types; archives, databases, programs and pickles are excluded."""
 FOREIGN_STARTS = {b"PK\x03\x04": "a zip archive", b"PK\x05\x06": "a zip archive", b"\x1f\x8b": "a gzip archive"}
 """First bytes of excluded file types, which detect renamed members."""
@@ -2223,6 +2236,366 @@ def read_exported(entries: Sequence[Mapping[str, Any]], pack_id: str) -> dict[st
 
 
 ####################################################################################################
+# ed25519.py: Ed25519 signature verification (RFC 8032, section 5.1.7); handles no secrets, so timing is not critical.
+####################################################################################################
+
+_P = 2**255 - 19
+_ORDER = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, _P - 2, _P) % _P
+_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
+_Point = tuple[int, int, int, int]
+"""Point in extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z."""
+
+
+def is_signed_by(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Check a signature over a message; malformed input counts as an invalid signature.
+
+    Args:
+        public_key: 32 bytes.
+        signature: 64 bytes.
+    """
+    if len(public_key) != 32 or len(signature) != 64:
+        return False
+    key, commitment = _read_point(public_key), _read_point(signature[:32])
+    scalar = int.from_bytes(signature[32:], "little")
+    if key is None or commitment is None or scalar >= _ORDER:
+        return False
+    if _is_same(_multiply(8, key), (0, 1, 1, 0)):
+        # A key of small order signs anything.
+        return False
+    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % _ORDER
+    return _is_same(_multiply(scalar, _BASE), _add(commitment, _multiply(challenge, key)))
+
+
+def _find_x(y: int, sign: int) -> int | None:
+    if y >= _P:
+        return None
+    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
+    if square == 0:
+        return None if sign else 0
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P:
+        x = x * _ROOT_OF_MINUS_ONE % _P
+    if (x * x - square) % _P:
+        return None
+    return _P - x if x & 1 != sign else x
+
+
+def _read_point(encoded: bytes) -> _Point | None:
+    number = int.from_bytes(encoded, "little")
+    y = number & ((1 << 255) - 1)
+    x = _find_x(y, number >> 255)
+    return None if x is None else (x, y, 1, x * y % _P)
+
+
+def _add(a: _Point, b: _Point) -> _Point:
+    first, second = (a[1] - a[0]) * (b[1] - b[0]) % _P, (a[1] + a[0]) * (b[1] + b[0]) % _P
+    third, fourth = 2 * a[3] * b[3] * _D % _P, 2 * a[2] * b[2] % _P
+    e, f, g, h = second - first, fourth - third, fourth + third, second + first
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _multiply(scalar: int, point: _Point) -> _Point:
+    total: _Point = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            total = _add(total, point)
+        point = _add(point, point)
+        scalar >>= 1
+    return total
+
+
+def _is_same(a: _Point, b: _Point) -> bool:
+    return (a[0] * b[2] - b[0] * a[2]) % _P == 0 and (a[1] * b[2] - b[1] * a[2]) % _P == 0
+
+
+_BASE_Y = 4 * pow(5, _P - 2, _P) % _P
+_BASE_X = _find_x(_BASE_Y, 0) or 0
+_BASE: _Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P)
+
+
+####################################################################################################
+# note.py: Log checkpoints as C2SP signed notes, checked with a key from outside the note.
+####################################################################################################
+
+MAX_NOTE_BYTES = 64 << 10
+_MAX_SIGNATURES = 100
+_ED25519_NOTE = b"\x01"
+_HEAD_ENTRY = re.compile(r"[0-9a-f]{64}")
+_NOTE_SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
+_SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)")
+
+
+class BadNote(ValueError):
+    """The text is not a checkpoint signed by this key."""
+
+
+class NoSigner(BadNote):
+    """None of the given keys signed the note."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint: number of entries in the log, and their Merkle root."""
+
+    origin: str
+    """Name of the log."""
+    size: int
+    root: bytes
+    head: str
+    """Hash of the last entry; 64 zeros for an empty log."""
+
+    @property
+    def text(self) -> str:
+        """The signed text."""
+        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n{self.head}\n"
+
+
+def hash_note_key(name: str, public_key: bytes) -> bytes:
+    """Return the four bytes that identify the key of a signature line (C2SP signed-note)."""
+    return hashlib.sha256(name.encode() + b"\n" + _ED25519_NOTE + public_key).digest()[:4]
+
+
+def read_checkpoint(note: str, *, origin: str, public_key: bytes) -> Checkpoint:
+    """Return the checkpoint in a note of this log, signed with this key.
+
+    Signatures by other keys are ignored, as the format requires; an invalid signature by this key makes the note invalid.
+
+    Raises:
+        BadNote: malformed, of another log, or not signed with this key.
+    """
+    checkpoint = read_unsigned(note)
+    if checkpoint.origin != origin:
+        raise BadNote(f"a checkpoint of {checkpoint.origin[:60]!r}, not of {origin!r}")
+    list_signers(note, origin=origin, public_keys=[public_key])
+    return checkpoint
+
+
+def list_signers(note: str, *, origin: str, public_keys: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return which of a log's keys signed a note: usually one, two at a key rotation.
+
+    Raises:
+        NoSigner: signed by none of them.
+        BadNote: malformed, or with an invalid signature.
+    """
+    text, signatures = split_note(note)
+    found = []
+    for key in public_keys:
+        known = hash_note_key(origin, key)
+        own = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
+        if not all(is_signed_by(key, text.encode(), signature) for signature in own):
+            raise BadNote("an invalid signature")
+        found += [key] if own else []
+    if not found:
+        raise NoSigner("no signature of this log's key")
+    return tuple(found)
+
+
+def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """Return the signed text of a note, and name and bytes (key id, then signature) of each signature line.
+
+    Raises:
+        BadNote: not in the format of signed notes.
+    """
+    if len(note) > MAX_NOTE_BYTES or any(ord(character) < 32 and character != "\n" for character in note):
+        raise BadNote("too long, or control characters")
+    text, gap, below = note.rpartition("\n\n")
+    if not gap or not below.endswith("\n"):
+        raise BadNote("no signatures below a blank line")
+    lines = below[:-1].split("\n")
+    if len(lines) > _MAX_SIGNATURES:
+        raise BadNote(f"more than {_MAX_SIGNATURES} signatures")
+    found = []
+    for line in lines:
+        match = _SIGNATURE_LINE.fullmatch(line)
+        if match is None:
+            raise BadNote("a line that is not a signature")
+        found.append((match[1], decode_exactly(match[2])))
+    return text + "\n", found
+
+
+def _read_body(text: str) -> Checkpoint:
+    lines = text[:-1].split("\n")
+    if len(lines) != 4 or not lines[0] or not _NOTE_SIZE.fullmatch(lines[1]) or not _HEAD_ENTRY.fullmatch(lines[3]):
+        raise BadNote("not origin, size, root and head, one per line")
+    root = decode_exactly(lines[2])
+    if len(root) != 32:
+        raise BadNote(f"a root of {len(root)} bytes")
+    return Checkpoint(lines[0], int(lines[1]), root, lines[3])
+
+
+def decode_exactly(encoded: str) -> bytes:
+    """Decode base64, accepting only the canonical encoding of the bytes."""
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise BadNote("not base64") from error
+    if base64.b64encode(data).decode() != encoded:
+        raise BadNote("base64 in a non-canonical encoding")
+    return data
+
+
+def read_unsigned(note: str) -> Checkpoint:
+    """Return the checkpoint in a note without verifying signatures, for readers without a key.
+
+    Raises:
+        BadNote: malformed.
+    """
+    return _read_body(split_note(note)[0])
+
+
+####################################################################################################
+# cosignature.py: Cosignatures of witnesses on checkpoints (C2SP tlog-cosignature, Ed25519), and the keys that a reader lists for them.
+####################################################################################################
+
+WITNESSES_SCHEMA = "assay/witnesses/1"
+MAX_WITNESSES = 32
+MAX_WITNESSES_BYTES = 64 << 10
+_COSIGNATURE_TYPE = b"\x04"
+_COSIGNATURE_BYTES = 4 + 8 + 64
+_LAST_SECOND = 253_402_300_799
+"""31 December 9999: the last second that a date can name."""
+_WITNESS_NAME = re.compile(r"[!-*,-~]{1,200}")
+"""Printable ASCII without space and plus, a subset of the names that signed notes allow."""
+_VKEY = re.compile(r"([!-*,-~]{1,200})\+([0-9a-f]{8})\+([A-Za-z0-9+/=]{1,100})")
+
+
+class BadWitnessList(ValueError):
+    """The witness list is unusable; a caller's error, not a fault of the pack."""
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A witness that the reader trusts."""
+
+    name: str
+    public_key: bytes
+    """32 bytes."""
+    url: str
+    """Submission prefix, used by the log's owner only; may be empty."""
+
+    @property
+    def vkey(self) -> str:
+        return write_vkey(self.name, self.public_key)
+
+
+@dataclass(frozen=True)
+class WitnessList:
+    """Witnesses, and how many of them must have cosigned."""
+
+    quorum: int
+    witnesses: tuple[Witness, ...]
+
+
+def hash_witness_key(name: str, public_key: bytes) -> bytes:
+    """Return the four bytes that identify a witness's key in a signature line."""
+    return hashlib.sha256(name.encode() + b"\n" + _COSIGNATURE_TYPE + public_key).digest()[:4]
+
+
+def describe_cosigned(text: str, timestamp: int) -> bytes:
+    """Return the bytes that a cosignature signs.
+
+    Args:
+        text: the checkpoint's signed text, with its final line break.
+        timestamp: POSIX seconds.
+    """
+    return f"cosignature/v1\ntime {timestamp}\n{text}".encode()
+
+
+def write_vkey(name: str, public_key: bytes) -> str:
+    """Return a witness's key as a C2SP verifier key: name, key id and key."""
+    encoded = base64.b64encode(_COSIGNATURE_TYPE + public_key).decode()
+    return f"{name}+{hash_witness_key(name, public_key).hex()}+{encoded}"
+
+
+def is_witness_name(name: str) -> bool:
+    return bool(_WITNESS_NAME.fullmatch(name))
+
+
+def find_cosignature(note: str, witness: Witness) -> int | None:
+    """Return when this witness cosigned a checkpoint, in POSIX seconds; the earliest time, or None without a cosignature.
+
+    Lines of other keys are ignored, as the format requires.
+
+    Raises:
+        BadNote: malformed, or an invalid cosignature under this witness's name and key id.
+    """
+    text, signatures = split_note(note)
+    known, times = hash_witness_key(witness.name, witness.public_key), []
+    for name, signature in signatures:
+        if name != witness.name or signature[:4] != known:
+            continue
+        timestamp = int.from_bytes(signature[4:12], "big")
+        if len(signature) != _COSIGNATURE_BYTES or timestamp > _LAST_SECOND:
+            raise BadNote("a cosignature of the wrong size, or with an impossible time")
+        if not is_signed_by(witness.public_key, describe_cosigned(text, timestamp), signature[12:]):
+            raise BadNote(f"an invalid cosignature under the name {witness.name}")
+        times.append(timestamp)
+    return min(times, default=None)
+
+
+def show_seconds(timestamp: int) -> str:
+    """Return POSIX seconds as a time in UTC."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_witnesses(data: bytes) -> WitnessList:
+    """Parse a witness list.
+
+    Raises:
+        BadWitnessList: not TOML, an unknown field, a key that does not match its id, one key twice, or an impossible quorum.
+    """
+    if len(data) > MAX_WITNESSES_BYTES:
+        raise BadWitnessList(f"larger than {MAX_WITNESSES_BYTES:,} bytes")
+    try:
+        table = load_toml(data)
+    except ValueError as error:
+        raise BadWitnessList(f"not TOML: {str(error)[:120]}") from error
+    if table.get("schema") != WITNESSES_SCHEMA or set(table) != {"schema", "quorum", "witnesses"}:
+        raise BadWitnessList(f'wanted schema = "{WITNESSES_SCHEMA}", quorum and [[witnesses]], and nothing else')
+    rows, quorum = table["witnesses"], table["quorum"]
+    if not isinstance(rows, list) or not 0 < len(rows) <= MAX_WITNESSES:
+        raise BadWitnessList(f"1 to {MAX_WITNESSES} [[witnesses]] are wanted")
+    witnesses = tuple(_read_witness(row) for row in rows)
+    for field in ("name", "public_key"):
+        # The signed bytes do not name the witness, so that one key under two names would count twice.
+        if len({getattr(one, field) for one in witnesses}) < len(witnesses):
+            raise BadWitnessList(f"one {field} is listed twice")
+    if type(quorum) is not int or not 0 < quorum <= len(witnesses):
+        raise BadWitnessList(f"a quorum from 1 to the number of witnesses, {len(witnesses)}, is wanted")
+    return WitnessList(quorum, witnesses)
+
+
+def _read_witness(row: Any) -> Witness:
+    if not isinstance(row, Mapping) or not {"key"} <= set(row) <= {"key", "url"}:
+        raise BadWitnessList("a witness has the fields key and url, and no other")
+    if not all(isinstance(value, str) for value in row.values()):
+        raise BadWitnessList("key and url are text in quotes")
+    name, public_key = read_vkey(row["key"])
+    return Witness(name, public_key, row.get("url", ""))
+
+
+def read_vkey(text: str) -> tuple[str, bytes]:
+    """Return name and public key of a witness's verifier key.
+
+    Raises:
+        BadWitnessList: malformed, of another kind, or with an id that does not match.
+    """
+    found = _VKEY.fullmatch(text)
+    if found is None:
+        raise BadWitnessList(f"{text[:80]!a} is not a key as `witness key` prints it")
+    try:
+        material = decode_exactly(found[3])
+    except BadNote as error:
+        raise BadWitnessList(f"the key of {found[1]}: {error}") from error
+    if len(material) != 33 or material[:1] != _COSIGNATURE_TYPE:
+        raise BadWitnessList(f"the key of {found[1]} is not an Ed25519 key for cosignatures")
+    if hash_witness_key(found[1], material[1:]).hex() != found[2]:
+        raise BadWitnessList(f"the key of {found[1]} does not match its id")
+    return found[1], material[1:]
+
+
+####################################################################################################
 # manifest.py: Step 2, manifest: it lists the SHA-256 of every file except itself and the signatures.
 ####################################################################################################
 
@@ -2231,7 +2604,7 @@ PACK_ENVELOPE = "attestations/pack.dsse.json"
 MAX_MANIFEST_BYTES = MAX_MEMBERS * (64 + 2 + MAX_NAME_BYTES + 1)
 """Bound for one row per allowed member."""
 _OUTSIDE = re.compile(
-    r"attestations/(pack\.dsse\.json|approval-[a-z0-9-]{1,60}\.dsse\.json|time\.tsr|sigstore\.json)\Z"
+    r"attestations/(pack\.dsse\.json|approval-[a-z0-9-]{1,60}\.dsse\.json|time\.tsr|sigstore\.json|witnessed\.tlog-proof)\Z"
 )
 _APPROVAL = re.compile(r"attestations/approval-[a-z0-9-]{1,60}\.dsse\.json\Z")
 _ROW = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9._/+@=-]+)\Z")
@@ -2378,85 +2751,6 @@ def _decode_base64(member: str, text: str) -> bytes:
     if base64.b64encode(data).decode() != text:
         raise BadPack(f"{member}: base64 in a non-canonical encoding")
     return data
-
-
-####################################################################################################
-# ed25519.py: Ed25519 signature verification (RFC 8032, section 5.1.7); handles no secrets, so timing is not critical.
-####################################################################################################
-
-_P = 2**255 - 19
-_ORDER = 2**252 + 27742317777372353535851937790883648493
-_D = -121665 * pow(121666, _P - 2, _P) % _P
-_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
-_Point = tuple[int, int, int, int]
-"""Point in extended coordinates X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z."""
-
-
-def is_signed_by(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Check a signature over a message; malformed input counts as an invalid signature.
-
-    Args:
-        public_key: 32 bytes.
-        signature: 64 bytes.
-    """
-    if len(public_key) != 32 or len(signature) != 64:
-        return False
-    key, commitment = _read_point(public_key), _read_point(signature[:32])
-    scalar = int.from_bytes(signature[32:], "little")
-    if key is None or commitment is None or scalar >= _ORDER:
-        return False
-    if _is_same(_multiply(8, key), (0, 1, 1, 0)):
-        # A key of small order signs anything.
-        return False
-    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % _ORDER
-    return _is_same(_multiply(scalar, _BASE), _add(commitment, _multiply(challenge, key)))
-
-
-def _find_x(y: int, sign: int) -> int | None:
-    if y >= _P:
-        return None
-    square = (y * y - 1) * pow(_D * y * y + 1, _P - 2, _P) % _P
-    if square == 0:
-        return None if sign else 0
-    x = pow(square, (_P + 3) // 8, _P)
-    if (x * x - square) % _P:
-        x = x * _ROOT_OF_MINUS_ONE % _P
-    if (x * x - square) % _P:
-        return None
-    return _P - x if x & 1 != sign else x
-
-
-def _read_point(encoded: bytes) -> _Point | None:
-    number = int.from_bytes(encoded, "little")
-    y = number & ((1 << 255) - 1)
-    x = _find_x(y, number >> 255)
-    return None if x is None else (x, y, 1, x * y % _P)
-
-
-def _add(a: _Point, b: _Point) -> _Point:
-    first, second = (a[1] - a[0]) * (b[1] - b[0]) % _P, (a[1] + a[0]) * (b[1] + b[0]) % _P
-    third, fourth = 2 * a[3] * b[3] * _D % _P, 2 * a[2] * b[2] % _P
-    e, f, g, h = second - first, fourth - third, fourth + third, second + first
-    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
-
-
-def _multiply(scalar: int, point: _Point) -> _Point:
-    total: _Point = (0, 1, 1, 0)
-    while scalar:
-        if scalar & 1:
-            total = _add(total, point)
-        point = _add(point, point)
-        scalar >>= 1
-    return total
-
-
-def _is_same(a: _Point, b: _Point) -> bool:
-    return (a[0] * b[2] - b[0] * a[2]) % _P == 0 and (a[1] * b[2] - b[1] * a[2]) % _P == 0
-
-
-_BASE_Y = 4 * pow(5, _P - 2, _P) % _P
-_BASE_X = _find_x(_BASE_Y, 0) or 0
-_BASE: _Point = (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P)
 
 
 ####################################################################################################
@@ -2899,126 +3193,6 @@ def _climb(position: int, last: int) -> tuple[int, int]:
 
 def _are_digests(digests: Sequence[bytes]) -> bool:
     return len(digests) <= _MAX_PROOF + 2 and all(len(digest) == 32 for digest in digests)
-
-
-####################################################################################################
-# note.py: Log checkpoints as C2SP signed notes, checked with a key from outside the note.
-####################################################################################################
-
-MAX_NOTE_BYTES = 64 << 10
-_MAX_SIGNATURES = 100
-_ED25519_NOTE = b"\x01"
-_HEAD_ENTRY = re.compile(r"[0-9a-f]{64}")
-_NOTE_SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
-_SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/=]+)")
-
-
-class BadNote(ValueError):
-    """The text is not a checkpoint signed by this key."""
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint: number of entries in the log, and their Merkle root."""
-
-    origin: str
-    """Name of the log."""
-    size: int
-    root: bytes
-    head: str
-    """Hash of the last entry; 64 zeros for an empty log."""
-
-    @property
-    def text(self) -> str:
-        """The signed text."""
-        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n{self.head}\n"
-
-
-def hash_note_key(name: str, public_key: bytes) -> bytes:
-    """Return the four bytes that identify the key of a signature line (C2SP signed-note)."""
-    return hashlib.sha256(name.encode() + b"\n" + _ED25519_NOTE + public_key).digest()[:4]
-
-
-def read_checkpoint(note: str, *, origin: str, public_key: bytes) -> Checkpoint:
-    """Return the checkpoint in a note of this log, signed with this key.
-
-    Signatures by other keys are ignored, as the format requires; an invalid signature by this key makes the note invalid.
-
-    Raises:
-        BadNote: malformed, of another log, or not signed with this key.
-    """
-    checkpoint = read_unsigned(note)
-    if checkpoint.origin != origin:
-        raise BadNote(f"a checkpoint of {checkpoint.origin[:60]!r}, not of {origin!r}")
-    list_signers(note, origin=origin, public_keys=[public_key])
-    return checkpoint
-
-
-def list_signers(note: str, *, origin: str, public_keys: Sequence[bytes]) -> tuple[bytes, ...]:
-    """Return which of a log's keys signed a note: usually one, two at a key rotation.
-
-    Raises:
-        BadNote: malformed, signed by none of them, or with an invalid signature.
-    """
-    text, signatures = _split_note(note)
-    found = []
-    for key in public_keys:
-        known = hash_note_key(origin, key)
-        own = [signature[4:] for name, signature in signatures if name == origin and signature[:4] == known]
-        if not all(is_signed_by(key, text.encode(), signature) for signature in own):
-            raise BadNote("an invalid signature")
-        found += [key] if own else []
-    if not found:
-        raise BadNote("no signature of this log's key")
-    return tuple(found)
-
-
-def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
-    if len(note) > MAX_NOTE_BYTES or any(ord(character) < 32 and character != "\n" for character in note):
-        raise BadNote("too long, or control characters")
-    text, gap, below = note.rpartition("\n\n")
-    if not gap or not below.endswith("\n"):
-        raise BadNote("no signatures below a blank line")
-    lines = below[:-1].split("\n")
-    if len(lines) > _MAX_SIGNATURES:
-        raise BadNote(f"more than {_MAX_SIGNATURES} signatures")
-    found = []
-    for line in lines:
-        match = _SIGNATURE_LINE.fullmatch(line)
-        if match is None:
-            raise BadNote("a line that is not a signature")
-        found.append((match[1], _decode_exactly(match[2])))
-    return text + "\n", found
-
-
-def _read_body(text: str) -> Checkpoint:
-    lines = text[:-1].split("\n")
-    if len(lines) != 4 or not lines[0] or not _NOTE_SIZE.fullmatch(lines[1]) or not _HEAD_ENTRY.fullmatch(lines[3]):
-        raise BadNote("not origin, size, root and head, one per line")
-    root = _decode_exactly(lines[2])
-    if len(root) != 32:
-        raise BadNote(f"a root of {len(root)} bytes")
-    return Checkpoint(lines[0], int(lines[1]), root, lines[3])
-
-
-def _decode_exactly(encoded: str) -> bytes:
-    """Decode base64, accepting only the canonical encoding of the bytes."""
-    try:
-        data = base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
-        raise BadNote("not base64") from error
-    if base64.b64encode(data).decode() != encoded:
-        raise BadNote("base64 in a non-canonical encoding")
-    return data
-
-
-def read_unsigned(note: str) -> Checkpoint:
-    """Return the checkpoint in a note without verifying signatures, for readers without a key.
-
-    Raises:
-        BadNote: malformed.
-    """
-    return _read_body(_split_note(note)[0])
 
 
 ####################################################################################################
@@ -3794,6 +3968,166 @@ def _open(
 
 
 ####################################################################################################
+# witnessed.py: Witnesses: whether a quorum of listed witnesses cosigned a log that contains the pack's whole log (C2SP tlog-proof).
+####################################################################################################
+
+WITNESSED_MEMBER = "attestations/witnessed.tlog-proof"
+WITNESSED, UNWITNESSED = "WITNESSED", "UNWITNESSED"
+WITNESSES_NOT_CHECKED, WITNESSES_FAILED = "WITNESSES_NOT_CHECKED", "WITNESSES_FAILED"
+PROOF_HEADER = "c2sp.org/tlog-proof@v1"
+_MAX_PROOF_BYTES = MAX_NOTE_BYTES + (16 << 10)
+_MAX_HASHES = 64
+_INDEX = re.compile(r"index (0|[1-9][0-9]{0,17})")
+_EXTRA = re.compile(r"extra ([A-Za-z0-9+/=]{1,8000})")
+
+
+@dataclass(frozen=True)
+class WitnessFinding:
+    """Result of checking a pack's cosigned checkpoint with the reader's witness list."""
+
+    result: str
+    """WITNESSED | UNWITNESSED | WITNESSES_NOT_CHECKED (no list, or an earlier step failed) | WITNESSES_FAILED (not of this log, or an invalid cosignature)"""
+    detail: str
+    names: tuple[str, ...] = ()
+    """Listed witnesses that cosigned."""
+    quorum: int | None = None
+    listed: int | None = None
+    size: int | None = None
+    """Entries that the cosigned checkpoint covers; at least those of the pack's log."""
+    at: str | None = None
+    """Time of the cosignature that completed the quorum: the pack's log existed by then."""
+
+
+@dataclass(frozen=True)
+class TlogProof:
+    """Inclusion of one entry in a cosigned checkpoint, with a consistency proof from the pack's checkpoint."""
+
+    index: int
+    inclusion: tuple[bytes, ...]
+    extension: tuple[bytes, ...]
+    """Consistency proof from the size `index + 1` to the cosigned checkpoint; empty where both are equal."""
+    note: str
+
+
+def check_witnesses(
+    members: Mapping[str, bytes], log: LogFinding, last: bytes, trust: Trust | None, listed: WitnessList | None
+) -> WitnessFinding:
+    """Check that the cosigned checkpoint contains the pack's log, then count the cosignatures.
+
+    Args:
+        log: the log as checked against the pack's own checkpoint.
+        last: body of the last entry of the pack's log.
+
+    Raises:
+        BadPack: the member is malformed, of another or a changed log, or has an invalid signature under a known key.
+    """
+    quorum, n_listed = (None, None) if listed is None else (listed.quorum, len(listed.witnesses))
+    if WITNESSED_MEMBER not in members:
+        of = "" if listed is None else f": by 0 of {n_listed}, quorum {quorum}"
+        return WitnessFinding(UNWITNESSED, f"no cosigned checkpoint in this pack{of}", (), quorum, n_listed)
+    try:
+        proof = read_tlog_proof(members[WITNESSED_MEMBER])
+        cosigned = read_unsigned(proof.note)
+        _check_extends(proof, cosigned, log.checkpoint, last)
+        is_known = _is_known(proof.note, cosigned.origin, trust)
+        times = {} if listed is None else _list_times(proof.note, listed.witnesses)
+    except BadNote as error:
+        raise BadPack(f"{WITNESSED_MEMBER}: {show(str(error))}") from error
+    size = cosigned.size
+    if listed is None:
+        detail = "no witness list was given: the cosigned checkpoint in this pack was compared with its log only"
+        return WitnessFinding(WITNESSES_NOT_CHECKED, detail, size=size)
+    if not is_known:
+        detail = "the cosigned checkpoint is signed by none of the log's keys in the trust file"
+        return WitnessFinding(UNWITNESSED, detail, (), quorum, n_listed, size)
+    names = tuple(sorted(times, key=lambda name: (times[name], name)))
+    detail = f"by {len(names)} of {len(listed.witnesses)}, quorum {listed.quorum}"
+    if len(names) < listed.quorum:
+        return WitnessFinding(UNWITNESSED, detail, names, quorum, n_listed, size)
+    at = show_seconds(times[names[listed.quorum - 1]])
+    return WitnessFinding(
+        WITNESSED, f"{detail}: {', '.join(names)}; the log existed by {at}", names, quorum, n_listed, size, at
+    )
+
+
+def read_tlog_proof(data: bytes) -> TlogProof:
+    """Parse a tlog-proof file.
+
+    Raises:
+        BadNote: malformed.
+    """
+    try:
+        text = data[: _MAX_PROOF_BYTES + 1].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadNote("not UTF-8") from error
+    head, gap, note = text.partition("\n\n")
+    lines = head.split("\n")
+    if len(data) > _MAX_PROOF_BYTES or not gap or lines[0] != PROOF_HEADER:
+        raise BadNote(f"not a {PROOF_HEADER} file")
+    extra = _EXTRA.fullmatch(lines[1]) if len(lines) > 1 else None
+    rest = lines[2:] if extra else lines[1:]
+    index = _INDEX.fullmatch(rest[0]) if rest else None
+    if index is None:
+        raise BadNote("no index line")
+    return TlogProof(int(index[1]), _read_hashes(rest[1:]), _split_hashes(extra[1] if extra else ""), note)
+
+
+def write_tlog_proof(proof: TlogProof) -> bytes:
+    """Return the bytes that `read_tlog_proof` reads; the consistency proof is the extra data."""
+    extra = f"extra {base64.b64encode(b''.join(proof.extension)).decode()}\n" if proof.extension else ""
+    hashes = "".join(f"{base64.b64encode(one).decode()}\n" for one in proof.inclusion)
+    return f"{PROOF_HEADER}\n{extra}index {proof.index}\n{hashes}\n{proof.note}".encode()
+
+
+def _check_extends(proof: TlogProof, cosigned: Checkpoint, own: Checkpoint, last: bytes) -> None:
+    """Check that the cosigned log contains the pack's log unchanged."""
+    if cosigned.origin != own.origin:
+        raise BadPack(f"the cosigned checkpoint is of {show(cosigned.origin)}, the pack's of {show(own.origin)}")
+    if proof.index != own.size - 1:
+        raise BadPack("the cosigned checkpoint's proof is not of the last entry of the pack's log")
+    if cosigned.size < own.size:
+        raise BadPack(f"the cosigned checkpoint covers {cosigned.size:,} entries, the pack's log has {own.size:,}")
+    if not is_included(proof.index, cosigned.size, hash_leaf(last), proof.inclusion, cosigned.root):
+        raise BadPack(
+            "the last entry of the pack's log is not in the log that the witnesses cosigned: two versions of it exist"
+        )
+    if not is_consistent(own.size, cosigned.size, proof.extension, own.root, cosigned.root):
+        raise BadPack("the log that the witnesses cosigned does not continue the pack's log: two versions of it exist")
+    if cosigned.size == own.size and cosigned.head != own.head:
+        raise BadPack("the cosigned checkpoint names another last entry than the pack's")
+
+
+def _is_known(note: str, origin: str, trust: Trust | None) -> bool:
+    """Check the log's own signature; True without a trust file, as the witnesses have checked it."""
+    keys = () if trust is None else trust.logs.get(origin, ())
+    if trust is None:
+        return True
+    try:
+        return bool(list_signers(note, origin=origin, public_keys=[key.public_key for key in keys]))
+    except NoSigner:
+        return False
+
+
+def _list_times(note: str, witnesses: Sequence[Witness]) -> dict[str, int]:
+    found = {one.name: find_cosignature(note, one) for one in witnesses}
+    return {name: at for name, at in found.items() if at is not None}
+
+
+def _read_hashes(lines: Sequence[str]) -> tuple[bytes, ...]:
+    hashes = tuple(decode_exactly(line) for line in lines[: _MAX_HASHES + 1])
+    if len(hashes) > _MAX_HASHES or any(len(one) != 32 for one in hashes):
+        raise BadNote("not hashes of 32 bytes, one per line")
+    return hashes
+
+
+def _split_hashes(encoded: str) -> tuple[bytes, ...]:
+    joined = decode_exactly(encoded)
+    if len(joined) % 32 or len(joined) > _MAX_HASHES * 32:
+        raise BadNote("the extra data is not a consistency proof")
+    return tuple(joined[start : start + 32] for start in range(0, len(joined), 32))
+
+
+####################################################################################################
 # verification.py: Result of verifying a pack: eight steps, and separate results for separate questions.
 ####################################################################################################
 
@@ -3831,6 +4165,8 @@ class Verification:
     """Whether the prompts match the runs, as far as they are shown or opened."""
     decisions: DecisionsFinding
     """Whether every decision that a later one references is in the pack."""
+    witnesses: WitnessFinding
+    """Whether a quorum of the reader's witnesses cosigned a log that contains the pack's."""
     signers: tuple[Signer, ...]
     pack_id: str | None
     manifest_sha256: str | None
@@ -3846,6 +4182,7 @@ class Verification:
         return {name: getattr(self, name) for name in plain} | {
             "prompts": vars(self.prompts),
             "decisions": vars(self.decisions),
+            "witnesses": vars(self.witnesses),
             "signers": [vars(signer) for signer in self.signers],
             "steps": [{"step": number, **vars(step)} for number, step in enumerate(self.steps, 1)],
         }
@@ -4682,7 +5019,11 @@ _Found = TypeVar("_Found")
 
 
 def verify_pack(
-    data: bytes, trust: Trust | None = None, saved: bytes | None = None, openings: Openings | None = None
+    data: bytes,
+    trust: Trust | None = None,
+    saved: bytes | None = None,
+    openings: Openings | None = None,
+    witnesses: WitnessList | None = None,
 ) -> Verification:
     """Check a pack.
 
@@ -4691,11 +5032,12 @@ def verify_pack(
         trust: trusted keys; None leaves signers and log key unchecked.
         saved: a checkpoint of the log that the reader saved earlier.
         openings: openings of withheld prompts, provided by the preparer.
+        witnesses: witnesses that the reader trusts, and how many of them must have cosigned.
 
     Raises:
         BadCheckpoint: the saved checkpoint is malformed.
     """
-    walk = _Walk(trust, saved, openings)
+    walk = _Walk(trust, saved, openings, witnesses)
     walk.go(data)
     return walk.conclude()
 
@@ -4703,8 +5045,10 @@ def verify_pack(
 class _Walk:
     """One verification of one pack; keeps each step's result for later steps."""
 
-    def __init__(self, trust: Trust | None, saved: bytes | None, openings: Openings | None) -> None:
-        self.trust, self.saved, self.openings = trust, saved, openings
+    def __init__(
+        self, trust: Trust | None, saved: bytes | None, openings: Openings | None, listed: WitnessList | None
+    ) -> None:
+        self.trust, self.saved, self.openings, self.listed = trust, saved, openings, listed
         self.steps: dict[str, Step] = {}
         self.manifest: str | None = None
         self.documents: Documents | None = None
@@ -4712,6 +5056,7 @@ class _Walk:
         self.log: LogFinding | None = None
         self.prompts = PromptsFinding(PROMPTS_NOT_CHECKED, "an earlier step failed")
         self.decisions = DecisionsFinding(DECISIONS_NONE, "an earlier step failed: no decision was read")
+        self.witnesses = WitnessFinding(WITNESSES_NOT_CHECKED, "an earlier step failed")
 
     def go(self, data: bytes) -> None:
         members = self._take("container", lambda: read_members(data), _count)
@@ -4733,6 +5078,9 @@ class _Walk:
             self.prompts = _find_prompts(documents, members, self.openings)
         note = members["log/checkpoint.txt"]
         self.log = self._take("log", lambda: check_log(documents, note, self.trust, self.saved), _describe_log)
+        if self.log is not None:
+            last = documents.lines[-1]
+            self.witnesses = _find_witnesses(members, self.log, last, self.trust, self.listed)
         if self.log is not None and not self.log.is_signed:
             self.steps["log"] = Step("log", NOT_CHECKED, f"proofs hold; {self.log.detail}")
         if statements is not None:
@@ -4759,6 +5107,7 @@ class _Walk:
             manifest_sha256=self.manifest,
             prompts=self.prompts,
             decisions=self.decisions,
+            witnesses=self.witnesses,
             exit_code=self._name_exit(failed),
             documents=documents,
         )
@@ -4766,10 +5115,12 @@ class _Walk:
     def _name_exit(self, failed: set[str]) -> int:
         if failed or self.prompts.result == PROMPTS_FAILED or self.decisions.result == DECISIONS_MISSING:
             return EXIT_FAILED
+        if self.witnesses.result == WITNESSES_FAILED:
+            return EXIT_FAILED
         return EXIT_VERIFIED if self._is_decided() else EXIT_UNDECIDED
 
     def _is_decided(self) -> bool:
-        """Check that all requested checks were done: preparer, log key, saved checkpoint if given, and at least one claim or answer."""
+        """Check that all requested checks were done: preparer, log key, saved checkpoint and witnesses if given, and at least one claim or answer."""
         return bool(
             self._has_preparer
             and self.documents
@@ -4777,6 +5128,7 @@ class _Walk:
             and self.log
             and self.log.is_signed
             and (self.saved is None or self.log.is_anchored)
+            and (self.listed is None or self.witnesses.result == WITNESSED)
         )
 
     def _name_authenticity(self, failed: set[str]) -> str:
@@ -4825,6 +5177,16 @@ def _find_prompts(documents: Documents, members: Mapping[str, bytes], openings: 
         return check_openings(documents, members, openings)
     except BadPack as error:
         return PromptsFinding(PROMPTS_FAILED, show(str(error)))
+
+
+def _find_witnesses(
+    members: Mapping[str, bytes], log: LogFinding, last: bytes, trust: Trust | None, listed: WitnessList | None
+) -> WitnessFinding:
+    """Check the witnesses; a separate result, because the cosigned checkpoint is added after the preparer signed."""
+    try:
+        return check_witnesses(members, log, last, trust, listed)
+    except BadPack as error:
+        return WitnessFinding(WITNESSES_FAILED, show(str(error)))
 
 
 def _name_reproduction(documents: Documents | None) -> str:
@@ -4892,7 +5254,9 @@ def run_verifier(arguments: Sequence[str] | None = None) -> int:
         if not flush_output():
             return EXIT_USAGE
         raise
-    return verify_files(options.pack, options.trust, options.checkpoint, options.openings, as_json=options.json)
+    return verify_files(
+        options.pack, options.trust, options.checkpoint, options.openings, options.witnesses, as_json=options.json
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -4902,17 +5266,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--checkpoint", type=Path, metavar="F", help="a checkpoint of the log, saved earlier by you")
     parser.add_argument("--openings", type=Path, metavar="F", help="openings of prompts that the pack withholds")
+    parser.add_argument(
+        "--witnesses",
+        type=Path,
+        metavar="witnesses.toml",
+        help="keys of witnesses and a quorum; do not take it from the pack",
+    )
 
 
 def verify_files(
-    pack: Path, trust: Path | None, checkpoint: Path | None, openings: Path | None = None, *, as_json: bool
+    pack: Path,
+    trust: Path | None,
+    checkpoint: Path | None,
+    openings: Path | None = None,
+    witnesses: Path | None = None,
+    *,
+    as_json: bool,
 ) -> int:
     """Check a pack and write the results to standard output."""
     try:
         trusted: Trust | None = None if trust is None else read_trust(_read(trust, MAX_TRUST_BYTES))
         saved = None if checkpoint is None else _read(checkpoint, MAX_NOTE_BYTES)
         opened = None if openings is None else read_openings(_read(openings, MAX_OPENINGS_BYTES))
-        found = verify_pack(read_pack(pack), trusted, saved, opened)
+        listed = None if witnesses is None else read_witnesses(_read(witnesses, MAX_WITNESSES_BYTES))
+        found = verify_pack(read_pack(pack), trusted, saved, opened, listed)
     except OSError as error:
         return _complain(f"{error.filename}: {error.strerror}.", "readable files.", "check the path.")
     except BadTrust as error:
@@ -4921,6 +5298,8 @@ def verify_files(
         return _complain(
             f"The saved checkpoint: {error}.", "an unmodified signed checkpoint of the log.", "use your saved copy."
         )
+    except BadWitnessList as error:
+        return _complain(f"The witness list: {error}.", "the format of docs/reference/pack.md.", "fix that row.")
     except BadOpenings as error:
         return _complain(f"The openings: {error}.", "what `openings` writes.", "ask the preparer for them again.")
     try:
@@ -4945,6 +5324,7 @@ def describe_lines(found: Verification) -> str:
         f"{'judgement':<14} {found.judgement} (by the pack's own policy)",
         f"{'prompts':<14} {found.prompts.result} ({found.prompts.detail})",
         f"{'decisions':<14} {found.decisions.result} ({found.decisions.detail})",
+        f"{'witnesses':<14} {found.witnesses.result} ({found.witnesses.detail})",
         "",
         f"exit {found.exit_code}: {_name_meaning(found)}",
     ]
@@ -4956,6 +5336,8 @@ def _name_meaning(found: Verification) -> str:
         return MEANINGS[found.exit_code]
     if found.decisions.result == DECISIONS_MISSING:
         return "a signed decision was removed from this pack after a later one was signed; all other checks passed"
+    if found.witnesses.result == WITNESSES_FAILED:
+        return "the cosigned checkpoint does not match this pack's log; all other checks passed"
     if found.prompts.result == PROMPTS_FAILED:
         return "the openings do not match this pack; all other checks passed"
     return MEANINGS[found.exit_code]

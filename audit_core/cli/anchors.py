@@ -21,7 +21,7 @@ def record_anchor(options: argparse.Namespace) -> int:
     named: dict[str, str] = {}
     if None not in by_pack and set(by_size) == {None}:
         kind, target = AnchorKind.PACK, options.held_by
-        size, named = _read_pack(options.pack)
+        size, named = read_own_pack(options.pack)
     elif None not in by_size and set(by_pack) == {None}:
         kind, target, size = AnchorKind(options.kind), options.target, options.size
     else:
@@ -42,8 +42,13 @@ def record_anchor(options: argparse.Namespace) -> int:
     return 0
 
 
-def _read_pack(path: Path) -> tuple[int, dict[str, str]]:
-    """Size of the checkpoint in a pack, and the ids of the pack; this log must have signed the checkpoint."""
+def read_own_pack(path: Path) -> tuple[int, dict[str, str]]:
+    """Return the size of the checkpoint in a pack, and the ids of the pack; this log must have signed the checkpoint.
+
+    Raises:
+        IntegrityError: the pack is incomplete or altered.
+        Refused: not a pack of this log.
+    """
     members = open_pack(path)
     try:
         digest = check_manifest(members)

@@ -15,6 +15,7 @@ from audit_core.cli.anchors import record_anchor
 from audit_core.cli.keys import change_log_key
 from audit_core.cli.output import print_json, print_json_text, print_result, print_status
 from audit_core.cli.session import current_actor
+from audit_core.cli.witness import add_log_witness, cosign_log
 from audit_core.errors import IntegrityError, NotMeasured, Refused
 from audit_core.evidence.keys import has_log_key
 from audit_core.store import (
@@ -67,9 +68,13 @@ def add_log_commands(log: argparse.ArgumentParser) -> None:
     anchor = add("anchor", record_anchor, "record an external copy of a checkpoint: --pack, or --kind with the rest")
     anchor.add_argument("--pack", type=Path, help="a pack that was handed over; needs --held-by")
     anchor.add_argument("--held-by", metavar="NAME", help="who has that pack")
-    anchor.add_argument("--kind", choices=tuple(AnchorKind))
+    # A witness's cosignature is checked before it is recorded, by `log witness`.
+    anchor.add_argument("--kind", choices=tuple(kind for kind in AnchorKind if kind != AnchorKind.WITNESS))
     anchor.add_argument("--target", help="location, precise enough for a third party to find it")
     anchor.add_argument("--size", type=int, help="size of the checkpoint: its second line")
+    add_log_witness(
+        add("witness", cosign_log, "have the newest checkpoint cosigned by witnesses; exit 3 below the quorum")
+    )
     key = add("key", change_log_key, "change the key of the log: rotate it, or revoke a key that may be compromised")
     key.add_argument("action", choices=("rotate", "revoke"))
     key.add_argument("--reason", default="", help="for revoke: what happened")

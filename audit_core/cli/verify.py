@@ -13,7 +13,9 @@ from audit_core.verifier.command import verify_files
 
 def verify_evidence(options: argparse.Namespace) -> int:
     """Run the same verification as `verify_pack.py`."""
-    return verify_files(options.pack, options.trust, options.checkpoint, options.openings, as_json=options.json)
+    return verify_files(
+        options.pack, options.trust, options.checkpoint, options.openings, options.witnesses, as_json=options.json
+    )
 
 
 def write_verifier(options: argparse.Namespace) -> int:

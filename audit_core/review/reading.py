@@ -22,6 +22,8 @@ from audit_core.verifier.documents import Documents
 from audit_core.verifier.statement import read_statements
 from audit_core.verifier.verification import Verification
 from audit_core.verifier.walk import verify_pack
+from audit_core.verifier.witnessed import WitnessFinding
+from audit_core.witness.recording import load_home_witnesses
 
 INTEGRITY_VERIFIED = "INTEGRITY_VERIFIED"
 
@@ -53,6 +55,8 @@ class PackReading:
     not_assessed: tuple[str, ...]
     signatures: tuple[Signature, ...]
     """The preparer first."""
+    witnesses: WitnessFinding
+    """By the witness list of this data directory, if it has one."""
     data: bytes
     """The pack with all decisions so far."""
 
@@ -129,8 +133,15 @@ def read_pack(
         tuple(documents.pack["limitations"]),
         tuple(documents.pack["not_assessed"]),
         _list_signatures(members, found),
+        _find_witnesses(home, data, found),
         data,
     )
+
+
+def _find_witnesses(home: Path, data: bytes, found: Verification) -> WitnessFinding:
+    """Check witnesses apart from the gate: a pack may be decided on before, or without, a quorum."""
+    listed = load_home_witnesses(home)
+    return found.witnesses if listed is None else verify_pack(data, load_home_trust(home), witnesses=listed).witnesses
 
 
 def _parse(data: bytes) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audit_core.verifier.container import read_pack
+from audit_core.verifier.cosignature import MAX_WITNESSES_BYTES, BadWitnessList, read_witnesses
 from audit_core.verifier.decisions import DECISIONS_MISSING
 from audit_core.verifier.log_proof import BadCheckpoint
 from audit_core.verifier.note import MAX_NOTE_BYTES
@@ -16,6 +17,7 @@ from audit_core.verifier.trust import MAX_TRUST_BYTES, BadTrust, Trust, read_tru
 from audit_core.verifier.verification import EXIT_USAGE, FAILED, Verification
 from audit_core.verifier.walk import verify_pack
 from audit_core.verifier.withheld import MAX_OPENINGS_BYTES, PROMPTS_FAILED, BadOpenings, read_openings
+from audit_core.verifier.witnessed import WITNESSES_FAILED
 
 MEANINGS = {
     0: "integrity and signer verified; the reader judges what the findings mean",
@@ -38,7 +40,9 @@ def run_verifier(arguments: Sequence[str] | None = None) -> int:
         if not flush_output():
             return EXIT_USAGE
         raise
-    return verify_files(options.pack, options.trust, options.checkpoint, options.openings, as_json=options.json)
+    return verify_files(
+        options.pack, options.trust, options.checkpoint, options.openings, options.witnesses, as_json=options.json
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,17 +52,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--checkpoint", type=Path, metavar="F", help="a checkpoint of the log, saved earlier by you")
     parser.add_argument("--openings", type=Path, metavar="F", help="openings of prompts that the pack withholds")
+    parser.add_argument(
+        "--witnesses",
+        type=Path,
+        metavar="witnesses.toml",
+        help="keys of witnesses and a quorum; do not take it from the pack",
+    )
 
 
 def verify_files(
-    pack: Path, trust: Path | None, checkpoint: Path | None, openings: Path | None = None, *, as_json: bool
+    pack: Path,
+    trust: Path | None,
+    checkpoint: Path | None,
+    openings: Path | None = None,
+    witnesses: Path | None = None,
+    *,
+    as_json: bool,
 ) -> int:
     """Check a pack and write the results to standard output."""
     try:
         trusted: Trust | None = None if trust is None else read_trust(_read(trust, MAX_TRUST_BYTES))
         saved = None if checkpoint is None else _read(checkpoint, MAX_NOTE_BYTES)
         opened = None if openings is None else read_openings(_read(openings, MAX_OPENINGS_BYTES))
-        found = verify_pack(read_pack(pack), trusted, saved, opened)
+        listed = None if witnesses is None else read_witnesses(_read(witnesses, MAX_WITNESSES_BYTES))
+        found = verify_pack(read_pack(pack), trusted, saved, opened, listed)
     except OSError as error:
         return _complain(f"{error.filename}: {error.strerror}.", "readable files.", "check the path.")
     except BadTrust as error:
@@ -67,6 +84,8 @@ def verify_files(
         return _complain(
             f"The saved checkpoint: {error}.", "an unmodified signed checkpoint of the log.", "use your saved copy."
         )
+    except BadWitnessList as error:
+        return _complain(f"The witness list: {error}.", "the format of docs/reference/pack.md.", "fix that row.")
     except BadOpenings as error:
         return _complain(f"The openings: {error}.", "what `openings` writes.", "ask the preparer for them again.")
     try:
@@ -91,6 +110,7 @@ def describe_lines(found: Verification) -> str:
         f"{'judgement':<14} {found.judgement} (by the pack's own policy)",
         f"{'prompts':<14} {found.prompts.result} ({found.prompts.detail})",
         f"{'decisions':<14} {found.decisions.result} ({found.decisions.detail})",
+        f"{'witnesses':<14} {found.witnesses.result} ({found.witnesses.detail})",
         "",
         f"exit {found.exit_code}: {_name_meaning(found)}",
     ]
@@ -102,6 +122,8 @@ def _name_meaning(found: Verification) -> str:
         return MEANINGS[found.exit_code]
     if found.decisions.result == DECISIONS_MISSING:
         return "a signed decision was removed from this pack after a later one was signed; all other checks passed"
+    if found.witnesses.result == WITNESSES_FAILED:
+        return "the cosigned checkpoint does not match this pack's log; all other checks passed"
     if found.prompts.result == PROMPTS_FAILED:
         return "the openings do not match this pack; all other checks passed"
     return MEANINGS[found.exit_code]

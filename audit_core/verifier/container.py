@@ -17,7 +17,20 @@ MAX_NAME_BYTES = 240
 MAX_RATIO = 200
 """Compression ratio of members above RATIO_FROM_BYTES: DEFLATE reaches 1032 on zeros, documents stay below 50."""
 RATIO_FROM_BYTES = 1 << 20
-SUFFIXES = (".json", ".jsonl", ".txt", ".md", ".toml", ".xml", ".html", ".pdf", ".parquet", ".sha256", ".tsr")
+SUFFIXES = (
+    ".json",
+    ".jsonl",
+    ".txt",
+    ".md",
+    ".toml",
+    ".xml",
+    ".html",
+    ".pdf",
+    ".parquet",
+    ".sha256",
+    ".tsr",
+    ".tlog-proof",
+)
 """Allowed file types; archives, databases, programs and pickles are excluded."""
 FOREIGN_STARTS = {b"PK\x03\x04": "a zip archive", b"PK\x05\x06": "a zip archive", b"\x1f\x8b": "a gzip archive"}
 """First bytes of excluded file types, which detect renamed members."""

@@ -23,6 +23,10 @@ class BadNote(ValueError):
     """The text is not a checkpoint signed by this key."""
 
 
+class NoSigner(BadNote):
+    """None of the given keys signed the note."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A checkpoint: number of entries in the log, and their Merkle root."""
@@ -64,9 +68,10 @@ def list_signers(note: str, *, origin: str, public_keys: Sequence[bytes]) -> tup
     """Return which of a log's keys signed a note: usually one, two at a key rotation.
 
     Raises:
-        BadNote: malformed, signed by none of them, or with an invalid signature.
+        NoSigner: signed by none of them.
+        BadNote: malformed, or with an invalid signature.
     """
-    text, signatures = _split_note(note)
+    text, signatures = split_note(note)
     found = []
     for key in public_keys:
         known = hash_note_key(origin, key)
@@ -75,11 +80,16 @@ def list_signers(note: str, *, origin: str, public_keys: Sequence[bytes]) -> tup
             raise BadNote("an invalid signature")
         found += [key] if own else []
     if not found:
-        raise BadNote("no signature of this log's key")
+        raise NoSigner("no signature of this log's key")
     return tuple(found)
 
 
-def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """Return the signed text of a note, and name and bytes (key id, then signature) of each signature line.
+
+    Raises:
+        BadNote: not in the format of signed notes.
+    """
     if len(note) > MAX_NOTE_BYTES or any(ord(character) < 32 and character != "\n" for character in note):
         raise BadNote("too long, or control characters")
     text, gap, below = note.rpartition("\n\n")
@@ -93,7 +103,7 @@ def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
         match = _SIGNATURE_LINE.fullmatch(line)
         if match is None:
             raise BadNote("a line that is not a signature")
-        found.append((match[1], _decode_exactly(match[2])))
+        found.append((match[1], decode_exactly(match[2])))
     return text + "\n", found
 
 
@@ -101,13 +111,13 @@ def _read_body(text: str) -> Checkpoint:
     lines = text[:-1].split("\n")
     if len(lines) != 4 or not lines[0] or not _NOTE_SIZE.fullmatch(lines[1]) or not _HEAD_ENTRY.fullmatch(lines[3]):
         raise BadNote("not origin, size, root and head, one per line")
-    root = _decode_exactly(lines[2])
+    root = decode_exactly(lines[2])
     if len(root) != 32:
         raise BadNote(f"a root of {len(root)} bytes")
     return Checkpoint(lines[0], int(lines[1]), root, lines[3])
 
 
-def _decode_exactly(encoded: str) -> bytes:
+def decode_exactly(encoded: str) -> bytes:
     """Decode base64, accepting only the canonical encoding of the bytes."""
     try:
         data = base64.b64decode(encoded, validate=True)
@@ -124,4 +134,4 @@ def read_unsigned(note: str) -> Checkpoint:
     Raises:
         BadNote: malformed.
     """
-    return _read_body(_split_note(note)[0])
+    return _read_body(split_note(note)[0])

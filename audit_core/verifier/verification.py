@@ -9,6 +9,7 @@ from audit_core.verifier.decisions import DecisionsFinding
 from audit_core.verifier.documents import Documents
 from audit_core.verifier.trust import Signer
 from audit_core.verifier.withheld import PromptsFinding
+from audit_core.verifier.witnessed import WitnessFinding
 
 STEPS = ("container", "manifest", "statement", "signature", "schema", "semantics", "log", "time")
 PASSED, FAILED, NOT_CHECKED = "PASSED", "FAILED", "NOT_CHECKED"
@@ -44,6 +45,8 @@ class Verification:
     """Whether the prompts match the runs, as far as they are shown or opened."""
     decisions: DecisionsFinding
     """Whether every decision that a later one references is in the pack."""
+    witnesses: WitnessFinding
+    """Whether a quorum of the reader's witnesses cosigned a log that contains the pack's."""
     signers: tuple[Signer, ...]
     pack_id: str | None
     manifest_sha256: str | None
@@ -59,6 +62,7 @@ class Verification:
         return {name: getattr(self, name) for name in plain} | {
             "prompts": vars(self.prompts),
             "decisions": vars(self.decisions),
+            "witnesses": vars(self.witnesses),
             "signers": [vars(signer) for signer in self.signers],
             "steps": [{"step": number, **vars(step)} for number, step in enumerate(self.steps, 1)],
         }

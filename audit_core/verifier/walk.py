@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from audit_core.verifier.clock import NotATime, read_time
 from audit_core.verifier.container import BadPack, read_members
+from audit_core.verifier.cosignature import WitnessList
 from audit_core.verifier.criteria import DOES_NOT_MEET, INCONCLUSIVE, MEETS, NOT_EVALUATED
 from audit_core.verifier.decisions import DECISIONS_MISSING, DECISIONS_NONE, DecisionsFinding, check_decisions
 from audit_core.verifier.documents import Documents, read_documents
@@ -29,6 +30,13 @@ from audit_core.verifier.verification import (
     Verification,
 )
 from audit_core.verifier.withheld import PROMPTS_FAILED, PROMPTS_NOT_CHECKED, Openings, PromptsFinding, check_openings
+from audit_core.verifier.witnessed import (
+    WITNESSED,
+    WITNESSES_FAILED,
+    WITNESSES_NOT_CHECKED,
+    WitnessFinding,
+    check_witnesses,
+)
 
 TIME_TOKEN = "attestations/time.tsr"
 _JUDGEMENTS = {
@@ -41,7 +49,11 @@ _Found = TypeVar("_Found")
 
 
 def verify_pack(
-    data: bytes, trust: Trust | None = None, saved: bytes | None = None, openings: Openings | None = None
+    data: bytes,
+    trust: Trust | None = None,
+    saved: bytes | None = None,
+    openings: Openings | None = None,
+    witnesses: WitnessList | None = None,
 ) -> Verification:
     """Check a pack.
 
@@ -50,11 +62,12 @@ def verify_pack(
         trust: trusted keys; None leaves signers and log key unchecked.
         saved: a checkpoint of the log that the reader saved earlier.
         openings: openings of withheld prompts, provided by the preparer.
+        witnesses: witnesses that the reader trusts, and how many of them must have cosigned.
 
     Raises:
         BadCheckpoint: the saved checkpoint is malformed.
     """
-    walk = _Walk(trust, saved, openings)
+    walk = _Walk(trust, saved, openings, witnesses)
     walk.go(data)
     return walk.conclude()
 
@@ -62,8 +75,10 @@ def verify_pack(
 class _Walk:
     """One verification of one pack; keeps each step's result for later steps."""
 
-    def __init__(self, trust: Trust | None, saved: bytes | None, openings: Openings | None) -> None:
-        self.trust, self.saved, self.openings = trust, saved, openings
+    def __init__(
+        self, trust: Trust | None, saved: bytes | None, openings: Openings | None, listed: WitnessList | None
+    ) -> None:
+        self.trust, self.saved, self.openings, self.listed = trust, saved, openings, listed
         self.steps: dict[str, Step] = {}
         self.manifest: str | None = None
         self.documents: Documents | None = None
@@ -71,6 +86,7 @@ class _Walk:
         self.log: LogFinding | None = None
         self.prompts = PromptsFinding(PROMPTS_NOT_CHECKED, "an earlier step failed")
         self.decisions = DecisionsFinding(DECISIONS_NONE, "an earlier step failed: no decision was read")
+        self.witnesses = WitnessFinding(WITNESSES_NOT_CHECKED, "an earlier step failed")
 
     def go(self, data: bytes) -> None:
         members = self._take("container", lambda: read_members(data), _count)
@@ -92,6 +108,9 @@ class _Walk:
             self.prompts = _find_prompts(documents, members, self.openings)
         note = members["log/checkpoint.txt"]
         self.log = self._take("log", lambda: check_log(documents, note, self.trust, self.saved), _describe_log)
+        if self.log is not None:
+            last = documents.lines[-1]
+            self.witnesses = _find_witnesses(members, self.log, last, self.trust, self.listed)
         if self.log is not None and not self.log.is_signed:
             self.steps["log"] = Step("log", NOT_CHECKED, f"proofs hold; {self.log.detail}")
         if statements is not None:
@@ -118,6 +137,7 @@ class _Walk:
             manifest_sha256=self.manifest,
             prompts=self.prompts,
             decisions=self.decisions,
+            witnesses=self.witnesses,
             exit_code=self._name_exit(failed),
             documents=documents,
         )
@@ -125,10 +145,12 @@ class _Walk:
     def _name_exit(self, failed: set[str]) -> int:
         if failed or self.prompts.result == PROMPTS_FAILED or self.decisions.result == DECISIONS_MISSING:
             return EXIT_FAILED
+        if self.witnesses.result == WITNESSES_FAILED:
+            return EXIT_FAILED
         return EXIT_VERIFIED if self._is_decided() else EXIT_UNDECIDED
 
     def _is_decided(self) -> bool:
-        """Check that all requested checks were done: preparer, log key, saved checkpoint if given, and at least one claim or answer."""
+        """Check that all requested checks were done: preparer, log key, saved checkpoint and witnesses if given, and at least one claim or answer."""
         return bool(
             self._has_preparer
             and self.documents
@@ -136,6 +158,7 @@ class _Walk:
             and self.log
             and self.log.is_signed
             and (self.saved is None or self.log.is_anchored)
+            and (self.listed is None or self.witnesses.result == WITNESSED)
         )
 
     def _name_authenticity(self, failed: set[str]) -> str:
@@ -184,6 +207,16 @@ def _find_prompts(documents: Documents, members: Mapping[str, bytes], openings: 
         return check_openings(documents, members, openings)
     except BadPack as error:
         return PromptsFinding(PROMPTS_FAILED, show(str(error)))
+
+
+def _find_witnesses(
+    members: Mapping[str, bytes], log: LogFinding, last: bytes, trust: Trust | None, listed: WitnessList | None
+) -> WitnessFinding:
+    """Check the witnesses; a separate result, because the cosigned checkpoint is added after the preparer signed."""
+    try:
+        return check_witnesses(members, log, last, trust, listed)
+    except BadPack as error:
+        return WitnessFinding(WITNESSES_FAILED, show(str(error)))
 
 
 def _name_reproduction(documents: Documents | None) -> str:

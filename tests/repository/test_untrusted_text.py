@@ -83,7 +83,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/findings/form.py": ["ACTIVE_STATUSES", "_STEPS[step]", "_spell_status"],
     "ui/findings/link.py": ["active", "navigation.findings()"],
     "ui/findings/show.py": ["late", "mark"],
-    "ui/desk/show.py": ["_describe_attempts(claim)", "evaluated", "required"],
+    "ui/desk/show.py": ["_describe_attempts(claim)", "describe_witnesses(opened.witnesses)", "evaluated", "required"],
     "ui/parts/measurements.py": ["SHOWN", "key", "name"],
     "ui/results/circuit.py": ["found.idle"],
     "ui/parts/plain_result.py": ["READING", "SHOWN", "key", "kinds", "reading", "sheet.kinds"],
@@ -216,6 +216,7 @@ REVIEWED: dict[str, list[str]] = {
         "sign",
     ],
     "ui/log/show.py": [
+        "describe_own_log(trail)",
         "SHOWN",
         "chosen.entry",
         "done",

@@ -162,7 +162,9 @@ def test_a_file_larger_than_any_pack_fails_without_being_read_whole(files: Path)
 
 def test_an_error_of_our_own_is_5_and_not_1(files: Path) -> None:
     """Python leaves with 1 after an uncaught error, which means elsewhere: evaluated and not met."""
-    text = JOINED.read_text().replace("_Walk(trust, saved, openings)\n", "_Walk(trust, 1 // 0, openings)\n")
+    text = JOINED.read_text().replace(
+        "_Walk(trust, saved, openings, witnesses)\n", "_Walk(trust, 1 // 0, openings, witnesses)\n"
+    )
     broken = files / "broken.py"
     broken.write_text(text)
     done = subprocess.run(

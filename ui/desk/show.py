@@ -15,6 +15,7 @@ from audit_core.review import Case, CaseFile, ClaimReading, PackReading, measure
 from audit_core.store import DeskDecision
 from ui.findings.link import offer_findings
 from ui.flow import actions
+from ui.log.witnesses import describe_witnesses
 from ui.parts.claim_brief import show_all_points, show_brief, show_state
 from ui.parts.header import column_widths, counted, plain, show_table, table_with_csv
 from ui.parts.sample_mark import name_file
@@ -85,6 +86,7 @@ def show_gate(opened: PackReading) -> None:
         f"{plain(gate.policy_id)}, SHA-256 {plain(gate.policy_sha256[:12])}. This is a factual finding."
     )
     st.markdown(f"Decisions: {plain(gate.decisions)}.")
+    st.markdown(f"Log of the pack: {describe_witnesses(opened.witnesses)}.")
     if opened.verification.authenticity != "SIGNER_VERIFIED":
         st.info(
             "No signer is checked, because the data directory has no trust file that names them. What to do: "

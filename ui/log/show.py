@@ -11,6 +11,7 @@ from audit_core import make_table
 from audit_core.governance import Permission
 from audit_core.store import AuditEvent, AuditLogView, read_log_view, sign_checkpoint_now
 from ui.flow import actions, sample
+from ui.log.witnesses import describe_own_log
 from ui.parts.header import column_widths, counted, plain, show_table, table_with_csv
 from ui.parts.sample_mark import name_file
 
@@ -57,6 +58,7 @@ def show_status(trail: AuditLogView) -> None:
             "The newest events are not yet confirmed outside this machine. Give a checkpoint to a person who does not control this machine, "
             "then record it: `python -m audit_core log anchor --kind file --target WHERE --size N`."
         )
+    st.markdown(describe_own_log(trail))
     if status.carried:
         names = ", ".join(
             f"{plain(one.pack_id)} (over {counted(one.size, 'event')})" for one in status.carried[-CARRIED_SHOWN:]

@@ -39,7 +39,7 @@ def describe_checking() -> Section:
                 (
                     (line("Is the pack unchanged?"), line("the verifier"), line("every file against the manifest; the report rendered again from the same files")),
                     (line("Who signed?"), line("the verifier, with keys you trust"), line("signatures over the manifest; unknown signers do not count")),
-                    (line("When?"), line("the log, and the people who store its checkpoints"), line("an external time stamp, or the machine's own clock, which cannot be confirmed")),
+                    (line("When?"), line("the log, and the people who store its checkpoints"), line("cosignatures of witnesses that you list (", code("--witnesses"), "), an external time stamp, or the machine's own clock, which cannot be confirmed")),
                     (line("Do reruns agree?"), line("a rerun"), line("same weights, prompts and settings on another machine, within a stated tolerance")),
                     (line("Is the evidence sufficient?"), line("people"), line("the policy, the limits above, and what was not assessed")),
                 ),

@@ -46,6 +46,7 @@ class AnchorKind(StrEnum):
     FILE = "file"
     CI = "ci"
     PACK = "pack"
+    WITNESS = "witness"
 
 
 @dataclass(frozen=True)

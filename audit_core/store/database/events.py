@@ -68,6 +68,7 @@ class Action(StrEnum):
     PERSON_DISABLED = "person.disabled"
     PERSON_ENABLED = "person.enabled"
     CHECKPOINT_ANCHORED = "checkpoint.anchored"
+    CHECKPOINT_REFUSED = "checkpoint.refused"
     LOG_VERIFIED = "log.verified"
     LOG_RESTARTED = "log.restarted"
     CLOCK_WENT_BACK = "clock.went_back"
