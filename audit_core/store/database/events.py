@@ -66,6 +66,8 @@ class Action(StrEnum):
     PERSON_REFUSED = "person.refused"
     PERSON_DISABLED = "person.disabled"
     PERSON_ENABLED = "person.enabled"
+    TOKEN_MADE = "token.made"
+    TOKEN_REVOKED = "token.revoked"
     CHECKPOINT_ANCHORED = "checkpoint.anchored"
     LOG_VERIFIED = "log.verified"
     LOG_RESTARTED = "log.restarted"
