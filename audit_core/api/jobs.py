@@ -79,7 +79,7 @@ def attempt(call: Call) -> JobDocument:
         )  # fmt: skip
         verdict = found.result.verdict
         return JobOutcome(
-            found.run_id, claim_id, "", found.attempt, verdict.state.value, verdict.sentence, found.notices
+            found.run_id, claim_id, "", found.attempt, str(verdict.state), verdict.sentence, found.notices
         )
 
     return _submit(call, f"attempt at {claim_id}", work)

@@ -16,12 +16,13 @@ from audit_core.api.errors import ApiRefused, refuse_missing
 from audit_core.errors import AccessRefused, PolicyRefused, Refused
 from audit_core.governance.gate import decide_gate
 from audit_core.governance.gate_report import describe_gate
+from audit_core.governance.people import Permission
 from audit_core.governance.policy import Policy, parse_policy
 from audit_core.packs import ExportOptions, export_pack, list_answers
 from audit_core.review.checked_pack import load_home_trust, log_gate, read_check, read_evidence
 from audit_core.review.desk_record import consult_desk
 from audit_core.shipped import load_shipped_policy
-from audit_core.store import load_key
+from audit_core.store import PersonLog, load_key
 from audit_core.verifier.container import MAX_PACK_BYTES
 from audit_core.verifier.trust import BadTrust, Trust, read_trust
 from audit_core.verifier.walk import verify_pack
@@ -99,10 +100,12 @@ def write_pack(call: Call) -> PackWritten:
     asked: PackAsked = call.body
     key = call.token.key
     if not key:
-        raise AccessRefused(
+        refusal = AccessRefused(
             "This token signs no packs.", wanted="a token with a signing key.",
             remedy="make one on the server: `api token create --role researcher --key NAME`.", why="out_of_area",
         )  # fmt: skip
+        PersonLog(call.home).refuse(call.token.person, Permission.EXPORT_PACK, about="a signing key", refusal=refusal)
+        raise refusal
     if (
         len(asked.claims) + len(asked.answers) > MOST_PACKS
         or max(map(len, (asked.organisation, asked.system, asked.purpose))) > _MAX_TEXT
