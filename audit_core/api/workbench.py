@@ -11,7 +11,7 @@ from pathlib import Path
 from audit_core.api.errors import Fault, describe_error
 from audit_core.errors import AuditError, ModelRefused
 from audit_core.jobs import JobManager, JobState, Report, Snapshot
-from audit_core.models import LINK, ModelOrigin, find_origin
+from audit_core.models import ANONYMOUS, LINK, ModelOrigin, find_origin
 from audit_core.run import Auditor, open_subject
 from audit_core.store import RunLog, audit_home
 from audit_core.subject_family import find_listed
@@ -113,7 +113,8 @@ class ServerModels:
     """Models of an API that runs without the dashboard: one in memory, as one job runs at a time."""
 
     def __init__(self) -> None:
-        self._name, self._auditor = "", None
+        self._name = ""
+        self._auditor: Auditor | None = None
         self._lock = threading.Lock()
 
     def open(self, name: str, owner: str, report: Report) -> Auditor:
@@ -123,8 +124,8 @@ class ServerModels:
                 # The old one is released first: two may not fit in memory.
                 self._name, self._auditor = "", None
                 is_ours = find_origin(name) is ModelOrigin.KNOWN or find_listed(name) is not None
-                access = {} if is_ours else {"access": LINK}
-                subject = open_subject(name, on_progress=lambda _stage, done, total: report(done, total), **access)
+                access = ANONYMOUS if is_ours else LINK
+                subject = open_subject(name, on_progress=lambda _stage, done, total: report(done, total), access=access)
                 self._name, self._auditor = name, Auditor(subject, RunLog(audit_home()))
             return self._auditor
 

@@ -91,7 +91,7 @@ def test_every_answer_has_the_shape_that_the_file_states(
         ask("DELETE", f"jobs/{job['id']}", "cancelJob")
         ask("GET", "runs", "listRuns")
         ask("GET", f"runs/{done['outcome']['run_id']}", "readRun")
-        frozen = {"claim": claim, "model": MODEL, "prompts": {"text": list_rows(8)}, "questions": []}
+        frozen = {"claim": claim, "model": MODEL, "prompts": {"text": list_rows(4)}, "questions": []}
         plan = wait_for(client, ask("POST", "claims", "freezeClaim", json=frozen), bearer)
         assert plan["outcome"]["claim_id"] == "C-0001", plan
         reached = wait_for(client, ask("POST", "claims/C-0001/attempts", "attemptClaim"), bearer)["outcome"]

@@ -33,7 +33,7 @@ def make_bearer(*roles: str, **more: Any) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
-def list_rows(count: int = 3) -> str:
+def list_rows(count: int = 1) -> str:
     """Prompts of the planted model as JSON Lines, `count` of each template."""
     model = find_planted(MODEL)
     assert model is not None
