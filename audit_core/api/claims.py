@@ -79,7 +79,7 @@ def read_claim(call: Call) -> ClaimDocument:
     reached = (
         None
         if verdict is None
-        else Reached(str(verdict.state), verdict.reason or "", verdict.sentence or "", dict(verdict.families))
+        else Reached(str(verdict.state), verdict.reason or "", verdict.sentence, dict(verdict.families))
     )
     return ClaimDocument(
         _describe(found.claim, _list_stale(call)), describe_registered(found.claim), found.attempts, reached, found.packs

@@ -137,7 +137,10 @@ def check_model(name: str) -> None:
         ModelRefused: with what is accepted.
     """
     is_named = 0 < len(name) <= MAX_MODEL_NAME and name.isprintable()
-    if is_named and (find_listed(name) is not None or find_origin(name) in (ModelOrigin.KNOWN, ModelOrigin.HUB)):
+    if is_named and (find_listed(name) is not None or find_origin(name) is ModelOrigin.KNOWN):
+        return
+    # A folder below the server's own would be opened before a hub model of the same name.
+    if is_named and find_origin(name) is ModelOrigin.HUB and not Path(name).exists():
         return
     raise ModelRefused(
         f"A model {name[:60]!r}.", wanted="a known or planted model, or a hub id that is in this server's cache; no folder.",

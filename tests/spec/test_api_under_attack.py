@@ -135,7 +135,9 @@ def test_no_address_leaves_its_place(client: TestClient, path: str) -> None:
 @pytest.mark.parametrize(
     "model", ["/etc", "../../etc", "./x", "~/models", "C:\\models", "", "a" * 300, "x\ny", "nowhere"]
 )
-def test_a_folder_of_the_server_is_no_model(client: TestClient, model: str) -> None:
+def test_a_folder_of_the_server_is_no_model(client: TestClient, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last is a folder here, and a hub id by its form."""
+    monkeypatch.chdir(PACK.parents[2])
     asked = {"audit": "sweep", "model": model, "prompts": {"text": list_rows(1)}}
     read_fault(client.post("jobs", headers=make_bearer("researcher"), json=asked), 422, "model_refused")
 
