@@ -22,9 +22,8 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, object]]:
 
 
 async def readyz(_: Request) -> JSONResponse:
-    seen = POOL.look("default")
     # No detail: this route needs no sign-in, and an error may name folders of this machine.
-    return JSONResponse({"stage": seen.stage}, status_code=200 if seen.is_ready else 503)
+    return JSONResponse({"stage": (seen := POOL.look("default")).stage}, status_code=200 if seen.is_ready else 503)
 
 
 ROUTES, MIDDLEWARE = [Route("/readyz", readyz), mount_api()], [Middleware(RefuseFrames)]

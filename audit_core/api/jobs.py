@@ -101,7 +101,7 @@ def cancel_job(call: Call) -> JobDocument:
 
 
 def _submit(call: Call, title: str, work: Callable[[Report], JobOutcome]) -> JobDocument:
-    # A key of its own: each request is one run, whoever asked the same before.
+    # A key of its own: each request is one run, also where an equal one was asked before.
     return call.bench.submit(uuid.uuid4().hex, title[:200], work, owner=call.token.owner)
 
 

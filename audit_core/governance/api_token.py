@@ -15,7 +15,7 @@ from audit_core.governance.people import Person, PersonRole
 MAX_DAYS = 366
 """Longest life of a token in days."""
 _FORM = re.compile(r"assay_([0-9a-f]{12})_([A-Za-z0-9_-]{43})", re.ASCII)
-_NOBODY = hashlib.sha256(b"").hexdigest()
+_NO_TOKEN = hashlib.sha256(b"").hexdigest()
 
 
 class ApiArea(StrEnum):
@@ -80,5 +80,5 @@ def digest_secret(secret: str) -> str:
 
 def is_secret_of(token: ApiToken | None, secret: str) -> bool:
     """Whether the secret belongs to the token, in a time that depends neither on the secret nor on whether the token exists."""
-    wanted = _NOBODY if token is None else token.secret_sha256
+    wanted = _NO_TOKEN if token is None else token.secret_sha256
     return hmac.compare_digest(digest_secret(secret), wanted) and token is not None
