@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import ui.live.head_maps  # noqa: F401  import early, so that the first visitor does not wait
+from ui.flow.api import mount_api
 from ui.flow.model_pool import POOL
 from ui.shell.framing import RefuseFrames
 
@@ -21,10 +22,9 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, object]]:
 
 
 async def readyz(_: Request) -> JSONResponse:
-    seen = POOL.look("default")
     # No detail: this route needs no sign-in, and an error may name folders of this machine.
-    return JSONResponse({"stage": seen.stage}, status_code=200 if seen.is_ready else 503)
+    return JSONResponse({"stage": (seen := POOL.look("default")).stage}, status_code=200 if seen.is_ready else 503)
 
 
-ROUTES, MIDDLEWARE = [Route("/readyz", readyz)], [Middleware(RefuseFrames)]
+ROUTES, MIDDLEWARE = [Route("/readyz", readyz), mount_api()], [Middleware(RefuseFrames)]
 app = st.App("ui/shell/main.py", lifespan=lifespan, routes=ROUTES, middleware=MIDDLEWARE)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from audit_core.audits.confirmation import ConfirmationRequest, ConfirmationResult
 from audit_core.circuits.circuit_check import list_claim_questions
@@ -190,6 +191,20 @@ def explain_exploratory(known: RegisteredClaim) -> str:
     if known.has_deviated:
         return "the plan was changed after results existed"
     return ""
+
+
+def describe_registered(known: RegisteredClaim) -> dict[str, Any]:
+    """A registered claim as JSON, with every plan and deviation."""
+    return {
+        "claim_id": known.claim_id,
+        "owner": known.owner,
+        "created_at": known.created_at,
+        "expires_at": known.expires_at,
+        "withdrawn": known.withdrawn or None,
+        "exploratory": explain_exploratory(known) or None,
+        "plans": [plan.to_document() for plan in known.plans],
+        "deviations": [row.to_document(number) for number, row in enumerate(known.deviations, start=1)],
+    }
 
 
 def _read_splits(subject: Subject, prompts: PromptSet) -> tuple[TokenisedPrompts, TokenisedPrompts]:

@@ -14,6 +14,7 @@ from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
 from audit_core.cli.session import Adder, ask_form, current_actor, open_subject, print_notices, put_in_form
 from audit_core.confirm import (
     Confirmation,
+    describe_registered,
     describe_sought,
     explain_exploratory,
     freeze_claim,
@@ -33,7 +34,7 @@ from audit_core.shipped import load_shipped_policy
 from audit_core.stats.estimates import format_estimate
 from audit_core.store import RunLog, audit_home, load_kept_prompts
 from audit_core.store.claims.change_log import list_stale
-from audit_core.store.claims.register import Register, RegisteredClaim
+from audit_core.store.claims.register import Register
 from audit_core.store.data_directory import keep_policy, load_kept_policy
 
 NOT_DECIDABLE = NotMeasured.exit_code
@@ -170,7 +171,7 @@ def show_claims(options: argparse.Namespace) -> int:
         if row.is_open:
             stale.setdefault(row.trigger.claim_id, []).append(row.trigger.kind.value)
     if options.json:
-        return print_json([_describe_claim(known) | {"stale": stale.get(known.claim_id, [])} for known in claims])
+        return print_json([describe_registered(known) | {"stale": stale.get(known.claim_id, [])} for known in claims])
     for known in claims:
         plan = known.plan
         state = f"withdrawn: {known.withdrawn}" if known.withdrawn else explain_exploratory(known) or "confirmatory"
@@ -181,19 +182,6 @@ def show_claims(options: argparse.Namespace) -> int:
         if known.claim_id in stale:
             print_result(f"  STALE: {', '.join(stale[known.claim_id])}")
     return 0
-
-
-def _describe_claim(known: RegisteredClaim) -> dict[str, Any]:
-    return {
-        "claim_id": known.claim_id,
-        "owner": known.owner,
-        "created_at": known.created_at,
-        "expires_at": known.expires_at,
-        "withdrawn": known.withdrawn or None,
-        "exploratory": explain_exploratory(known) or None,
-        "plans": [plan.to_document() for plan in known.plans],
-        "deviations": [row.to_document(number) for number, row in enumerate(known.deviations, start=1)],
-    }
 
 
 def amend_claim(options: argparse.Namespace) -> int:

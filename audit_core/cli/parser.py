@@ -11,6 +11,7 @@ from audit_core.audits.attention_tests import MAX_SHUFFLES, SHUFFLES
 from audit_core.audits.sweep import SWEPT
 from audit_core.circuits.circuit_check import get_check, list_circuit_questions
 from audit_core.claim import Universe
+from audit_core.cli.api import add_api_commands
 from audit_core.cli.attention import run_attention_tests
 from audit_core.cli.audit import add_audit_command
 from audit_core.cli.audits import sweep_components, test_claim
@@ -81,6 +82,8 @@ def build_parser() -> argparse.ArgumentParser:
     dashboard = commands.add_parser("dashboard", help=text, description=text)
     dashboard.set_defaults(command=serve_dashboard)
     dashboard.add_argument("options", nargs="*", help="options of `streamlit run`, after --")
+    text = "the REST API: serve it, describe it, and make tokens for it"
+    add_api_commands(commands.add_parser("api", help=text, description=text))
     text = "the findings register, and notices of what is due"
     add_finding_commands(commands.add_parser("finding", help=text, description=text))
     text = "back up or restore the data directory"

@@ -85,6 +85,8 @@ REFUSALS = {
     "not_allowed": "none of the person's roles may do this",
     "not_recent": "the person signed in too long ago for this action",
     "not_theirs": "the requested item belongs to another person",
+    "bad_token": "no valid API token: missing, unknown, expired or revoked",
+    "out_of_area": "the API token is not for this part of the API",
     "bad_identity": "the provider's token lacks the person's identity or an expiry time",
     "bad_configuration": "the configuration of sign-in or roles is invalid",
 }

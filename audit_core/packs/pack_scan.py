@@ -23,6 +23,7 @@ _SECRETS = {
     "an AWS key id": r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}(?![0-9A-Za-z])",
     "a Google API key": r"(?<![A-Za-z0-9])AIza[0-9A-Za-z_-]{35}",
     "a Slack token": r"(?<![A-Za-z0-9])xox[abeprs]-[A-Za-z0-9-]{10,}",
+    "an Assay API token": r"(?<![A-Za-z0-9])assay_[0-9a-f]{12}_[A-Za-z0-9_-]{43}",
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY",
     "a JSON web token": r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
     "a password in an address": r"[a-z][a-z0-9+.-]{0,30}://[^\s/:@]+:[^\s/:@]+@",

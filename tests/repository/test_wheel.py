@@ -68,7 +68,7 @@ def test_every_file_of_the_library_the_data_and_the_pages_is_in_the_wheel_and_no
     assert {name for name, data in parts.items() if wheel.read(name) != data} == set()
 
 
-def test_each_requirement_is_one_of_the_wheel_or_of_the_extra_for_the_dashboard(wheel: zipfile.ZipFile) -> None:
+def test_each_requirement_is_one_of_the_wheel_or_of_one_extra(wheel: zipfile.ZipFile) -> None:
     def pin(line: str) -> str:
         return re.sub(r"[-_.]+", "-", line.split("==")[0]).lower() + "==" + line.split("==")[1]
 
@@ -77,12 +77,14 @@ def test_each_requirement_is_one_of_the_wheel_or_of_the_extra_for_the_dashboard(
     dashboard = {pin(line.strip()) for line, _, marker in rows if "'dashboard'" in marker}
     text = (ROOT / "requirements.txt").read_text()
     wanted = {pin(line) for line in text.splitlines() if "==" in line and not line.startswith("#")}
-    assert base | dashboard == wanted
-    assert base & dashboard == set()
+    api = {pin(line.strip()) for line, _, marker in rows if "'api'" in marker}
+    assert base | dashboard | api == wanted
+    assert len(base) + len(dashboard) + len(api) == len(wanted)
+    assert {line.split("==")[0] for line in api} == {"starlette", "uvicorn", "python-multipart"}
     assert {line.split("==")[0] for line in dashboard} == {"streamlit", "plotly", "authlib"}
     dev = {pin(line.strip()) for line, _, marker in rows if "'dev'" in marker}
     text = (ROOT / "requirements-dev.txt").read_text()
-    assert dev - dashboard == {pin(line) for line in text.splitlines() if "==" in line}
+    assert dev - dashboard - api == {pin(line) for line in text.splitlines() if "==" in line}
 
 
 def test_the_command_is_a_function_that_exists(wheel: zipfile.ZipFile) -> None:

@@ -19,6 +19,7 @@ SECRETS = {
     "an AWS key id": "AKIA" + "IOSFODNN7EXAMPLE",
     "a Google API key": "AIza" + "canaryCANARYcanaryCANARYcanaryCANA1",
     "a Slack token": "xoxb-" + "1234567890-canary",
+    "an Assay API token": "assay_" + "0123456789ab_" + "canary-CANARY_canary-CANARY_canary-CANARY_0",
     "a private key": "-----BEGIN " + "OPENSSH PRIVATE KEY-----",
     "a JSON web token": "eyJhbGciOiJIUzI1" + ".eyJzdWIiOiIxMjM0." + "dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P",
     "a password in an address": "https://anna:" + "canary@host.invalid/x",

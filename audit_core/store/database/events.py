@@ -67,6 +67,8 @@ class Action(StrEnum):
     PERSON_REFUSED = "person.refused"
     PERSON_DISABLED = "person.disabled"
     PERSON_ENABLED = "person.enabled"
+    TOKEN_MADE = "token.made"
+    TOKEN_REVOKED = "token.revoked"
     CHECKPOINT_ANCHORED = "checkpoint.anchored"
     CHECKPOINT_REFUSED = "checkpoint.refused"
     LOG_VERIFIED = "log.verified"
