@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
+from pydantic import TypeAdapter
+
 from audit_core.data_folder import DATA, read_record
-from audit_core.models.known import find_known
+from audit_core.evidence.source import hash_source
+from audit_core.judging.verdict import RULE_VERSION
+from audit_core.models.known import SMOLLM2, find_known
 from audit_core.registry import get_plugin
 from audit_core.request import Request
-from audit_core.story import MeasuredWith
+from audit_core.run import Actor, Auditor, list_versions
+from audit_core.story import MeasuredWith, round_recorded
+from audit_core.subject import Progress, no_progress
 
 Result = TypeVar("Result")
 MAX_BYTES = 4 << 20
@@ -26,6 +34,8 @@ class RecordedAnswer(Generic[Result]):
     """Digest of the file that the known model is converted from: identifies it before it is loaded."""
     asked: dict[str, Any]
     """The request as described in the log."""
+    prompts_sha256: str
+    """Of its prompts' texts, which `asked` leaves out."""
     version: int
     """Version of the audit's result; another version is not shown."""
     wall_s: float
@@ -44,7 +54,8 @@ class RecordedAnswer(Generic[Result]):
     def answers(self, request: Request, weights_sha256: str) -> bool:
         """Whether it answers exactly this request of a loaded model."""
         asked = json.loads(json.dumps(request.describe()))
-        return weights_sha256 == self.measured_with.identity["weights_sha256"] and bool(asked == self.asked)
+        is_same_model = weights_sha256 == self.measured_with.identity["weights_sha256"]
+        return is_same_model and request.prompts.sha256 == self.prompts_sha256 and bool(asked == self.asked)
 
 
 @cache
@@ -57,3 +68,22 @@ def load_recorded(audit: str) -> tuple[RecordedAnswer[Any], ...]:
     form = cast(Any, RecordedAnswer)[get_plugin("audits", audit).result]
     paths = sorted((DATA / audit).glob("recorded*.json"))
     return tuple(read_record(path, form, max_bytes=MAX_BYTES) for path in paths)
+
+
+def record_answer(
+    auditor: Auditor, audit: str, request: Request, path: Path, *, on_progress: Progress = no_progress
+) -> RecordedAnswer[Any]:
+    """Run an audit of the default model, or take its result from the log, and write it as a shipped record."""
+    plugin, code = get_plugin("audits", audit), hash_source()
+    actor = Actor("recorder", "recorder")
+    found = auditor.find_earlier(audit, request) or auditor.run(audit, request, actor=actor, on_progress=on_progress)
+    identity = {key: value for key, value in auditor.subject.identity.to_json().items() if key != "folder"}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    made = RecordedAnswer(
+        audit=audit, model_file_sha256=SMOLLM2.member_sha256, asked=request.describe(), prompts_sha256=request.prompts.sha256,
+        version=plugin.version, wall_s=found.wall_s, result=found.result,
+        measured_with=MeasuredWith(now, identity, code, RULE_VERSION, list_versions(), request.seed),
+    )  # fmt: skip
+    plain = round_recorded(TypeAdapter(cast(Any, RecordedAnswer)[plugin.result]).dump_python(made, mode="json"))
+    path.write_text(json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    return made

@@ -3,25 +3,12 @@
 Run from the repository root: `PYTHONPATH=. python data/tools/record.py`.
 """
 
-import json
 import sys
-from datetime import UTC, datetime
 
-from pydantic import TypeAdapter
-
-from audit_core import Actor, Auditor, RunLog, audit_home, open_subject
-from audit_core.evidence.source import hash_source
-from audit_core.judging.verdict import RULE_VERSION
-from audit_core.models.known import SMOLLM2
-from audit_core.recorded import RecordedAnswer
+from audit_core import Auditor, RunLog, audit_home, open_subject
+from audit_core.recorded import record_answer
 from audit_core.registry import get_plugin
-from audit_core.run import list_versions
 from audit_core.shipped import DATA
-from audit_core.story import MeasuredWith, round_recorded
-from audit_core.tools import ToolsResult
-
-ME = Actor("tools recorder", "tools recorder")
-FILE = "requests.csv"
 
 
 def show(done: int, total: int) -> None:
@@ -30,18 +17,7 @@ def show(done: int, total: int) -> None:
 
 if __name__ == "__main__":
     auditor = Auditor(open_subject("default"), RunLog(audit_home()))
-    audit, code = get_plugin("audits", "tools"), hash_source()
-    request = audit.ask_file(auditor.subject, (DATA / "tools" / FILE).read_bytes(), FILE, {})
-    found = auditor.find_earlier("tools", request) or auditor.run("tools", request, actor=ME, on_progress=show)
-    identity = {key: value for key, value in auditor.subject.identity.to_json().items() if key != "folder"}
-    made = RecordedAnswer[ToolsResult](
-        audit="tools", model_file_sha256=SMOLLM2.member_sha256, asked=request.describe(), version=audit.version,
-        wall_s=found.wall_s, result=found.result,
-        measured_with=MeasuredWith(
-            datetime.now(UTC).isoformat(timespec="seconds"), identity, code, RULE_VERSION, list_versions(), request.seed
-        ),
-    )  # fmt: skip
-    plain = round_recorded(TypeAdapter(RecordedAnswer[ToolsResult]).dump_python(made, mode="json"))
-    path = DATA / "tools" / "recorded-requests.json"
-    path.write_text(json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    print(f"\n{path.name}: {made.wall_s:.0f} s: {made.result.finding}")
+    raw = (DATA / "tools" / "requests.csv").read_bytes()
+    request = get_plugin("audits", "tools").ask_file(auditor.subject, raw, "requests.csv", {})
+    made = record_answer(auditor, "tools", request, DATA / "tools" / "recorded-requests.json", on_progress=show)
+    print(f"\n{made.wall_s:.0f} s: {made.result.finding}")
