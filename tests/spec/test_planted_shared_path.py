@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from audit_core import open_subject
+from audit_core.calibration import quote_calibration
 from audit_core.calibration.samples import judge_samples, make_claim
 from audit_core.claim import Claim, Universe, fit_universe
 from audit_core.component import Component, Kind, parse_component, parse_components
@@ -35,7 +36,7 @@ def find_claim(model: PlantedModel, components: str, role: str = "necessary") ->
     return next(one for one in model.claims if one.components == wanted and one.role.value == role)
 
 
-@pytest.mark.parametrize(("model", "lost"), [(SHARED, 7.0), (SHARED_IDLE, 0.0)])
+@pytest.mark.parametrize(("model", "lost"), [(SHARED, 7.0), (SHARED_IDLE, 0.0)], ids=["carries", "idle"])
 def test_replacing_the_shared_path_costs_what_it_was_planted_to_write(
     model: PlantedModel, lost: float, opened: Callable[[str], Any]
 ) -> None:
@@ -57,7 +58,7 @@ def test_replacing_the_shared_path_costs_what_it_was_planted_to_write(
         (SHARED, "L0.SHARED", "sufficient", State.INCONCLUSIVE, "no_null"),
         (SHARED_IDLE, "L0.SHARED", "necessary", State.NEGLIGIBLE, None),
     ],
-    ids=str,
+    ids=["necessary", "sufficient", "idle"],
 )
 def test_a_claim_on_the_shared_path_gets_the_planted_verdict(
     model: PlantedModel, components: str, role: str, state: State, reason: str | None, opened: Callable[[str], Any]
@@ -89,6 +90,11 @@ def test_a_claim_on_a_shared_path_names_a_universe_that_contains_it() -> None:
     assert fit_universe(parts, Universe.HEADS) is Universe.EXPERTS_SHARED
     assert fit_universe(parse_components("L0.E5"), Universe.HEADS) is Universe.EXPERTS
     assert fit_universe(parse_components("L0.E5 L0.SHARED L0.H1"), Universe.HEADS) is Universe.HEADS_EXPERTS_SHARED
+
+
+def test_its_verdict_quotes_no_error_rate_of_other_components() -> None:
+    assert "was not measured" in quote_calibration(["L0.SHARED", "L0.E5"])
+    assert "was not measured" not in quote_calibration(["L0.E5"])
 
 
 def test_without_the_shared_path_in_everything_an_expert_of_this_model_has_no_gap(opened: Callable[[str], Any]) -> None:
