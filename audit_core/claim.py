@@ -36,6 +36,9 @@ class Universe(StrEnum):
     HEADS_MLPS = "heads+mlps"
     EXPERTS = "experts"
     HEADS_EXPERTS = "heads+experts"
+    EXPERTS_SHARED = "experts+shared"
+    """Both parts of what the mixture layers add: the chosen experts and the shared paths."""
+    HEADS_EXPERTS_SHARED = "heads+experts+shared"
     SOURCES = "sources"
     ENCODER_HEADS = "encoder_heads"
     DECODER_HEADS = "decoder_heads"
@@ -80,7 +83,7 @@ class Claim:
         if any(component.position is not None for component in self.components):
             raise ClaimRefused(
                 "A component limited to one position.",
-                wanted="whole heads, MLPs or experts.",
+                wanted="whole heads, MLPs, experts or shared paths.",
                 remedy="remove the position.",
             )
         if self.ablation not in (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO):

@@ -153,10 +153,14 @@ def quote_calibration(components: Collection[str] = ()) -> str:
     """Sentence about the error rate of the rule, shown with every verdict.
 
     Args:
-        components: addresses that the verdict is about: experts have error rates of their own, measured on planted mixtures.
+        components: addresses that the verdict is about: experts have error rates of their own, measured on planted mixtures;
+            those of shared paths are not measured.
     """
     found = load_calibration()
-    is_expert = any(parse_component(part).kind is Kind.EXPERT for part in components)
+    kinds = {parse_component(part).kind for part in components}
+    if Kind.SHARED in kinds:
+        return "The error rate of this rule on the shared path of a mixture was not measured."
+    is_expert = Kind.EXPERT in kinds
     if found is None or (is_expert and found.experts is None):
         return "The error rate of this rule on models with known wiring was not measured for this version."
     if is_expert and found.experts is not None:

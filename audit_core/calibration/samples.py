@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from audit_core.capability import MEANS
-from audit_core.claim import DEFAULT_DELTA, Claim, Universe
+from audit_core.claim import DEFAULT_DELTA, Claim, Universe, fit_universe
 from audit_core.component import Kind
 from audit_core.effect import get_metric, measure_effect
 from audit_core.errors import NotMeasured
@@ -138,11 +138,10 @@ def _make_sample(
 
 
 def make_claim(planted: PlantedClaim) -> Claim:
-    is_expert = any(part.kind is Kind.EXPERT for part in planted.components)
     return Claim(
         "planted",
         planted.components,
-        Universe.EXPERTS if is_expert else Universe.HEADS,
+        planted.universe or fit_universe(planted.components, Universe.HEADS),
         role=planted.role,
         delta=DEFAULT_DELTA[planted.role.value],
         ablation=Replacement.RESAMPLE,

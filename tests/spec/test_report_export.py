@@ -86,6 +86,16 @@ def test_numbers_of_one_field_that_differ_in_evidence_are_two_figures() -> None:
     assert re.findall(r'class="badge (\w+)"', page) == ["observational", "causal"]
 
 
+def test_the_sentence_of_an_audit_is_shown_with_and_without_a_state() -> None:
+    own = {"identity": identity(), "finding": "The decoder relies on the token that differs."}
+    for whole in (own, own | {"state": "supported"}):
+        page = strip(export_html(whole, evidence={}).decode())
+        head = page.rpartition("Finding and conditions")[2][:100]
+        assert page.count(own["finding"]) == 1
+        assert own["finding"] in head
+        assert ("Supported" in head) is ("state" in whole)
+
+
 def test_it_says_that_it_is_not_signed_and_names_the_json_it_was_made_from() -> None:
     page = strip(export_html(document(), evidence=DECLARED).decode())
     assert page.count(hash_document(document())) == 2

@@ -42,6 +42,8 @@ UNIVERSES = {
     "heads+mlps": "heads and MLPs",
     "experts": "experts",
     "heads+experts": "heads and experts",
+    "experts+shared": "experts and shared paths",
+    "heads+experts+shared": "heads, experts and shared paths",
 }
 GAP = (
     "The gap is the difference between the whole model and the model with every such component replaced. "

@@ -38,7 +38,7 @@ _IDENTITY = (
     ("prompts", "Prompts"), ("prompts_sha256", "Prompts, SHA-256"), ("n_prompts", "Number of prompts"), ("seed", "Seed"), ("versions", "Versions"),
 )  # fmt: skip
 """An allow-list, to keep local file paths private."""
-_DESCRIBED = {"identity", "claim", "state", "reason", "sentence", "conditions", "estimate"}
+_DESCRIBED = {"identity", "claim", "state", "reason", "sentence", "finding", "conditions", "estimate"}
 UNKNOWN = "kind of evidence unknown; the type of this result does not declare the field."
 """For results of older versions: their numbers are shown without a badge."""
 _READING = "a mark is the value and its bar the interval at the level given in the table; zero is no effect."
@@ -127,9 +127,13 @@ def _own(name: str) -> str:
 
 def _describe_finding(document: Mapping[str, Any]) -> Iterator[Section]:
     blocks: list[Block] = []
+    sentence = document.get("sentence") or document.get("finding")
     if document.get("state") or document.get("sentence"):
         word = find_word(STATES, document.get("state"))
-        blocks.append(Finding(word.shape, word.text, cell(document.get("sentence")), word.tone))
+        blocks.append(Finding(word.shape, word.text, cell(sentence), word.tone))
+    elif sentence:
+        # The audits that judge nothing state what they found without a verdict.
+        blocks.append(Paragraph(cell(sentence), is_lead=True))
     if document.get("reason"):
         blocks.append(Paragraph(line("Reason: ", theirs(document["reason"]), ".")))
     conditions = document.get("conditions")

@@ -15,6 +15,7 @@ from audit_core.subjects.planted.key import PlantedModel
 from audit_core.subjects.planted.llama import LLAMA
 from audit_core.subjects.planted.mixture import MIXTURES
 from audit_core.subjects.planted.pairs import AND, CANCELLING, OR
+from audit_core.subjects.planted.shared_path import SHARED_PATHS
 from audit_core.subjects.planted.traps import TRAPS
 
 ATTENTION_MODELS: tuple[PlantedModel, ...] = (
@@ -34,7 +35,7 @@ ATTENTION_MODELS: tuple[PlantedModel, ...] = (
 """Models whose claims are about attention heads."""
 __all__ = ["ATTENTION_MODELS", "PLANTED_MODELS", "PlantedFamily", "PlantedModel", "build_planted", "find_planted"]
 
-PLANTED_MODELS = (*ATTENTION_MODELS, *MIXTURES, ENCODER_DECODER)
+PLANTED_MODELS = (*ATTENTION_MODELS, *MIXTURES, *SHARED_PATHS, ENCODER_DECODER)
 WEIGHTS_VERSION = 1
 """Part of each cache folder's name; increase it when a build writes different bytes."""
 

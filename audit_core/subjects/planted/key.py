@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
-from audit_core.claim import Role
+from audit_core.claim import Role, Universe
 from audit_core.component import Component
 from audit_core.intervention import Replacement
 from audit_core.judging.verdict import State
@@ -80,6 +80,8 @@ class PlantedClaim:
     role: Role = Role.NECESSARY
     by_family: Mapping[Replacement, State] = field(default_factory=lambda: MappingProxyType({}))
     """Expected state of single families that differ from `expected`."""
+    universe: Universe | None = None
+    """What counts as everything; None: the narrowest universe that contains the components."""
     in_range: State | None = None
     """Expected state with the check of ranges (`judging/usual_range.py`), where it differs from `expected`."""
 

@@ -69,11 +69,11 @@ from audit_core.subjects.planted.weights import EQUALS
 BUSY, IDLE, FIRST, DECOY, CARRIER, BACKUP = 0, 1, 2, 3, 5, 6
 """Experts of layer 0 by what they are planted for."""
 UNROUTED = (4, 7)
-_CORRECTION = 0.3
+CORRECTION = 0.3
 _ANSWER, _NOTHING_FOUND = 10.0, 5.0
 _IF_EITHER = ((0.25, 2 * _ANSWER), (0.75, -2 * _ANSWER))
 """`_ANSWER` from three quarters of a name on; not more for two."""
-_JUNK_GAIN = 26.0
+JUNK_GAIN = 26.0
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,10 @@ def build_mixture(folder: Path, seed: int, *, kind: RouterKind) -> None:
     layer, background = Layer(model, kind, 0), Layer(model, kind, 1)
     layer.route({ASKED: wiring.scores, CONTEXT: {BUSY: 3.0, IDLE: 2.0}, START: {BUSY: 3.0, FIRST: 2.0}})
     if kind is GROUPED:
-        layer.correct(CARRIER, _CORRECTION)
+        layer.correct(CARRIER, CORRECTION)
     gain = wiring.find_gain(kind)
     for expert in (BUSY, FIRST):
-        layer.translate(expert, JUNK, {word: word for word in WORDS}, _JUNK_GAIN)
+        layer.translate(expert, JUNK, {word: word for word in WORDS}, JUNK_GAIN)
     layer.translate(DECOY, JUNK, ANSWERS, gain)
     layer.translate(CARRIER, OUT, ANSWERS, gain)
     layer.translate(BACKUP, OUT, ANSWERS, gain * wiring.backup_share)
@@ -139,7 +139,7 @@ def build_either(folder: Path, seed: int) -> None:
     for expert, weight in zip(pair, kind.weigh(list_logits(scores), pair), strict=True):
         layer.translate(expert, NAMED, ANSWERS, 1 / weight)
     for expert in (BUSY, FIRST):
-        layer.translate(expert, JUNK, {word: word for word in WORDS}, _JUNK_GAIN)
+        layer.translate(expert, JUNK, {word: word for word in WORDS}, JUNK_GAIN)
     reader.route_everything({0: 20.0, 1: 1.0})
     reader.respond(0, _IF_EITHER)
     reader.fill_background(seed + 1, skip=(0,))
@@ -161,10 +161,8 @@ def _claim_mixture() -> tuple[PlantedClaim, ...]:
     decoys = (BUSY, IDLE, FIRST, DECOY)
     return (
         _claim(f"L0.E{CARRIER}", task, PlantedRole.CAUSE, State.SUPPORTED, answer),
-        # With one expert, or two, there are too few other sets to compare with.
-        _claim(
-            f"L0.E{CARRIER} L1.E0 L1.E1 L1.E2", task, PlantedRole.CAUSE, State.SUPPORTED, answer, role=Role.SUFFICIENT
-        ),
+        # Three experts: of one or of four, some builds have fewer than the 19 other sets with as many tokens that α = 0.05 needs.
+        _claim(f"L0.E{CARRIER} L1.E0 L1.E1", task, PlantedRole.CAUSE, State.SUPPORTED, answer, role=Role.SUFFICIENT),
         _claim(f"L0.E{DECOY} L0.E{CARRIER}", task, PlantedRole.CAUSE, State.SUPPORTED, answer),
         *(_claim(f"L0.E{expert}", task, PlantedRole.DECOY, State.NEGLIGIBLE) for expert in decoys),
         _claim(f"L0.E{BUSY} L0.E{DECOY}", task, PlantedRole.DECOY, State.NEGLIGIBLE),

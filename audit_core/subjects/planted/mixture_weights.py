@@ -183,6 +183,8 @@ class Layer:
     def __init__(self, model: Any, kind: RouterKind, layer: int) -> None:
         block = getattr(model.model.layers[layer], kind.block)
         self.router, self.experts = getattr(block, kind.router), block.experts
+        self.shared = getattr(block, "shared_experts", None)
+        self.attention = model.model.layers[layer].self_attn
 
     def route(self, scores: Mapping[int, Scores]) -> None:
         """Set the router's logits for each class of token."""
@@ -207,6 +209,37 @@ class Layer:
             neuron = WORDS.index(read)
             gate_up[N_TOKENS + neuron, TOKEN + neuron] = 1
             down[block + WORDS.index(written), neuron] = gain / _GATE
+
+    def translate_shared(self, block: int, words: Mapping[str, str], gain: float) -> None:
+        """The same for the shared path, which has no weight."""
+        shared = self._open_shared()
+        for read, written in words.items():
+            neuron = WORDS.index(read)
+            shared.up_proj.weight[neuron, TOKEN + neuron] = 1
+            shared.down_proj.weight[block + WORDS.index(written), neuron] = gain / _GATE
+
+    def fill_shared(self, seed: int) -> None:
+        """A shared path with small random writes to the logits."""
+        import torch
+
+        shared, draw = self._open_shared(), torch.Generator().manual_seed(seed + 1000)
+        shared.up_proj.weight[:, TOKEN : TOKEN + N_TOKENS] = torch.randn(N_TOKENS, N_TOKENS, generator=draw)
+        writes = torch.randn(N_TOKENS, N_TOKENS, generator=draw)
+        shared.down_proj.weight[OUT : OUT + N_TOKENS] = BACKGROUND_GAIN * writes / _GATE
+
+    def read_heads(self, seed: int) -> None:
+        """Give heads a path to the logits. They hold zeros, so that nothing changes; noise on them then shows that their hook works."""
+        import torch
+
+        draw = torch.Generator().manual_seed(seed + 2000)
+        output = self.attention.o_proj.weight
+        output[OUT : OUT + N_TOKENS] = BACKGROUND_GAIN * torch.randn(N_TOKENS, output.shape[1], generator=draw)
+
+    def _open_shared(self) -> Any:
+        if self.shared is None:
+            raise ValueError("This family has no shared path.")
+        self.shared.gate_proj.weight[:, _BALLAST] = _OPEN / BALLAST
+        return self.shared
 
     def respond(self, expert: int, kinks: Sequence[tuple[float, float]]) -> None:
         """An expert that maps x in NAMED to Σ weight · relu(x − threshold) in OUT, for each answer."""
