@@ -17,6 +17,7 @@ from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, AuditEvent, append_event, list_events
 from audit_core.store.desk.checklist import ChecklistDraft, Checklists
 from audit_core.store.desk.desk_rows import DeskDecision, DeskPack
+from audit_core.store.feature_labels import MAX_LABEL, FeatureLabel, FeatureLabels, LabelEvidence, list_current
 from audit_core.store.findings.finding import (
     ACTIVE_STATUSES,
     FINDING_LIMITS,
@@ -42,6 +43,7 @@ from audit_core.store.prompt_split import divide_prompts
 __all__ = [
     "ACTIVE_STATUSES",
     "FINDING_LIMITS",
+    "MAX_LABEL",
     "Action",
     "AnchorKind",
     "AuditEvent",
@@ -54,6 +56,8 @@ __all__ = [
     "DeskPack",
     "EarlierAccess",
     "Fault",
+    "FeatureLabel",
+    "FeatureLabels",
     "Finding",
     "FindingChange",
     "FindingDraft",
@@ -62,6 +66,7 @@ __all__ = [
     "FindingStatus",
     "FindingStep",
     "KnownPerson",
+    "LabelEvidence",
     "LogStatus",
     "PersonKey",
     "PersonLog",
@@ -87,6 +92,7 @@ __all__ = [
     "keep_prompts",
     "link_card_claim",
     "list_card_claims",
+    "list_current",
     "list_events",
     "list_keys",
     "list_stale",
