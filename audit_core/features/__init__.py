@@ -20,6 +20,7 @@ from audit_core.features.results import (
     LabelVerdict,
     describe_both,
 )
+from audit_core.features.search import Found, search_firing, search_labels, search_text, search_writes
 from audit_core.features.shelf import ShippedDictionary, find_dictionary, find_of_model
 from audit_core.features.store import import_saelens, load_dictionary, save_dictionary
 from audit_core.features.texts import TextRows, split_texts
@@ -36,6 +37,7 @@ __all__ = [
     "FeatureRow",
     "FeaturesRequest",
     "FeaturesResult",
+    "Found",
     "IndexedFeature",
     "LabelTest",
     "LabelVerdict",
@@ -60,6 +62,10 @@ __all__ = [
     "measure_request",
     "open_dictionary",
     "save_dictionary",
+    "search_firing",
+    "search_labels",
+    "search_text",
+    "search_writes",
     "split_texts",
     "train_dictionary",
 ]

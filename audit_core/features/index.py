@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -113,7 +113,7 @@ def build_index(
             return Shown(before, write[place], after, round(float(column[token]), _DIGITS))
 
         steps = [len(ranked) * (k + 1) // (_SPREAD + 1) for k in range(_SPREAD)] if len(ranked) > 4 * _SPREAD else []
-        sums: Counter[int] = Counter()
+        sums: dict[int, float] = defaultdict(float)
         for token in active:
             sums[int(ids[token])] += float(column[token])
         total = sum(sums.values())
@@ -124,7 +124,7 @@ def build_index(
             strongest=tuple(show(int(one)) for one in first[:_STRONGEST]),
             spread=tuple(show(int(ranked[step])) for step in steps),
             tokens=tuple(
-                TokenWeight(tokenizer.piece(one), round(value / total, 3)) for one, value in sums.most_common(_TOKENS)
+                TokenWeight(tokenizer.piece(one), round(value / total, 3)) for one, value in sorted(sums.items(), key=lambda one: -one[1])[:_TOKENS]
             ),
             writes=_weigh(order[:most], weights, tokenizer), opposes=_weigh(order[::-1][:most], weights, tokenizer),
             nearest=tuple((int(one), round(float(cosines[at, one]), 3)) for one in near),

@@ -122,7 +122,7 @@ def measure_request(subject: Subject, request: FeaturesRequest, on_progress: Pro
 
 
 def choose_features(subject: Subject, dictionary: Dictionary, request: FeaturesRequest) -> Choice:
-    """The named features on all prompts; without any, the best of half of the templates, for the other half.
+    """The named features on all prompts; without any, the best on half of the templates, measured on the rest.
 
     Best are those whose largest value in a text tells described texts from others best (AUROC); without a label, those with
     the largest mean value.
@@ -159,9 +159,7 @@ def choose_features(subject: Subject, dictionary: Dictionary, request: FeaturesR
     return Choice(tuple(best), measured, len(searched))
 
 
-def _score(
-    subject: Subject, dictionary: Dictionary, prompts: TokenisedPrompts, request: FeaturesRequest
-) -> np.ndarray:
+def _score(subject: Subject, dictionary: Dictionary, prompts: TokenisedPrompts, request: FeaturesRequest) -> np.ndarray:
     rows = ACTIVATIONS.of(subject).read_stream([pair.clean_ids for pair in prompts.pairs], dictionary.layer)
     values = [dictionary.encode(one[1:]) for one in rows]
     if not request.described:

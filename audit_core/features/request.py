@@ -24,11 +24,16 @@ class FeaturesRequest(Request):
     prompts: TokenisedPrompts
     dictionary: Annotated[str, Ask("Dictionary", "The shipped dictionary of this model.", SHIPPED)] = DEFAULT
     features: Annotated[
-        str, Ask("Features", "Addresses, such as L12.F431. Empty: chosen on half of the templates, measured on the rest.")
+        str,
+        Ask("Features", "Addresses, such as L12.F431. Empty: chosen on half of the templates, measured on the rest."),
     ] = ""
     most: Annotated[int, Ask("Chosen features", "How many are chosen where none is named, at most 8.")] = 2
     described: Annotated[
-        str, Ask("Described", "The label of the texts on which the features are said to fire: a label of the file, or an answer.")
+        str,
+        Ask(
+            "Described",
+            "The label of the texts on which the features are said to fire: a label of the file, or an answer.",
+        ),
     ] = ""
     file_name: str = ""
     file_sha256: str = ""

@@ -57,7 +57,9 @@ def search_text(subject: Subject, dictionary: Dictionary, text: str) -> list[Fou
     row = (*(() if tokenizer.bos_id is None else (tokenizer.bos_id,)), *ids)
     if not 2 <= len(row) <= MAX_TEXT_TOKENS:
         raise Refused(
-            f"A text of {len(ids)} tokens.", wanted=f"at most {MAX_TEXT_TOKENS - 1}, and one or more.", remedy="change it."
+            f"A text of {len(ids)} tokens.",
+            wanted=f"at most {MAX_TEXT_TOKENS - 1}, and one or more.",
+            remedy="change it.",
         )
     (stream,) = ACTIVATIONS.of(subject).read_stream([row], dictionary.layer)
     # The first token is neither trained on nor read.

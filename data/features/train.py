@@ -1,7 +1,7 @@
 """Trains the shipped sparse dictionary of the default model and writes its card and index; about fifteen minutes of one core.
 
 Run from the repository root: `PYTHONPATH=. OMP_NUM_THREADS=1 python data/features/train.py FOLDER`, with a new folder. The text
-is drawn from the model itself, beside the exploratory half of the shipped prompt sets; nothing of it is kept but the
+is drawn from the model itself, beside the exploratory split of the shipped prompt sets; nothing of it is kept but the
 examples of the index.
 """
 
@@ -27,7 +27,7 @@ from audit_core.shipped import list_prompt_sets, load_prompt_set
 LAYER, SEED = 12, 0
 DOCUMENTS, LENGTH, BATCH = 512, 64, 64
 HELD_OUT = 64
-"""Generated documents that are not trained on; as many prompts of the confirmatory half, at most 12 of each set."""
+"""Generated documents that are not trained on; as many prompts of the confirmatory split, spread over the sets."""
 RECIPE = Recipe(width=1024, active=24, steps=1500, batch=1024, rate=1e-3, seed=SEED)
 
 
@@ -96,5 +96,7 @@ if __name__ == "__main__":
     card = measure_quality(subject, made, rows, names, training, seed=SEED)
     save_dictionary(made, card, target)
     stream += read(rows, LAYER)
-    write_index(build_index(made, [*train, *rows], stream, tokenizer, read_unembedding(subject.identity.folder)), target)
+    write_index(
+        build_index(made, [*train, *rows], stream, tokenizer, read_unembedding(subject.identity.folder)), target
+    )
     print(json.dumps(card.to_json(), indent=1))

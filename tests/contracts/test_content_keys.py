@@ -47,9 +47,9 @@ from audit_core.closed import ClosedDocumentsRequest, ClosedToolsRequest
 from audit_core.component import head
 from audit_core.decisions import DecisionsRequest
 from audit_core.documents import DocumentSource, DocumentsRequest
+from audit_core.features import FeaturesRequest
 from audit_core.intervention import Replacement
 from audit_core.lenses import LensesRequest
-from audit_core.features import FeaturesRequest
 from audit_core.probes import ProbesRequest
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import get_plugin, list_plugins

@@ -41,7 +41,10 @@ def strict() -> Any:
 
 def ask(label: str = "majority", **answers: str) -> FeaturesRequest:
     found = AUDIT.ask_file(
-        strict(), write_votes(label, n_pairs=3), "votes.csv", {"dictionary": PLANTED, "features": "L1.F0 L1.F1", **answers}
+        strict(),
+        write_votes(label, n_pairs=3),
+        "votes.csv",
+        {"dictionary": PLANTED, "features": "L1.F0 L1.F1", **answers},
     )
     assert isinstance(found, FeaturesRequest)
     return found
@@ -133,7 +136,8 @@ def test_the_shipped_dictionary_has_the_digest_of_its_card_and_of_its_index() ->
     entry = find_dictionary(DEFAULT)
     card, weights, index = entry.read_card(), entry.load(), entry.read_index()
     assert weights.sha256 == card["sha256"] == entry.sha256
-    assert index is not None and index.dictionary == entry.sha256
+    assert index is not None
+    assert index.dictionary == entry.sha256
     assert len(index.features) == len(weights)
     assert (DATA / "features" / DEFAULT / WEIGHTS).stat().st_size <= 8 * 1024**2
     assert (DATA / "features" / DEFAULT / "card.json").stat().st_size < MAX_JSON_BYTES
@@ -148,7 +152,8 @@ def test_every_search_of_the_shipped_dictionary_answers_within_a_second() -> Non
     start = perf_counter()
     firing, writing = search_firing(index, "the"), search_writes(index, "the")
     assert perf_counter() - start < 1
-    assert firing and writing
+    assert firing
+    assert writing
     assert firing == sorted(firing, key=lambda one: -one.score)[: len(firing)] or len(firing) == MAX_FOUND
 
 

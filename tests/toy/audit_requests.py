@@ -40,10 +40,10 @@ from audit_core.data_folder import DATA
 from audit_core.decisions import DecisionsRequest, DecisionTask, read_task
 from audit_core.documents import DocumentsRequest
 from audit_core.explanations import UnitKind
-from audit_core.intervention import Direction, Replacement
-from audit_core.lenses import LensesRequest
 from audit_core.features import FeaturesRequest
 from audit_core.features.shelf import PLANTED
+from audit_core.intervention import Direction, Replacement
+from audit_core.lenses import LensesRequest
 from audit_core.probes import ProbesRequest
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory

@@ -7,8 +7,18 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from audit_core import AuditError, Auditor, TokenisedPrompts, audit_home, load_prompt_set, make_table
-from audit_core.features import FeatureIndex, FeaturesRequest, IndexedFeature, ShippedDictionary, Shown
-from audit_core.features.search import Found, search_firing, search_labels, search_text, search_writes
+from audit_core.features import (
+    FeatureIndex,
+    FeaturesRequest,
+    Found,
+    IndexedFeature,
+    ShippedDictionary,
+    Shown,
+    search_firing,
+    search_labels,
+    search_text,
+    search_writes,
+)
 from audit_core.prompts import take_split, tokenise
 from audit_core.store import FeatureLabel, FeatureLabels, list_current
 from ui.features import labels
@@ -124,12 +134,14 @@ def _name(number: int, index: FeatureIndex, written: Mapping[int, FeatureLabel],
 
 
 def _list_tokens(feature: IndexedFeature, most: int = 3) -> str:
-    return "fires on " + ", ".join(f"“{one.token.strip() or '␣'}”" for one in feature.tokens[:most]) if feature.tokens else "silent"
+    return (
+        "fires on " + ", ".join(f"“{one.token.strip() or '␣'}”" for one in feature.tokens[:most])
+        if feature.tokens
+        else "silent"
+    )
 
 
-def _show_found(
-    found: Sequence[Found], index: FeatureIndex, written: Mapping[int, FeatureLabel], layer: int
-) -> None:
+def _show_found(found: Sequence[Found], index: FeatureIndex, written: Mapping[int, FeatureLabel], layer: int) -> None:
     rows = []
     for one in found:
         feature, label = index.features[one.index], written.get(one.index)

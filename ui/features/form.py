@@ -28,7 +28,7 @@ FIELDS = (
 _TITLES = {SHIPPED[0]: "singular or plural subject, 96 texts"}
 _SETS = ("indirect_object", "subject_verb_agreement", "gender_pronoun", "greater_than", "induction", "factual_recall")
 _MOST_BYTES = 4 * 1024**2
-_MADE = 6
+_MADE = 12
 """Prompts per template of a planted model's task."""
 _PLANTED_FEATURES = "L1.F0 L1.F1"
 

@@ -22,12 +22,14 @@ _LONGEST = 256
 
 
 def name_state(label: FeatureLabel | None) -> str:
-    """How a label stands, in a few words."""
+    """State of a label, in a few words."""
     if label is None:
         return "no label"
     if label.test is None:
         return "untested"
-    ends = "" if label.test.low is None or label.test.high is None else f" [{label.test.low:.2f}, {label.test.high:.2f}]"
+    ends = (
+        "" if label.test.low is None or label.test.high is None else f" [{label.test.low:.2f}, {label.test.high:.2f}]"
+    )
     return f"{label.test.verdict}, AUROC {label.test.auroc:.2f}{ends}, n = {label.test.n}"
 
 
@@ -76,7 +78,9 @@ def run_test(
     if not lines:
         return None
     if auditor is None:
-        raise Refused("The model is not loaded.", wanted="the loaded model.", remedy="wait until it is, then store again.")
+        raise Refused(
+            "The model is not loaded.", wanted="the loaded model.", remedy="wait until it is, then store again."
+        )
     tokenizer = auditor.subject.tokenizer
     first = () if tokenizer.bos_id is None else (tokenizer.bos_id,)
     rows = [(*first, *tokenizer.encode(line)) for line in lines]

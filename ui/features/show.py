@@ -54,7 +54,10 @@ def show_panes(result: FeaturesResult, place: str = "") -> None:
             table=Table(lambda: _table_effects(result), "Effect of the feature", f"effects{place}"),
         )  # fmt: skip
         if all(row.zeroed is None for row in result.rows):
-            st.info(plain(f"No effect was measured: {result.no_effect or result.rows[0].effect_why}."), icon=":material/info:")
+            st.info(
+                plain(f"No effect was measured: {result.no_effect or result.rows[0].effect_why}."),
+                icon=":material/info:",
+            )
         else:
             figures.show(
                 draw_effects(result), key=f"figure-effects{place}",
@@ -69,7 +72,14 @@ def show_verdicts(result: FeaturesResult) -> None:
         "the label's finding is observed, the effect's is measured by zeroing. No number joins them.",
     )  # fmt: skip
     rows = [(r.component, r.label_verdict, r.label_why, r.effect_verdict, r.effect_why, r.matched) for r in result.rows]
-    columns = ("feature", "label", "why the label is unresolved", "effect", "why the effect is unresolved", "matched features")
+    columns = (
+        "feature",
+        "label",
+        "why the label is unresolved",
+        "effect",
+        "why the effect is unresolved",
+        "matched features",
+    )
     show_rows(make_table(columns, rows), "features-findings")
 
 
@@ -129,7 +139,16 @@ def show_card(entry: ShippedDictionary) -> None:
 
 
 def _table_labels(result: FeaturesResult) -> Any:
-    columns = ("feature", "label", "AUROC", *_ENDS, "n", "random direction", "share of tokens", "mean value where active")
+    columns = (
+        "feature",
+        "label",
+        "AUROC",
+        *_ENDS,
+        "n",
+        "random direction",
+        "share of tokens",
+        "mean value where active",
+    )
     rows = [
         (
             row.component, row.label_verdict,
@@ -142,7 +161,18 @@ def _table_labels(result: FeaturesResult) -> Any:
 
 
 def _table_effects(result: FeaturesResult) -> Any:
-    columns = ("feature", "effect", "lost when zero", *_ENDS, "n", "lost at its mean", "mean low", "mean high", "matched", "largest matched")
+    columns = (
+        "feature",
+        "effect",
+        "lost when zero",
+        *_ENDS,
+        "n",
+        "lost at its mean",
+        "mean low",
+        "mean high",
+        "matched",
+        "largest matched",
+    )
     rows = [
         (
             row.component, row.effect_verdict,
