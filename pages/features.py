@@ -32,11 +32,6 @@ texts = ask_in(frame.question, lambda: form.ask_texts(entry))
 named = ask_in(frame.own, form.ask_named)
 recorded = form.find_recorded(model, texts, named)
 auditor = services.POOL.auditor(model)
-if recorded is None and not is_on_its_way:
-    st.stop()
-if recorded is None:
-    with frame.answer:
-        auditor = answers.wait_for_model(model)
 
 # 2. compute
 
@@ -72,7 +67,7 @@ if auditor is not None:
 with frame.tabs:
     lazy_tabs(tabs, key="features-tabs")
 if auditor is None and is_on_its_way:
-    # Below what is recorded, so that no figure moves when the model is loaded.
-    with frame.progress:
+    # The browser needs no model; below what is recorded, so that no figure moves when the model is loaded.
+    with frame.answer if recorded is None else frame.progress:
         answers.wait_for_model(model)
     st.rerun()
