@@ -74,6 +74,12 @@ class Claim:
         allowed = set(self.universe.kinds)
         if not self.components:
             raise ClaimRefused("No components.", wanted="at least one.", remedy='write components = ["L9.H6"].')
+        if Kind.FEATURE in kinds:
+            raise ClaimRefused(
+                f"{format_components(c for c in self.components if c.kind is Kind.FEATURE)[:200]} in a claim.",
+                wanted="heads, MLPs or experts: a claim does not name the dictionary that gives a feature its meaning.",
+                remedy="measure it with `audit features`; a pack can carry the result as an answer.",
+            )
         if not kinds <= allowed:
             raise ClaimRefused(
                 f"{format_components(c for c in self.components if c.kind not in allowed)} outside the universe {self.universe}.",

@@ -5,9 +5,12 @@ effect on a lead (causal). The two findings are shown side by side and are never
 """
 
 from audit_core.features.dictionary import Dictionary, draw_dictionary
+from audit_core.features.index import FeatureIndex, IndexedFeature, Shown
 from audit_core.features.labels import LabelledText, check_label
 from audit_core.features.measurement import compare_families, list_principal, measure_activity, measure_features
 from audit_core.features.quality import Card, Training, measure_quality
+from audit_core.features.report import measure_request, open_dictionary
+from audit_core.features.request import FeatureRow, FeaturesRequest, FeaturesResult
 from audit_core.features.results import (
     EffectsReport,
     EffectVerdict,
@@ -17,6 +20,8 @@ from audit_core.features.results import (
     LabelVerdict,
     describe_both,
 )
+from audit_core.features.search import Found, search_firing, search_labels, search_text, search_writes
+from audit_core.features.shelf import ShippedDictionary, find_dictionary, find_of_model
 from audit_core.features.store import import_saelens, load_dictionary, save_dictionary
 from audit_core.features.texts import TextRows, split_texts
 from audit_core.features.training import Recipe, train_dictionary
@@ -28,23 +33,39 @@ __all__ = [
     "EffectsReport",
     "FamilyEffect",
     "FeatureEffect",
+    "FeatureIndex",
+    "FeatureRow",
+    "FeaturesRequest",
+    "FeaturesResult",
+    "Found",
+    "IndexedFeature",
     "LabelTest",
     "LabelVerdict",
     "LabelledText",
     "Recipe",
+    "ShippedDictionary",
+    "Shown",
     "TextRows",
     "Training",
     "check_label",
     "compare_families",
     "describe_both",
     "draw_dictionary",
+    "find_dictionary",
+    "find_of_model",
     "import_saelens",
     "list_principal",
     "load_dictionary",
     "measure_activity",
     "measure_features",
     "measure_quality",
+    "measure_request",
+    "open_dictionary",
     "save_dictionary",
+    "search_firing",
+    "search_labels",
+    "search_text",
+    "search_writes",
     "split_texts",
     "train_dictionary",
 ]

@@ -91,7 +91,9 @@ def measure_features(
     _check(subject, dictionary, features)
     activity = measure_activity(subject, dictionary, prompts)
     draws = math.ceil(len(features) / ALPHA) - 1
-    matched = {one: draw_matched(activity, one, draws, excluded=features, seed=seed) for one in features}
+    # With fewer prompts there is no verdict that a comparison could decide.
+    drawn = draws if len(prompts) >= MIN_PROMPTS else 0
+    matched = {one: draw_matched(activity, one, drawn, excluded=features, seed=seed) for one in features}
     others = sorted({other for drawn in matched.values() for other in drawn})
     asked = [Edit(resid(dictionary.layer), Replacement.RESAMPLE)]
     for one in features:

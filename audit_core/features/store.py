@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -35,10 +37,22 @@ def save_dictionary(dictionary: Dictionary, card: Card, folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise Refused(f"{folder.name[:60]!r} is not empty.", wanted="a new folder.", remedy="choose another name.")
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {name: np.ascontiguousarray(getattr(dictionary, name), np.float32) for name in _ARRAYS}
+    arrays = {name: _pack(getattr(dictionary, name)) for name in _ARRAYS}
     (folder / WEIGHTS).write_bytes(save(arrays))
     written = {"layer": dictionary.layer, "longest": dictionary.longest, **card.to_json()}
     (folder / CARD).write_text(json.dumps(written, indent=1, allow_nan=True) + "\n", encoding="utf-8")
+
+
+def round_to_half(dictionary: Dictionary) -> Dictionary:
+    """The dictionary with encoder and decoder as 2-byte numbers hold them; its file has half the size."""
+    both = {name: getattr(dictionary, name).astype(np.float16).astype(np.float32) for name in ("encoder", "decoder")}
+    return replace(dictionary, **both)
+
+
+def _pack(array: NDArray[np.float32]) -> NDArray[Any]:
+    """As 2-byte numbers where that loses nothing."""
+    half = np.ascontiguousarray(array, np.float16)
+    return half if (half.astype(np.float32) == array).all() else np.ascontiguousarray(array, np.float32)
 
 
 def load_dictionary(folder: Path) -> tuple[Dictionary, dict[str, Any]]:
@@ -48,7 +62,7 @@ def load_dictionary(folder: Path) -> tuple[Dictionary, dict[str, Any]]:
         Refused: a file is missing, too large or malformed.
         IntegrityError: the weights are not those that the card names.
     """
-    card = _read_json(folder / CARD)
+    card = read_object(folder / CARD)
     arrays = _read_weights(folder / WEIGHTS, _ARRAYS)
     layer, longest = card.get("layer"), card.get("longest")
     if type(layer) is not int or not isinstance(longest, int | float) or not longest > 0:
@@ -77,7 +91,7 @@ def import_saelens(folder: Path, n_layers: int, d_model: int) -> Dictionary:
     Raises:
         Refused: a missing, too large or malformed file, another architecture or site, another width.
     """
-    config = _read_json(folder / "cfg.json")
+    config = read_object(folder / "cfg.json")
     inner = config.get("metadata")
     config = {**(inner if isinstance(inner, dict) else {}), **config}
     layer = _read_layer(config, n_layers)
@@ -123,7 +137,12 @@ def _read_layer(config: Mapping[str, Any], n_layers: int) -> int:
     return layer
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object of a bounded file.
+
+    Raises:
+        Refused: it is missing, too large or malformed.
+    """
     raw = _read_bytes(path, MAX_JSON_BYTES)
     try:
         found = json.loads(raw)

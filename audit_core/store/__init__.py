@@ -17,6 +17,7 @@ from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, AuditEvent, append_event, list_events
 from audit_core.store.desk.checklist import ChecklistDraft, Checklists
 from audit_core.store.desk.desk_rows import DeskDecision, DeskPack
+from audit_core.store.feature_labels import MAX_LABEL, FeatureLabel, FeatureLabels, LabelEvidence, list_current
 from audit_core.store.findings.finding import (
     ACTIVE_STATUSES,
     FINDING_LIMITS,
@@ -43,6 +44,7 @@ from audit_core.store.prompt_split import divide_prompts
 __all__ = [
     "ACTIVE_STATUSES",
     "FINDING_LIMITS",
+    "MAX_LABEL",
     "Action",
     "AnchorKind",
     "AuditEvent",
@@ -55,6 +57,8 @@ __all__ = [
     "DeskPack",
     "EarlierAccess",
     "Fault",
+    "FeatureLabel",
+    "FeatureLabels",
     "Finding",
     "FindingChange",
     "FindingDraft",
@@ -64,6 +68,7 @@ __all__ = [
     "FindingStep",
     "FrozenQuestion",
     "KnownPerson",
+    "LabelEvidence",
     "LogStatus",
     "PersonKey",
     "PersonLog",
@@ -89,6 +94,7 @@ __all__ = [
     "keep_prompts",
     "link_card_claim",
     "list_card_claims",
+    "list_current",
     "list_events",
     "list_frozen_questions",
     "list_keys",

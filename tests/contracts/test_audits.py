@@ -89,6 +89,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     | dict.fromkeys(("pairs", "whole layers", "shared", "forced"), _DONE),
     "explanations": {"clean": _READ, "methods": (*_DONE, Evidence.ESTIMATED), "agreements": (Evidence.ESTIMATED,)}
     | dict.fromkeys(("replaced", "curves"), _DONE),
+    "features": {"lead": _READ, "control": _DONE, "rows": (*_READ, *_DONE)},
     "lenses": dict.fromkeys(("layers", "parts"), (*_READ, *_DONE))
     | dict.fromkeys(("lead", "gap", "rest", "heads agree", "parts agree"), _READ),
     "paths": _RUNS | {"connections": _DONE},
@@ -112,7 +113,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
 }
 """Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {
-    "benchmark", "circuit", "claim_test", "closed_documents", "closed_tools", "confirmation", "decisions", "documents", "explanations", "probes", "rationale", "robustness",
+    "benchmark", "circuit", "claim_test", "closed_documents", "closed_tools", "confirmation", "decisions", "documents", "explanations", "features", "probes", "rationale", "robustness",
     "source_tokens", "specificity", "tools", "transfer", "vision",
 }  # fmt: skip
 
@@ -194,6 +195,7 @@ def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> No
         "closed_documents",
         "closed_tools",
         "documents",
+        "features",
         "probes",
         "rationale",
         "tools",

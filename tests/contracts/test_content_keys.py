@@ -47,6 +47,7 @@ from audit_core.closed import ClosedDocumentsRequest, ClosedToolsRequest
 from audit_core.component import head
 from audit_core.decisions import DecisionsRequest
 from audit_core.documents import DocumentSource, DocumentsRequest
+from audit_core.features import FeaturesRequest
 from audit_core.intervention import Replacement
 from audit_core.lenses import LensesRequest
 from audit_core.probes import ProbesRequest
@@ -79,6 +80,7 @@ PINNED = {
     "edges": "86ac5204cc2de946f9c7ec2d18f7395342c2be58a174fb8f3ada98ce80478bee",
     "experts": "5893c0442e60efd5d6e416d99cb3df5625bf36c2cea34d632b32ac15e48613c2",
     "explanations": "81c793cfa5a2be9984cef474ed2077dfed536e66120ce429d6e6d07a39121078",
+    "features": "95a7c4e827750d260e75454f7797fdb3b58f8eb83ff1a907231ad37f4f49e064",
     "lenses": "8f2e7cde956c87da6d4d2d01e79c138eabbc1e8c3a25e4cdc110ab62840a893d",
     "paths": "26c6c5fa6c07adee354264fac00dd5c8a1039a36f2591106930b55a493d112ec",
     "positions": "40e5041154063527dad669f95e202d5742eda73044ddf090403a92c011848f31",
@@ -147,6 +149,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "edges": EdgesRequest(one, 1, 0),
         "experts": ExpertsRequest(prompts, prompts),
         "explanations": ExplanationsRequest(prompts, prompts),
+        "features": FeaturesRequest(prompts),
         "lenses": LensesRequest(prompts, prompts),
         "paths": PathsRequest(prompts, prompts, CIRCUIT),
         "positions": PositionsRequest(one, prompts, CIRCUIT),

@@ -29,6 +29,7 @@ SHAPES = {
     "edges": {8: "c91e452c49000749"},
     "experts": {1: "61d34ebfddb70df2", 2: "f87d07c31c6b407c"},
     "explanations": {1: "3a6b044db7d9102a"},
+    "features": {1: "c36d28b52b7ff411"},
     "lenses": {1: "846e60972f765b8f"},
     "paths": {8: "ff202d296556a5c2"},
     "positions": {8: "6c4635ee06148def"},

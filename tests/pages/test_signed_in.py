@@ -396,6 +396,7 @@ ACTIONS = {
     "remove_from_installation": "admin",
     "make_own_key": "researcher reviewer approver",
     "record_finding": "reviewer approver",
+    "write_label": "researcher reviewer",
     "change_finding": "researcher reviewer approver",
     "take_step: close": "reviewer approver",
     "take_step: accept": "approver",
@@ -408,6 +409,7 @@ ACTIONS = {
 def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
     provider: Provider, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from ui.features import act as label_act
     from ui.findings import act
     from ui.flow import actions, sample, services, signing_key
 
@@ -447,6 +449,7 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "enable": lambda: actions.enable(f"{ISSUER}|nobody", "left"),
         "remove_from_installation": sample.remove_from_installation,
         "make_own_key": lambda: signing_key.make_own_key("anna", "twelve letters", "twelve letters"),
+        "write_label": lambda: label_act.write_label("0" * 64, "L1.F0", "a label", 0, None, "x"),
         "record_finding": lambda: act.record_finding(FindingDraft("high", "t", "f", "", "o", claims=("C-0009",)), "x"),
         "change_finding": lambda: act.change_finding("F-0009", 1, FindingEdit(owner="o"), "why", "x"),
         "take_step: close": lambda: act.take_step("close", "F-0009", 1, "why", "x"),

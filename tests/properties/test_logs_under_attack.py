@@ -148,4 +148,4 @@ def test_text_is_a_value_and_never_sql(texts: list[str], tmp_path_factory: pytes
     with open_database(log.home) as connection:
         tables = connection.execute("SELECT count(*) FROM duckdb_tables()").fetchall()
         found = verify_log(connection, public_key=load_log_key(log.home).public_key)
-    assert (tables, found.findings) == ([(19,)], ())
+    assert (tables, found.findings) == ([(20,)], ())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import save
-from toy.dictionaries import DECOY, USED, draw_activations, write_basis, write_dictionary
+from toy.dictionaries import draw_activations, write_basis
 from toy.probe_texts import write_votes
 
 from audit_core import open_subject
@@ -35,6 +35,8 @@ from audit_core.features import (
     save_dictionary,
     train_dictionary,
 )
+from audit_core.features.planted import DECOY, USED
+from audit_core.features.planted import write_planted as write_dictionary
 from audit_core.intervention import Edit, Intervention, Replacement, intervene
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
 from audit_core.probes.reading import ask_labelled

@@ -40,6 +40,8 @@ from audit_core.data_folder import DATA
 from audit_core.decisions import DecisionsRequest, DecisionTask, read_task
 from audit_core.documents import DocumentsRequest
 from audit_core.explanations import UnitKind
+from audit_core.features import FeaturesRequest
+from audit_core.features.shelf import PLANTED
 from audit_core.intervention import Direction, Replacement
 from audit_core.lenses import LensesRequest
 from audit_core.probes import ProbesRequest
@@ -189,7 +191,13 @@ def list_requests_to_a_voter(subject: Any) -> dict[str, list[Any]]:
     model = find_planted("planted-strict")
     assert model is not None
     votes = tokenise(model.find_task("vote").make(3, 0), subject.tokenizer)
-    return {"probes": [ProbesRequest(votes, layers=1), ProbesRequest(votes, layers=1, texts=1, seed=1)]}
+    one = replace(votes, pairs=votes.pairs[:1])
+    return {
+        "features": [
+            FeaturesRequest(votes, PLANTED, "L1.F0 L1.F1", described="A"), FeaturesRequest(one, PLANTED, "L1.F1", seed=1),
+        ],
+        "probes": [ProbesRequest(votes, layers=1), ProbesRequest(votes, layers=1, texts=1, seed=1)],
+    }  # fmt: skip
 
 
 def list_requests_to_a_chain(subject: Any) -> dict[str, list[Any]]:

@@ -104,6 +104,11 @@ def _draw_probes() -> str:
     return dots + _line(6, 6, 62, 52, dashed=True) + _cross(30, 22, 12, 12) + _arrow(70) + _effect(88, 20, 12, 16)
 
 
+def _draw_features() -> str:
+    bars = "".join(_box(6 + 9 * at, 46 - h, 6, h, fill=INK, strength=0.5) for at, h in enumerate((4, 30, 6, 4, 18, 4)))
+    return _line(4, 46, 60, 46) + bars + _cross(12, 14, 12, 34) + _arrow(68) + _effect(86, 20, 12, 16)
+
+
 def _draw_tools() -> str:
     boxes = "".join(_box(34, y, 22, 12, fill=INK, strength=s) for y, s in zip((5, 22, 39), (_FAINT, 0.7, _FAINT)))
     lines = "".join(_line(17, _MIDDLE, 34, y + 6) for y in (5, 22, 39))
@@ -179,6 +184,7 @@ _DRAWINGS: dict[str, Callable[[], str]] = {
     "experts.py": _draw_experts,
     "lenses.py": _draw_lenses,
     "probes.py": _draw_probes,
+    "features.py": _draw_features,
     "tools.py": _draw_tools,
     "documents.py": _draw_documents,
     "source_tokens.py": _draw_source_tokens,

@@ -16,6 +16,7 @@ QUESTIONS = {
     "experts.py": "Which experts matter in a mixture? Routing beside the effect of each expert.",
     "lenses.py": "Do the parts that a lens points at change the answer when they are replaced?",
     "probes.py": "Is a property readable inside, and does the answer rely on it? Two separate measurements.",
+    "features.py": "What does a feature fire on, does its label hold, and does the answer rely on it?",
     "documents.py": "Which document decides the answer? Attention beside replacing each document.",
     "source_tokens.py": "Which source tokens decide the translation? For encoder–decoders.",
     "rationale.py": "Does the answer follow the written steps? Steps are edited, and answers compared.",
@@ -29,6 +30,8 @@ QUESTIONS = {
     "audits.py": "Every audit of this installation, by its name and options.",
 }
 """What each page answers, by its file."""
+OF_EXPLORE = ("features.py", "audits.py")
+"""Pages that are listed beside this one."""
 COLUMNS = {
     INSIDE: "Change a part inside, and read the answer.",
     INPUTS: "Change a part of the input, and read the answer.",
@@ -50,12 +53,12 @@ def show_index(places: Sequence[Place]) -> None:
 
 
 def show_others(places: Sequence[Place]) -> None:
-    """Show the form that asks any audit, and links to the pages that are no audits."""
+    """Show the browser of features and the form that asks any audit, and links to the pages that are no audits."""
     left, right = st.columns([1, 2], gap="medium")
     with left:
-        st.header("Any audit", anchor=False)
+        st.header("Search, and any audit", anchor=False)
         for place in places:
-            if place.file == "audits.py":
+            if place.file in OF_EXPLORE:
                 _show_audit(place)
     with right:
         st.header("Other pages", anchor=False)

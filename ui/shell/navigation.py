@@ -47,6 +47,7 @@ PLACES = (
     _FINDINGS,
     Place("changes.py", "Changes", ":material/difference:", "Review", Permission.LOOK),
     Place("all_audits.py", "All audits", ":material/apps:", "Explore", Permission.RUN, True),
+    Place("features.py", "Features", ":material/category_search:", "Explore", Permission.RUN),
     Place("audits.py", "Audit by form", ":material/fact_check:", "Explore", Permission.RUN),
     _LIVE_AUDIT,
     Place("sweep.py", "Sweep", ":material/grid_on:", INSIDE, Permission.RUN),

@@ -59,6 +59,7 @@ class Action(StrEnum):
     FINDING_CLOSED = "finding.closed"
     FINDING_ACCEPTED = "finding.accepted"
     FINDING_REOPENED = "finding.reopened"
+    FEATURE_LABELLED = "feature.labelled"
     KEY_MADE = "key.made"
     KEY_ROTATED = "key.rotated"
     KEY_REVOKED = "key.revoked"

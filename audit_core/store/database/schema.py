@@ -13,11 +13,12 @@ from audit_core.store.database.events import LOG_ACTOR, Action, append_event
 from audit_core.store.database.lost_log import Restart, find_signs, mark_beginning
 from audit_core.store.database.schema_4 import VERSION_4
 from audit_core.store.database.schema_5 import VERSION_5
+from audit_core.store.database.schema_6 import VERSION_6
 
 if TYPE_CHECKING:
     import duckdb
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 _VERSION_TABLE = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)"
 _VERSION_1 = (
     # Version 1 ran these statements without a transaction, so any of the objects may exist already.
@@ -157,6 +158,9 @@ def migrate(connection: duckdb.DuckDBPyConnection, home: Path, restart: Restart 
             connection.execute(statement)
     if version < 5:
         for statement in VERSION_5:
+            connection.execute(statement)
+    if version < 6:
+        for statement in VERSION_6:
             connection.execute(statement)
     if version < SCHEMA_VERSION:
         connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])

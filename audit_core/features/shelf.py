@@ -1,0 +1,86 @@
+"""The dictionaries that ship: trained ones in `data/features/`, and the one that is written for a planted model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from audit_core.data_folder import DATA
+from audit_core.errors import IntegrityError, Refused
+from audit_core.features.dictionary import Dictionary
+from audit_core.features.index import FeatureIndex, read_index
+from audit_core.features.planted import write_planted
+from audit_core.features.store import CARD, load_dictionary, read_object
+
+DEFAULT, PLANTED = "default-layer-12", "planted-strict"
+SHIPPED = (DEFAULT, PLANTED)
+"""Names of the dictionaries."""
+
+
+@dataclass(frozen=True, eq=False)
+class ShippedDictionary:
+    """A dictionary of the shelf."""
+
+    name: str
+    model: str
+    """Name of the model that it is of."""
+    weights_sha256: str
+    """Of that model; empty for a planted model, which is known by its name."""
+    sha256: str
+    folder: Path | None
+    """None for one that is written in code."""
+
+    def load(self) -> Dictionary:
+        """The weights, once they are those that the card names.
+
+        Raises:
+            IntegrityError: they are not.
+        """
+        return write_planted() if self.folder is None else _load(self.folder)[0]
+
+    def read_card(self) -> dict[str, Any]:
+        """The card; empty for a dictionary that was not trained."""
+        return {} if self.folder is None else _load(self.folder)[1]
+
+    def read_index(self) -> FeatureIndex | None:
+        """What its features fire on and write; None for a dictionary without texts."""
+        if self.folder is None:
+            return None
+        found = _read_index(self.folder)
+        if found.dictionary != self.sha256:
+            raise IntegrityError(f"The index of {self.name} is of another dictionary.")
+        return found
+
+
+@cache
+def find_dictionary(name: str) -> ShippedDictionary:
+    """A dictionary by its name.
+
+    Raises:
+        Refused: none has this name.
+        IntegrityError: its card cannot be read.
+    """
+    if name not in SHIPPED:
+        raise Refused(f"No dictionary {name[:60]!r}.", wanted=", ".join(SHIPPED) + ".", remedy="name one of them.")
+    if name == PLANTED:
+        return ShippedDictionary(name, "planted-strict", "", write_planted().sha256, None)
+    folder = DATA / "features" / name
+    card = read_object(folder / CARD)
+    return ShippedDictionary(name, "default", str(card.get("model")), str(card.get("sha256")), folder)
+
+
+def find_of_model(model: str) -> ShippedDictionary | None:
+    """The dictionary of a model by the model's name."""
+    return next((one for one in map(find_dictionary, SHIPPED) if one.model == model), None)
+
+
+@cache
+def _load(folder: Path) -> tuple[Dictionary, dict[str, Any]]:
+    return load_dictionary(folder)
+
+
+@cache
+def _read_index(folder: Path) -> FeatureIndex:
+    return read_index(folder)
