@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from toy.api import MODEL, PACK, TRUST, list_rows, make_bearer, serve, wait_for
 
@@ -182,3 +183,15 @@ def test_a_token_that_cannot_be_made_is_refused(wrong: list[str]) -> None:
 def test_the_server_listens_beyond_this_machine_only_behind_tls(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["api", "serve", "--host", "0.0.0.0"]) == 2
     assert "--tls-proxy" in capsys.readouterr().err
+
+
+def test_the_dashboard_serves_the_same_api() -> None:
+    from audit_core.api import PREFIX
+    from ui.flow import api
+
+    assert api.PREFIX == PREFIX
+    with TestClient(Starlette(routes=[api.mount_api()])) as client:
+        answer = client.get(f"{PREFIX}/runs")
+        assert answer.status_code == 401
+        assert answer.json()["error"]["code"] == "bad_token"
+        assert client.get(f"{PREFIX}/nothing", headers={"Authorization": "Bearer assay_x_y"}).status_code in (401, 404)
