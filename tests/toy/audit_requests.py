@@ -191,10 +191,11 @@ def list_requests_to_a_voter(subject: Any) -> dict[str, list[Any]]:
     model = find_planted("planted-strict")
     assert model is not None
     votes = tokenise(model.find_task("vote").make(3, 0), subject.tokenizer)
-    one = replace(votes, pairs=votes.pairs[:1])
+    # The used feature is active where the majority is A alone, and noise in the decoy changes no logit.
+    one = replace(votes, pairs=tuple(pair for pair in votes.pairs if pair.prompt.answer == " A")[:1])
     return {
         "features": [
-            FeaturesRequest(votes, PLANTED, "L1.F0 L1.F1", described="A"), FeaturesRequest(one, PLANTED, "L1.F1", seed=1),
+            FeaturesRequest(votes, PLANTED, "L1.F0 L1.F1", described="A"), FeaturesRequest(one, PLANTED, "L1.F0", seed=1),
         ],
         "probes": [ProbesRequest(votes, layers=1), ProbesRequest(votes, layers=1, texts=1, seed=1)],
     }  # fmt: skip
