@@ -10,7 +10,7 @@ from audit_core.api.packs import (
     Gated,
     PackList,
     PackWritten,
-    Verified,
+    VerifyResult,
     download_pack,
     gate,
     list_packs,
@@ -75,7 +75,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="POST", path="/verify", name="verifyPack", summary="Verify a pack; nothing is stored", area=ApiArea.VERIFY,
-        permission=Permission.LOOK, handle=verify, returns=Verified, uploads=(_PACK, _TRUST),
+        permission=Permission.LOOK, handle=verify, returns=VerifyResult, uploads=(_PACK, _TRUST),
     ),
     Endpoint(
         method="POST", path="/gate", name="gatePack", summary="Evaluate a pack against a policy; the decision is logged",

@@ -64,7 +64,7 @@ class PackWritten:
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerifyResult:
     """What the verifier found."""
 
     exit_code: int
@@ -149,11 +149,11 @@ def download_pack(call: Call) -> Download:
     return Download(path.read_bytes(), f"{digest[:12]}{_ENDING}")
 
 
-def verify(call: Call) -> Verified:
+def verify(call: Call) -> VerifyResult:
     """Verify a pack's bytes; nothing is stored."""
     trust, source = _read_trust(call)
     found = verify_pack(_require_pack(call), trust)
-    return Verified(found.exit_code, source, found.describe())
+    return VerifyResult(found.exit_code, source, found.describe())
 
 
 def gate(call: Call) -> Gated:
