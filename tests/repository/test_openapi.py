@@ -91,11 +91,11 @@ def test_every_answer_has_the_shape_that_the_file_states(
         ask("DELETE", f"jobs/{job['id']}", "cancelJob")
         ask("GET", "runs", "listRuns")
         ask("GET", f"runs/{done['outcome']['run_id']}", "readRun")
-        frozen = {"claim": claim, "model": MODEL, "prompts": {"text": list_rows(4)}, "questions": []}
+        frozen = {"claim": claim, "model": MODEL, "prompts": {"text": list_rows(6)}, "questions": []}
         plan = wait_for(client, ask("POST", "claims", "freezeClaim", json=frozen), bearer)
         assert plan["outcome"]["claim_id"] == "C-0001", plan
         reached = wait_for(client, ask("POST", "claims/C-0001/attempts", "attemptClaim"), bearer)["outcome"]
-        assert (reached["attempt"], reached["state"]) == (1, "supported")
+        assert (reached["attempt"], reached["state"]) == (1, "supported"), reached
         ask("GET", "claims", "listClaims")
         seen = ask("GET", "claims/C-0001", "readClaim")
         assert [line["run_id"] for line in seen["attempts"]] == [reached["run_id"]]

@@ -248,4 +248,4 @@ def test_the_manual_path_of_the_reference_leads_to_the_same_answer(files: Path, 
         "sig",
     ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ)
-    assert "Signature VerifyResult Successfully" in done.stdout + done.stderr
+    assert "Signature Verified Successfully" in done.stdout + done.stderr
