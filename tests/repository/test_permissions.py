@@ -13,7 +13,7 @@ FEWEST = 80
 """How many files of the dashboard these rules read at least."""
 WRITES = {
     "freeze_claim", "run_confirmatory", "export_pack", "keep_prompts", "load_key", "load_kept_prompts", "record_refusal", "find_refusal", "describe_refusal",
-    "take_pack", "decide", "add_card_claim", "link_card_claim", "declare_incident", "compare_models", "measure_effect_diff", "make_key",
+    "freeze_request", "take_pack", "decide", "add_card_claim", "link_card_claim", "declare_incident", "compare_models", "measure_effect_diff", "make_key",
 }  # fmt: skip
 """Public names that write, sign, or read what belongs to one person."""
 STORES = {"FindingRegister", "Register", "PersonLog", "Checklists", "RunLog", "FeatureLabels"}
