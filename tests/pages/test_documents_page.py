@@ -49,10 +49,11 @@ def test_a_record_answers_its_own_request_of_its_own_weights_alone() -> None:
     record = load_recorded("documents")[0]
     weights = record.measured_with.identity["weights_sha256"]
 
-    def ask(**changes: Any) -> Any:
-        return SimpleNamespace(describe=lambda: record.asked | changes)
+    def ask(prompts: str = record.prompts_sha256, **changes: Any) -> Any:
+        return SimpleNamespace(describe=lambda: record.asked | changes, prompts=SimpleNamespace(sha256=prompts))
 
     assert record.answers(ask(), weights)
+    assert not record.answers(ask("0" * 64), weights)
     assert not record.answers(ask(edits=16), weights)
     assert not record.answers(ask(), "0" * 64)
 

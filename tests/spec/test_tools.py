@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -326,19 +325,6 @@ def test_the_recorded_run_counts_every_request_and_gives_its_shares_again() -> N
     for row in found.requests:
         call = call_tool(row.request)
         assert (call.result, call.sha256, call.kind.value) == (row.result, row.sha256, row.tool)
-
-
-def test_a_record_answers_its_own_prompts_only() -> None:
-    (recorded,) = load_recorded("tools")
-    weights = recorded.measured_with.identity["weights_sha256"]
-
-    def is_answered(prompts_sha256: str, weights_sha256: str) -> bool:
-        request = SimpleNamespace(describe=lambda: recorded.asked, prompts=SimpleNamespace(sha256=prompts_sha256))
-        return recorded.answers(request, weights_sha256)  # type: ignore[arg-type]
-
-    assert is_answered(recorded.prompts_sha256, weights)
-    assert not is_answered("0" * 64, weights)
-    assert not is_answered(recorded.prompts_sha256, "0" * 64)
 
 
 def test_prompts_of_another_form_are_no_requests() -> None:
