@@ -149,7 +149,7 @@ def _show_found(found: Sequence[Found], index: FeatureIndex, written: Mapping[in
             f"L{layer}.F{one.index}", "" if label is None else label.text, labels.name_state(label),
             _list_tokens(feature, 5), one.why, round(one.score, 3), feature.rate,
         ))  # fmt: skip
-    columns = ("feature", "label", "test of the label", "tokens", "found because", "score", "share of tokens")
+    columns = ("feature", "label", "test of the label", "tokens", "match", "score", "share of tokens")
     show_table(make_table(columns, rows), key="features-found", height=248)
 
 
