@@ -173,7 +173,7 @@ def test_the_commands_make_list_and_revoke_a_token(client: TestClient, capsys: p
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--days", "0"], ["--days", "400"], ["--name", " "], ["--key", "nobody"]], ids=["none", "long", "unnamed", "key"]
+    "wrong", [["--days", "0"], ["--days", "400"], ["--name", " "], ["--key", "unknown"]], ids=["none", "long", "unnamed", "key"]
 )  # fmt: skip
 def test_a_token_that_cannot_be_made_is_refused(wrong: list[str]) -> None:
     assert main(["api", "token", "create", "--name", "ci", "--role", "viewer", *wrong]) == 2

@@ -69,7 +69,7 @@ def test_without_a_valid_token_nothing_is_read_and_nothing_is_logged(
     patient: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def read(*_: Any) -> bytes:
-        raise AssertionError("the body of a stranger was read")
+        raise AssertionError("a body without a token was read")
 
     monkeypatch.setattr(application, "_read_bounded", read)
     for one, headers in itertools.product(ENDPOINTS, WRONG.values()):

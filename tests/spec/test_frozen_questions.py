@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from audit_core.run import Actor, Auditor
 from audit_core.store import RunLog
 from audit_core.subjects.planted import find_planted
 from audit_core.verifier.answer_numbers import find_answer_numbers
+from audit_core.verifier.facts import derive_answers
 from audit_core.verifier.walk import verify_pack
 
 ME = Actor("anna", "s")
@@ -118,6 +120,19 @@ def test_a_number_that_misses_the_threshold_does_not_meet_it(
     freeze_request(home, auditor, "ablation", ask(auditor), read_policy(*changes), actor="anna")
     overall, rows = judge(home, auditor.run("ablation", ask(auditor), actor=ME).run_id)
     assert (overall, rows["necessary"]) == (result, (result, reason))
+
+
+def test_a_question_frozen_under_another_policy_is_exploratory(home: Path, auditor: Auditor) -> None:
+    freeze_request(home, auditor, "ablation", ask(auditor), read_policy(), actor="anna")
+    run_id, out = auditor.run("ablation", ask(auditor), actor=ME).run_id, home / "p.zip"
+    export_pack(home, [], out, key=make_key(home, "anna"), issue=ExportOptions("anna"), answers=[run_id])
+    documents = verify_pack(out.read_bytes()).documents
+    assert documents is not None
+    assert derive_answers(documents)[0]["freeze"]["result"] == "MEETS"
+    lax = replace(documents, policy=read_policy(("threshold = 0.4", "threshold = 0.1")).resolved())
+    (answer,) = derive_answers(lax)
+    assert answer["freeze"]["result"] == "INCONCLUSIVE"
+    assert "another policy" in answer["freeze"]["reason"]
 
 
 def test_an_answer_says_how_many_questions_were_frozen_before_its_own(home: Path, auditor: Auditor) -> None:

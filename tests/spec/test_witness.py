@@ -236,5 +236,5 @@ def test_the_client_takes_over_the_size_once_and_names_each_refusal(server: Witn
     # The same witness under a key that the reader did not list counts as no answer.
     other = Witness(own.name, as_identity("x").key.public_key, own.url)
     assert ask_witness(other, note_of(LEAVES, 30), lambda old: [], last_size=30).outcome == Outcome.BAD_ANSWER
-    nobody = Witness(own.name, own.public_key, "http://127.0.0.1:1")
-    assert ask_witness(nobody, note_of(LEAVES, 30), lambda old: [], timeout=1).outcome == Outcome.UNREACHABLE
+    unreachable = Witness(own.name, own.public_key, "http://127.0.0.1:1")
+    assert ask_witness(unreachable, note_of(LEAVES, 30), lambda old: [], timeout=1).outcome == Outcome.UNREACHABLE

@@ -115,7 +115,7 @@ def test_the_verifier_counts_listed_witnesses(tmp_path: Path, later: int, n_up: 
 
 def test_unlisted_keys_and_repeated_lines_count_for_nothing(tmp_path: Path) -> None:
     entries = list(bodies())
-    note = cosign(tmp_path, entries, [NAMES[0], "witness.test/stranger"])
+    note = cosign(tmp_path, entries, [NAMES[0], "witness.test/unlisted"])
     line = note.splitlines(keepends=True)[-2]
     assert check(attach(note + line * 2, entries)).witnesses.names == (NAMES[0],)
     # The right name over another key: another key id, so ignored.

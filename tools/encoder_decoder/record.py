@@ -95,12 +95,15 @@ def read_record(folder: Path) -> TrainingRecord:
     return TrainingRecord(**content, losses=losses)
 
 
-def write_card(record: TrainingRecord) -> str:
-    """Text of README.md, in the form that the import of model cards reads."""
-    rows = "\n".join(
+def _list_accuracies(record: TrainingRecord) -> str:
+    return "\n".join(
         f"| {name} | {_ABOUT[name]} | {record.accuracy[name]:.3f} | {'yes' if name in record.usable else 'no'} |"
         for name in TASKS
     )
+
+
+def write_card(record: TrainingRecord) -> str:
+    """Text of README.md, in the form that the import of model cards reads."""
     losses = "\n".join(f"| {point.step:,} | {point.loss:.3f} |" for point in record.losses)
     return f"""---
 license: apache-2.0
@@ -148,7 +151,7 @@ in training. Notes and lists are new combinations.
 
 | task | what is asked | accuracy | for claims |
 |---|---|---|---|
-{rows}
+{_list_accuracies(record)}
 
 A claim may only use a task with at least {LEAST_ACCURACY:.2f}.
 

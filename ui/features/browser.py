@@ -75,6 +75,13 @@ def show_browser(entry: ShippedDictionary, auditor: Auditor | None) -> None:
         labels.show_labels(entry, f"L{layer}.F{chosen}", int(chosen), mine, auditor)
 
 
+SCORES = {
+    "fires on": "share of its activation", "writes": "direct logit weight", "text": "largest activation in the text",
+    "effect": "largest activation in the text",
+}  # fmt: skip
+"""What orders the found features, by the way of searching."""
+
+
 def read_number(component: str) -> int:
     """Number of a feature from its address."""
     return int(component.rpartition("F")[2])
@@ -126,7 +133,9 @@ def _search_effect(entry: ShippedDictionary, auditor: Auditor) -> list[Found] | 
         [(row.component, row.zeroed.value, row.mean_value) for row in known],
     )
     show_rows(table, "features-one-prompt")
-    return [Found(read_number(row.component), f"lost {row.zeroed.value:+.3f}", row.zeroed.value) for row in known]
+    # The measured effect stays in its own table: the list of found features shows activations only.
+    activations = {each.index: each.score for each in strongest}
+    return [Found(number := read_number(row.component), "", activations[number]) for row in known]
 
 
 def _name(number: int, index: FeatureIndex, written: Mapping[int, FeatureLabel], layer: int) -> str:
@@ -142,14 +151,28 @@ def _list_tokens(feature: IndexedFeature, most: int = 3) -> str:
 
 
 def _show_found(found: Sequence[Found], index: FeatureIndex, written: Mapping[int, FeatureLabel], layer: int) -> None:
+    by = st.session_state.by
+    # Without words the features are in the order of how often they fire, which has a column of its own.
+    has_score = by in SCORES and (by == "effect" or bool(str(st.session_state.get("words", "")).strip()))
     rows = []
     for one in found:
         feature, label = index.features[one.index], written.get(one.index)
-        rows.append((
-            f"L{layer}.F{one.index}", "" if label is None else label.text, labels.name_state(label),
-            _list_tokens(feature, 5), one.why, round(one.score, 3), feature.rate,
-        ))  # fmt: skip
-    columns = ("feature", "label", "test of the label", "tokens", "match", "score", "share of tokens")
+        row = (
+            f"L{layer}.F{one.index}",
+            "" if label is None else label.text,
+            labels.name_state(label),
+            _list_tokens(feature, 5),
+        )
+        rows.append((*row, one.why, *((round(one.score, 3),) if has_score else ()), feature.rate))
+    columns = (
+        "feature",
+        "label",
+        "test of the label",
+        "tokens",
+        "match",
+        *((SCORES[by],) if has_score else ()),
+        "share of tokens",
+    )
     show_table(make_table(columns, rows), key="features-found", height=248)
 
 
