@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ from audit_core.packs.pack import ExportOptions, export_pack
 from audit_core.preregistration import PriorAccess
 from audit_core.prompts.prompt_set import dump_jsonl
 from audit_core.registry import get_plugin
+from audit_core.review.checked_pack import gate_pack
 from audit_core.run import Actor, Auditor
 from audit_core.store import RunLog
 from audit_core.subjects.planted import find_planted
 from audit_core.verifier.answer_numbers import find_answer_numbers
+from audit_core.verifier.criteria import evaluate_policy
 from audit_core.verifier.facts import derive_answers
 from audit_core.verifier.walk import verify_pack
 
@@ -135,6 +138,32 @@ def test_a_question_frozen_under_another_policy_is_exploratory(home: Path, audit
     assert "another policy" in answer["freeze"]["reason"]
 
 
+def test_the_gate_compares_an_answer_and_misses_one_that_is_not_there(home: Path, auditor: Auditor) -> None:
+    policy, out = read_policy(), home / "p.zip"
+    freeze_request(home, auditor, "ablation", ask(auditor), policy, actor="anna")
+    run_id = auditor.run("ablation", ask(auditor), actor=ME).run_id
+    export_pack(home, [], out, key=make_key(home, "anna"), issue=ExportOptions("anna"), answers=[run_id])
+    rows = {row.id: row for row in gate_pack(out.read_bytes(), policy, None, now=datetime.now(UTC)).rows}
+    assert (rows["integrity"].result, rows["necessary"].result, rows["necessary"].claim_id) == (
+        "MEETS",
+        "MEETS",
+        run_id,
+    )
+    assert (rows["necessary"].level, rows["necessary"].unit) == (0.95, "fraction of the clean–corrupted gap")
+    found = evaluate_policy(policy.resolved(), [], [], {})
+    (row,) = found["criteria"]
+    assert (found["overall"], row["id"], row["claim_id"]) == ("NOT_EVALUATED", "necessary", None)
+    assert "no answer of the audit ablation" in row["reason"]
+
+
+def test_an_answer_of_two_policies_has_no_pack(home: Path, auditor: Auditor) -> None:
+    for policy in (read_policy(), read_policy(("threshold = 0.4", "threshold = 0.1"))):
+        freeze_request(home, auditor, "ablation", ask(auditor), policy, actor="anna")
+    run_id = auditor.run("ablation", ask(auditor), actor=ME).run_id
+    with pytest.raises(Refused, match="under 2 policies"):
+        judge(home, run_id)
+
+
 def test_an_answer_says_how_many_questions_were_frozen_before_its_own(home: Path, auditor: Auditor) -> None:
     policy, other = read_policy(), ask(auditor, texts=[(f"good {n} x", f"bad {n} x") for n in range(50, 70)])
     freeze_request(home, auditor, "ablation", ask(auditor), policy, actor="anna")
@@ -204,17 +233,23 @@ def test_a_question_in_the_log_leaves_packs_of_other_policies_as_they_were() -> 
     assert MEMBER in (found.documents.parsed if found.documents else {})
 
 
-RESULT = json.loads(
-    '{"share": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9, "unit": "u", "level": 0.95, "templates": null}, '
-    '"rows": [{"label": "a", "share": {"value": 1, "low": 1, "high": 1, "n": 3, "unit": "u", "level": 0.95}}, '
-    '{"label": "b", "share": null}, {"label": "c", "share": null}, {"label": "c", "share": null}]}'
-)
+def make_number(value: float) -> dict[str, Any]:
+    return {"value": value, "low": value, "high": value, "n": 3, "unit": "u", "level": 0.95, "templates": None}
+
+
+RESULT = {
+    "share": make_number(0.5),
+    "rows": [
+        {"label": "a", "share": make_number(1)}, {"label": "b", "share": None}, {"label": "c", "share": make_number(2)},
+        {"label": "c", "share": make_number(2)},
+    ],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("path", "found"),
     [
-        ("share", [0.5]), ("rows[label=a].share", [1]), ("rows[*].share", [1, None, None, None]), ("rows[label=b].share", [None]),
+        ("share", [0.5]), ("rows[label=a].share", [1]), ("rows[*].share", [1, None, 2, 2]), ("rows[label=b].share", [None]),
         ("rows[label=c].share", [None]), ("rows[label=z].share", [None]), ("rows.share", [None]), ("share.value", [None]),
         ("nothing", [None]), ("share[*].value", [None]),
     ],
