@@ -71,7 +71,7 @@ vision: .venv/dev ## train the two image classifiers of data/vision again; a min
 mixture: .venv/dev ## train the small mixture of experts of data/models again; 15 minutes of one core
 	$(BIN)/python -m tools.mixture
 
-t5: .venv/dev ## train the small encoder–decoder of data/models again; 10 minutes of one core
+t5: .venv/dev ## train the small encoder–decoder of data/models again; 13 minutes of one core
 	$(BIN)/python -m tools.encoder_decoder
 
 model: .venv/run

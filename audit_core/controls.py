@@ -51,7 +51,8 @@ class ControlRuns:
 
 def plan_controls(subject: Subject, interventions: Sequence[Intervention]) -> ControlRuns:
     """The controls of a run. Noise covers all components of a layer at the answer position, because a single head with zero
-    output weights would look like a dead hook."""
+    output weights would look like a dead hook. In an encoder it covers all positions: the answer may read any of them, and
+    what the last encoder layer writes at a place that no decoder head reads changes nothing."""
     # A feature is read and written in the residual stream: that is its hook.
     places = tuple(
         sorted(
@@ -70,7 +71,7 @@ def plan_controls(subject: Subject, interventions: Sequence[Intervention]) -> Co
             parts.setdefault((kind, part.layer), []).append(part)
     sites = [parts[place] for place in places]
     same = Intervention(tuple(Edit(part, Replacement.IDENTITY) for site in sites for part in site))
-    last = [[replace(part, position=-1) for part in site] for site in sites]
+    last = [[part if part.kind is Kind.ENCODER_HEAD else replace(part, position=-1) for part in site] for site in sites]
     return ControlRuns(
         places, (same, *(Intervention(tuple(Edit(part, Replacement.NOISE) for part in site)) for site in last))
     )

@@ -23,7 +23,7 @@ from audit_core.cli.session import (
 from audit_core.errors import AuditError, Refused
 from audit_core.evidence.kind import read_evidence
 from audit_core.freeze_question import freeze_request
-from audit_core.governance.policy import load_policy
+from audit_core.policy_choice import read_policy
 from audit_core.preregistration import PriorAccess
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts, take_split
@@ -58,7 +58,7 @@ def _add_audit(command: argparse.ArgumentParser, audit: Audit) -> None:
         "--freeze",
         type=Path,
         metavar="POLICY",
-        help="before it runs, log the question with this policy, whose thresholds [answers.NAME] a pack of the result must meet",
+        help="before it runs, log the question with this policy, a file or the id of a saved one, whose thresholds [answers.NAME] a pack of the result must meet",
     )
     of_file = () if audit.file_form is None else list_form_fields(audit.file_form)
     for field in (*list_form_fields(audit.request), *of_file):
@@ -159,7 +159,7 @@ def ask_audit(options: argparse.Namespace) -> int:
 
 
 def _freeze(options: argparse.Namespace, auditor: Auditor, audit: str, request: Request) -> None:
-    policy = load_policy(options.freeze)
+    policy = read_policy(audit_home(), options.freeze)
     declared = PriorAccess.RESULTS_SEEN if options.seen else PriorAccess.NOTHING_RUN
     actor = current_actor().name
     found = freeze_request(audit_home(), auditor, audit, request, policy, actor=actor, declared=declared)

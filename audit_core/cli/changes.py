@@ -16,8 +16,8 @@ from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
 from audit_core.cli.session import Adder, current_actor, divide_own, find_folder, open_subject
 from audit_core.component import Kind
 from audit_core.governance.gate_report import show_text
-from audit_core.governance.policy import load_policy
 from audit_core.intervention import Replacement
+from audit_core.policy_choice import read_policy
 from audit_core.prompts.prompt_set import PromptSet, take_split
 from audit_core.run import Auditor
 from audit_core.stats.estimates import Estimate, format_estimate
@@ -42,7 +42,11 @@ def add_change_commands(add: Adder) -> None:
     again.add_argument("--model", required=True, help="the current model: a name, a folder, or a hub id")
     again.add_argument("--was", help="the previous model, if it had another name")
     again.add_argument("--claim", nargs="+", default=(), metavar="CLAIM_ID", help="only these claims about it")
-    again.add_argument("--policy", type=Path, help="the current policy; claims frozen under another are stale")
+    again.add_argument(
+        "--policy",
+        type=Path,
+        help="the current policy, a file or the id of a saved one; claims frozen under another are stale",
+    )
     add_prompts_option(again, required=False, text="the current prompt set; claims judged on another are stale")
     again.add_argument(
         "--run", action="store_true", help="test stale claims again, as regression tests and not as attempts"
@@ -152,7 +156,7 @@ def revalidate(options: argparse.Namespace) -> int:
         options.model,
         find_folder(options.model, on_progress=show_fetch),
         None if options.was is None else find_folder(options.was, on_progress=show_fetch),
-        None if options.policy is None else load_policy(options.policy),
+        None if options.policy is None else read_policy(home, options.policy),
         None if options.prompts is None else load_prompt_set(options),
     )
     found = revalidate_claims(home, artefact, options.claim, actor=who)

@@ -22,9 +22,10 @@ from audit_core.confirm import (
     run_confirmatory,
 )
 from audit_core.errors import NotMeasured, Refused
-from audit_core.governance.policy import Policy, load_policy, parse_policy
+from audit_core.governance.policy import Policy, parse_policy
 from audit_core.judging.trial import FAMILIES
 from audit_core.judging.verdict import State
+from audit_core.policy_choice import read_policy
 from audit_core.preregistration import ChangeKind, Preregistration, PriorAccess
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.measurable import keep_measurable
@@ -46,7 +47,9 @@ def add_claim_commands(add: Adder) -> None:
     prereg.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
     add_prompts_option(prereg, required=True, text="the whole prompt set, judged on its confirmatory split")
     ask_form(prereg)
-    prereg.add_argument("--policy", type=Path, help="policy in TOML; the shipped default unless given")
+    prereg.add_argument(
+        "--policy", type=Path, help="policy in TOML, or the id of a saved one; the shipped default unless given"
+    )
     questions = list_claim_questions()
     prereg.add_argument(
         "--ask",
@@ -114,7 +117,7 @@ def freeze(options: argparse.Namespace) -> int:
 
 
 def _read_policy(path: Path | None) -> Policy:
-    return load_shipped_policy() if path is None else load_policy(path)
+    return load_shipped_policy() if path is None else read_policy(audit_home(), path)
 
 
 def confirm(options: argparse.Namespace) -> int:
@@ -220,7 +223,7 @@ def _read_pinned_policy(path: Path | None, sha256: str) -> Policy:
     """Load and store another policy, or load the frozen one."""
     if path is None:
         return parse_policy(load_kept_policy(sha256), "the frozen policy")
-    policy = load_policy(path)
+    policy = read_policy(audit_home(), path)
     keep_policy(policy.text)
     return policy
 

@@ -12,15 +12,17 @@ from audit_core.errors import PolicyRefused
 from audit_core.governance.gate import GateResult, GateRow, PackCheck, PackDocuments, decide_gate
 from audit_core.governance.gate_report import describe_gate, show_text, write_junit
 from audit_core.governance.latest import DeskRecord
-from audit_core.governance.policy import load_policy
 from audit_core.governance.waiver import load_waivers
+from audit_core.policy_choice import read_policy
 from audit_core.review.checked_pack import log_gate
 from audit_core.store import audit_home
 
 
 def add_gate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("pack", type=Path, help="an evidence pack")
-    command.add_argument("--policy", type=Path, required=True, help="your policy in TOML, not the pack's")
+    command.add_argument(
+        "--policy", type=Path, required=True, help="your policy in TOML, or the id of a saved one; not the pack's"
+    )
     command.add_argument("--trust", type=Path, help="trusted keys in TOML; without it no signer is checked, exit 3")
     command.add_argument(
         "--waivers", type=Path, help="waivers in TOML: accepted findings with person, reason and expiry"
@@ -50,7 +52,7 @@ def pass_gate(
     if options.junit:
         # Truncate first, so that an older report is not taken for this one if the command fails.
         write_file(options.junit, b"")
-    policy = load_policy(options.policy)
+    policy = read_policy(audit_home(), options.policy)
     waivers = load_waivers(options.waivers) if options.waivers else ()
     result = decide_gate(policy, check, documents, waivers=waivers, now=datetime.now(UTC), desk=desk)
     log_gate(audit_home(), result, pack=pack, actor=current_actor().name)

@@ -31,6 +31,7 @@ from audit_core.cli.log import add_log_commands
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.packs import add_pack_commands
 from audit_core.cli.paths import FIRST, patch_paths
+from audit_core.cli.policy import add_policy_commands
 from audit_core.cli.prompts import add_prompt_commands
 from audit_core.cli.retrieve import add_retrieve_command
 from audit_core.cli.session import Adder, ask_prompts
@@ -86,6 +87,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_api_commands(commands.add_parser("api", help=text, description=text))
     text = "the findings register, and notices of what is due"
     add_finding_commands(commands.add_parser("finding", help=text, description=text))
+    text = "policies: list, read, compare, try on packs, and save"
+    add_policy_commands(commands.add_parser("policy", help=text, description=text))
     text = "back up or restore the data directory"
     add_home_commands(commands.add_parser("home", help=text, description=text))
     text = "the run log, and the audit log behind it"

@@ -15,12 +15,15 @@ from audit_core.governance.people import (
     require_recent,
 )
 from audit_core.governance.policy import Policy, load_policy, parse_policy
+from audit_core.governance.policy_changes import Direction, PolicyChange, compare_policies
+from audit_core.governance.policy_edit import edit_policy
 from audit_core.governance.role_map import RoleMap, load_role_map, parse_role_map
 from audit_core.governance.severities import FindingRules, Severity, read_finding_rules
 
 __all__ = [
     "LOCAL_PERSON",
     "PERMISSIONS",
+    "Direction",
     "FindingRules",
     "GateResult",
     "GateRow",
@@ -29,8 +32,11 @@ __all__ = [
     "Person",
     "PersonRole",
     "Policy",
+    "PolicyChange",
     "RoleMap",
     "Severity",
+    "compare_policies",
+    "edit_policy",
     "identify_person",
     "list_process_figures",
     "load_policy",

@@ -49,6 +49,7 @@ class Permission(StrEnum):
     ACCEPT_FINDING = "accept_finding"
     EXPORT_LOG = "export_log"
     MANAGE_PEOPLE = "manage_people"
+    SET_POLICY = "set_policy"
 
 
 _VIEWER, _RESEARCHER, _REVIEWER, _APPROVER, _ADMIN = PersonRole
@@ -70,6 +71,8 @@ PERMISSIONS: Mapping[Permission, frozenset[PersonRole]] = {
     # A person who works on a finding does not say that it is done: the register also refuses its owner.
     Permission.CLOSE_FINDING: frozenset({_REVIEWER, _APPROVER}),
     Permission.ACCEPT_FINDING: frozenset({_APPROVER}),
+    # A person who prepares or reviews evidence does not choose what it must reach.
+    Permission.SET_POLICY: frozenset({_APPROVER}),
     Permission.EXPORT_LOG: frozenset({_REVIEWER, _APPROVER, _ADMIN}),
     # An admin who could also approve could choose the second person of a four-eyes review.
     Permission.MANAGE_PEOPLE: frozenset({_ADMIN}),

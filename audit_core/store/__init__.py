@@ -33,6 +33,7 @@ from audit_core.store.keys.log_key import revoke_log_key, rotate_log_key
 from audit_core.store.keys.person_keys import PersonKey, list_keys, load_key, make_key, revoke_key, rotate_key
 from audit_core.store.log.findings import Fault, Finding
 from audit_core.store.log.frozen_questions import FrozenQuestion, list_frozen_questions
+from audit_core.store.log.policies import SavedPolicy, list_current_policies, list_policies, load_saved_policy
 from audit_core.store.log.run_log import ClaimRun, RunLog, RunRecord, RunStart, Unended, list_unended
 from audit_core.store.log.trail import AuditLogView, read_log_view, sign_checkpoint_now
 from audit_core.store.log.verification import Verification, verify_log
@@ -79,6 +80,7 @@ __all__ = [
     "RunLog",
     "RunRecord",
     "RunStart",
+    "SavedPolicy",
     "StaleRow",
     "UnanchoredExport",
     "Unended",
@@ -95,13 +97,16 @@ __all__ = [
     "link_card_claim",
     "list_card_claims",
     "list_current",
+    "list_current_policies",
     "list_events",
     "list_frozen_questions",
     "list_keys",
+    "list_policies",
     "list_stale",
     "list_unended",
     "load_kept_prompts",
     "load_key",
+    "load_saved_policy",
     "make_checkpoint",
     "make_key",
     "note_opened",

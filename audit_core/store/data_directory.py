@@ -45,9 +45,13 @@ def keep_prompts(prompts: PromptSet, *, owner: str = "") -> str:
     return key
 
 
-def keep_policy(text: bytes) -> None:
-    """Store a policy under its digest, so that packs can include it even if the original file is gone."""
-    _keep(audit_home() / "policies" / f"{hashlib.sha256(text).hexdigest()}.toml", text)
+def keep_policy(text: bytes, *, home: Path | None = None) -> None:
+    """Store a policy under its digest, so that packs can include it even if the original file is gone.
+
+    Args:
+        home: data directory; the one of this installation unless given.
+    """
+    _keep((home or audit_home()) / "policies" / f"{hashlib.sha256(text).hexdigest()}.toml", text)
 
 
 def _keep(path: Path, data: bytes) -> None:

@@ -397,6 +397,7 @@ ACTIONS = {
     "make_own_key": "researcher reviewer approver",
     "record_finding": "reviewer approver",
     "write_label": "researcher reviewer",
+    "save_policy": "approver",
     "change_finding": "researcher reviewer approver",
     "take_step: close": "reviewer approver",
     "take_step: accept": "approver",
@@ -412,6 +413,7 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
     from ui.features import act as label_act
     from ui.findings import act
     from ui.flow import actions, sample, services, signing_key
+    from ui.policies import act as policy_act
 
     work: Any = WorkBehind()
     form = actions.FreezeForm("x = 1", "m", "indirect_object", (), "nothing_run", "anna")
@@ -450,6 +452,7 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "remove_from_installation": sample.remove_from_installation,
         "make_own_key": lambda: signing_key.make_own_key("anna", "twelve letters", "twelve letters"),
         "write_label": lambda: label_act.write_label("0" * 64, "L1.F0", "a label", 0, None, "x"),
+        "save_policy": lambda: policy_act.save_policy(load_shipped_policy(), "", "", "x"),
         "record_finding": lambda: act.record_finding(FindingDraft("high", "t", "f", "", "o", claims=("C-0009",)), "x"),
         "change_finding": lambda: act.change_finding("F-0009", 1, FindingEdit(owner="o"), "why", "x"),
         "take_step: close": lambda: act.take_step("close", "F-0009", 1, "why", "x"),

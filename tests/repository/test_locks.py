@@ -39,7 +39,7 @@ def find_torch() -> str:
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_package_of_a_lock_has_one_version_and_the_digests_of_its_files(name: str) -> None:
     pins = read(name)
-    assert len(pins) > 25
+    assert len(pins) > 20, "the rule below would hold of nothing"
     assert [pin for pin in pins if not re.fullmatch(r"[a-z0-9-]+==[a-zA-Z0-9.!+]+", pin.requirement)] == []
     assert [pin for pin in pins if not pin.hashes] == []
 

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from audit_core.component import Kind
+from audit_core.controls import plan_controls, run_controls
+from audit_core.intervention import Replacement, intervene
 from audit_core.models import read_card
 from audit_core.models.cache import hash_file
 from audit_core.models.known import T5_TINY
@@ -27,6 +29,7 @@ FOLDER = T5_TINY.folder
 SETS = list_prompt_sets(T5_TINY.name)
 ROWS_SHA256 = {
     "t5_copy": "d1e64a144b549fe3484abaca07a405f12897cf9a866095c68dae62674e0bdc97",
+    "t5_lookup": "10a939386ab8b934e05575bdcafd91c1de944a585710105b048cb2566379605d",
     "t5_translate": "54f9b2498967ae9b1d03db9ba70295ec96b66ad41e3235144231d27e21b32db9",
 }
 """Of the file of each set."""
@@ -122,3 +125,12 @@ def test_one_step_of_training_changes_every_part_of_the_model() -> None:
     after = trained.model.state_dict()
     assert [name for name, weights in before.items() if (weights == after[name]).all()] == []
     assert [point.step for point in trained.losses] == [2]
+
+
+def test_noise_in_the_last_encoder_layer_reaches_an_answer_that_reads_another_place() -> None:
+    """Noise at the last source token alone moved no logit here, and the hook was called dead: no decoder head reads that place."""
+    subject: Any = open_subject(T5_TINY.name)
+    heads = [part for part in subject.components(Kind.ENCODER_HEAD) if part.layer == 2]
+    prompts = tokenise(take_split(load_prompt_set("t5_copy"), exploratory=False), subject.tokenizer)
+    found = run_controls(subject, prompts, plan_controls(subject, [intervene(heads[:1], Replacement.ZERO)]), 1, seed=0)
+    assert found.noise_min > 1.0

@@ -1,4 +1,4 @@
-"""Trains and stores the small encoder–decoder, with its card and prompt sets: `make t5`, 10 minutes of one core.
+"""Trains and stores the small encoder–decoder, with its card and prompt sets: `make t5`, 13 minutes of one core.
 
 `--prompts` writes the prompt sets again, and `--card` the card of the stored model, without training.
 """

@@ -39,6 +39,8 @@ NOTES = (
     ("a bridge brought {p} to {c} .", "today {q} is in"),
 )
 """Form of a note in the source, and the beginning of the target: one template each."""
+BARE = ("{p} {c} .", "{q}")
+"""A note with nothing but person and city."""
 COPIES = (
     "copy : {x} .", "repeat {x} .", "say again : {x} !", "write down {x} , please .", "the same once more : {x} ;",
     "{x} ; as it stands .", "echo {x}", "read aloud : {x} .", "list to keep : {x} .", "keep {x} in this order .",
@@ -62,12 +64,22 @@ class Drawn:
     pair: Pair
     target: tuple[str, str]
     """Beginning that nothing decides, and the rest, which the source decides."""
+    notes: tuple[tuple[str, str], ...] = ()
+    """City and person of each note of the source, in their order, for the loss on the encoder."""
 
 
 def draw_lookup(world: World, rng: random.Random) -> Drawn:
     """Three notes on who is where, and one of the people; the other text exchanges that city with another one's."""
     at = rng.randrange(len(NOTES))
-    note, question = NOTES[at]
+    return _draw_notes(f"note-{at + 1}", *NOTES[at], world, rng)
+
+
+def draw_bare_notes(world: World, rng: random.Random) -> Drawn:
+    """Notes of a person and a city alone, for training: they show what *lookup* asks before its templates are learned."""
+    return _draw_notes("bare", *BARE, world, rng)
+
+
+def _draw_notes(name: str, note: str, question: str, world: World, rng: random.Random) -> Drawn:
     people, cities = rng.sample(world.people, N_NOTES), rng.sample(world.cities, N_NOTES)
     asked, other = rng.sample(range(N_NOTES), 2)
     begin = question.format(q=people[asked])
@@ -75,8 +87,8 @@ def draw_lookup(world: World, rng: random.Random) -> Drawn:
         " ".join([*(note.format(p=p, c=c) for p, c in zip(people, order)), ARROW, begin])
         for order in (cities, _swap(cities, asked, other))
     ]
-    pair = Pair(f"note-{at + 1}", (texts[0], texts[1]), (cities[asked], cities[other]))
-    return Drawn(pair, (begin, cities[asked]))
+    pair = Pair(name, (texts[0], texts[1]), (cities[asked], cities[other]))
+    return Drawn(pair, (begin, cities[asked]), tuple(zip(cities, people, strict=True)))
 
 
 def draw_copy(world: World, rng: random.Random) -> Drawn:

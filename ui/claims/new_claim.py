@@ -7,15 +7,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import streamlit as st
 
-from audit_core import AuditError, Claim, get_plugin, list_prompt_sets
+from audit_core import AuditError, Claim, audit_home, get_plugin, list_prompt_sets
 from audit_core.circuits import list_claim_questions
 from audit_core.claim import DEFAULT_DELTA, Role, Universe, dump_claim, fit_universe, read_claim
 from audit_core.component import format_components, parse_components
 from audit_core.governance import Permission
 from audit_core.intervention import Replacement
+from audit_core.policy_choice import list_policy_choices, load_policy_choice
 from audit_core.preregistration import PriorAccess
 from audit_core.prompts import PromptSet
-from audit_core.shipped import load_shipped_policy
 from ui.claims.preview import SplitCounts, count_splits, describe_size, describe_splits, preview_claim
 from ui.flow import actions, model_question, own_prompts, services
 from ui.flow.answers import wait_for_model
@@ -169,11 +169,19 @@ def _ask_circumstances() -> None:
         "What you know of the test prompts", list(ACCESS), key="claim_access", format_func=ACCESS.get,
         help="The run log is searched as well. It can only lower the status.",
     )  # fmt: skip
+    policies = {one.key: one.label for one in list_policy_choices(audit_home())}
+    if st.session_state.get("claim_policy") not in policies:
+        st.session_state.claim_policy = next(iter(policies))
+    right.selectbox(
+        "Policy", list(policies), key="claim_policy", format_func=lambda key: policies[key],
+        help="The thresholds that the evidence must reach; the page Policies shows them in words.",
+    )  # fmt: skip
+    left, _ = st.columns(2)
     person = services.person()
     if person.is_local:
-        right.text_input("Owner", key="claim_owner", placeholder="person responsible for the claim", max_chars=80)
+        left.text_input("Owner", key="claim_owner", placeholder="person responsible for the claim", max_chars=80)
     else:
-        right.markdown(f"Owner: **{plain(person.name)}**, as signed in")
+        left.markdown(f"Owner: **{plain(person.name)}**, as signed in")
     with st.expander("Ablation, metric and level", icon=":material/tune:"):
         left, right = st.columns(2)
         left.selectbox("Replace with", list(ABLATIONS), key="claim_ablation", format_func=ABLATIONS.get)
@@ -230,12 +238,14 @@ def _preview(claim: Claim, prompts: PromptSet) -> None:
     asked = st.session_state
     questions = tuple(get_plugin("audits", name).question for name in asked.claim_asks)
     owner = asked.get("claim_owner", "") if services.person().is_local else services.person().name
+    policy = load_policy_choice(audit_home(), asked.claim_policy)
     shown = preview_claim(
-        claim, counts, model=asked.claim_model, prompts=asked.claim_set.replace("_", " "), questions=questions, owner=owner
+        claim, counts, model=asked.claim_model, prompts=asked.claim_set.replace("_", " "), questions=questions, owner=owner,
+        policy=f"{policy.id}, {len(policy.required)} required criteria",
     )  # fmt: skip
     for title, text in shown:
         st.markdown(f"**{plain(title)}:** {plain(text)}")
-    size, is_enough = describe_size(claim, counts, load_shipped_policy())
+    size, is_enough = describe_size(claim, counts, policy)
     if is_enough:
         st.success(plain(size), icon=":material/check:")
     else:
@@ -254,7 +264,7 @@ def _lock(claim: Claim | None, prompts: PromptSet | None) -> None:
         return
     assert claim is not None
     form = actions.FreezeForm(
-        dump_claim(claim), asked.claim_model, asked.claim_set, tuple(asked.claim_asks), asked.claim_access, asked.get("claim_owner", "").strip(),
+        dump_claim(claim), asked.claim_model, asked.claim_set, tuple(asked.claim_asks), asked.claim_access, asked.get("claim_owner", "").strip(), asked.claim_policy,
     )  # fmt: skip
     _freeze(form)
     asked.freezing = False

@@ -60,7 +60,7 @@ def describe_size(claim: Claim, counts: SplitCounts, policy: Policy) -> tuple[st
         f"in {size.needed_templates} templates. This set has {size.prompts} in {size.templates}."
     )
     least = find_policy_minimum(policy, claim.role)
-    asked = f" The default policy asks for {least} prompts." if least > counts.tested else ""
+    asked = f" The policy {policy.id} asks for {least} prompts." if least > counts.tested else ""
     return found + asked, size.is_enough
 
 
@@ -71,7 +71,7 @@ def find_policy_minimum(policy: Policy, role: Role) -> int:
     return max((int(row.get("min_n") or 0) for row in rows if row.get("metric") == metric), default=0)
 
 
-def preview_claim(claim: Claim, counts: SplitCounts, *, model: str, prompts: str, questions: tuple[str, ...], owner: str) -> tuple[tuple[str, str], ...]:  # fmt: skip
+def preview_claim(claim: Claim, counts: SplitCounts, *, model: str, prompts: str, questions: tuple[str, ...], owner: str, policy: str) -> tuple[tuple[str, str], ...]:  # fmt: skip
     """The plan as questions and answers."""
     parts, delta = format_components(claim.components), f"{claim.delta:.0%}"
     way = WAYS[claim.ablation.value]
@@ -94,5 +94,6 @@ def preview_claim(claim: Claim, counts: SplitCounts, *, model: str, prompts: str
         ("Test", test),
         ("Verdict", rules),
         ("Further checks", " ".join(questions) or "none"),
+        ("Policy", policy),
         ("Fixed by locking", "this text, the exact model, prompts, policy and code. Every attempt is disclosed."),
     )

@@ -22,13 +22,14 @@ from audit_core.governance import Permission, Person, Policy, load_role_map, nam
 from audit_core.jobs import Report
 from audit_core.models import PAGE
 from audit_core.packs import ExportOptions, export_pack, list_answers
+from audit_core.policy_choice import load_policy_choice
 from audit_core.preregistration import Preregistration, PriorAccess
 from audit_core.prompts import take_split
 from audit_core.references import Checklist, FilledChecklist
 from audit_core.request import Request
 from audit_core.review import Decider, PackReading, ReviewDecision, decide, load_home_trust, read_pack, take_pack
 from audit_core.run import find_folder
-from audit_core.shipped import is_shipped_set, load_shipped_policy
+from audit_core.shipped import is_shipped_set
 from audit_core.store import (
     ChecklistDraft,
     Checklists,
@@ -67,6 +68,8 @@ class FreezeForm:
     """Declared prior access to the confirmatory split."""
     owner: str
     """Person responsible for the claim; used only without sign-in."""
+    policy: str = ""
+    """Key of a policy, as `list_policy_choices` gives it; the shipped one unless given."""
 
 
 def freeze_question(auditor: Auditor, audit: str, request: Request, policy: Policy, *, is_seen: bool) -> FrozenQuestion:
@@ -141,7 +144,7 @@ def freeze(auditor: Auditor, form: FreezeForm) -> Preregistration:
             f"The claim is not TOML: {error}.", wanted="TOML.", remedy="start from the example in the form."
         ) from error
     return freeze_claim(
-        Register(audit_home()), auditor.subject, claim, load_set(form.prompts), load_shipped_policy(),
+        Register(audit_home()), auditor.subject, claim, load_set(form.prompts), load_policy_choice(audit_home(), form.policy),
         owner=form.owner if person.is_local else person.id, model=form.model, questions=form.questions, declared=form.declared,
     )  # fmt: skip
 

@@ -41,6 +41,7 @@ _LIVE_AUDIT = Place("live_audit.py", "Live audit", ":material/experiment:", INSI
 _CIRCUIT = Place("circuit.py", "Circuit", ":material/hub:", INSIDE, Permission.RUN)
 PLACES = (
     _OVERVIEW,
+    Place("policies.py", "Policies", ":material/rule_settings:", "Lead", Permission.LOOK),
     _CLAIMS,
     _DESK,
     _MODELS,

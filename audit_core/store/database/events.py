@@ -53,6 +53,7 @@ class Action(StrEnum):
     DECISION_REFUSED = "decision.refused"
     GATE_DECIDED = "gate.decided"
     WAIVER_GIVEN = "waiver.given"
+    POLICY_SAVED = "policy.saved"
     CHECKLIST_SAVED = "checklist.saved"
     FINDING_RECORDED = "finding.recorded"
     FINDING_CHANGED = "finding.changed"

@@ -1,0 +1,115 @@
+"""Policies of this installation: each version is an event of the log, and its text is stored under its digest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audit_core.errors import PolicyRefused
+from audit_core.governance.policy import Policy, parse_policy
+from audit_core.governance.policy_changes import Direction, compare_policies
+from audit_core.store.data_directory import keep_policy, load_kept_policy
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, AuditEvent, append_event, list_events
+
+MAX_REASON = 2_000
+"""Longest reason in characters."""
+
+
+@dataclass(frozen=True)
+class SavedPolicy:
+    """One version of a policy."""
+
+    policy_id: str
+    version: int
+    """From 1, for each id."""
+    sha256: str
+    """Of the file, which a frozen claim names."""
+    replaces: str
+    """Digest of the version before; empty for the first."""
+    reason: str
+    by: str
+    at: str
+    stricter: int
+    """Changes that ask for more than the version before."""
+    laxer: int
+
+
+def save_policy(home: Path, policy: Policy, *, based_on: str, reason: str, by: str) -> SavedPolicy:
+    """Store a policy and log it as the newest version of its id.
+
+    Args:
+        based_on: digest of the version that it replaces, as its author read it; empty for a new id.
+
+    Raises:
+        PolicyRefused: no reason, nothing changed, or another version was saved meanwhile.
+    """
+    reason = reason.strip()
+    if not 0 < len(reason) <= MAX_REASON:
+        raise PolicyRefused(
+            f"A reason of {len(reason):,} characters.",
+            wanted=f"why this policy, or this change, in 1 to {MAX_REASON:,} characters.",
+            remedy="write it for the people who will be judged by it.",
+        )
+    with open_database(home) as connection:
+        versions = [
+            one for one in _read(list_events(connection, action=Action.POLICY_SAVED)) if one.policy_id == policy.id
+        ]
+        newest = versions[-1].sha256 if versions else ""
+        _check_base(policy, based_on, newest)
+        changes = (
+            compare_policies(parse_policy(load_kept_policy(newest, home=home), "policy.toml"), policy) if newest else ()
+        )
+        keep_policy(policy.text, home=home)
+        payload = {
+            "policy_sha256": policy.sha256,
+            "replaces": newest,
+            "version": len(versions) + 1,
+            "reason": reason,
+            "stricter": sum(one.direction is Direction.STRICTER for one in changes),
+            "laxer": sum(one.direction is Direction.LAXER for one in changes),
+        }
+        event = append_event(connection, actor=by, action=Action.POLICY_SAVED, object_id=policy.id, payload=payload)
+    return _read([event])[0]
+
+
+def _check_base(policy: Policy, based_on: str, newest: str) -> None:
+    if policy.sha256 == newest:
+        raise PolicyRefused(
+            f"This is the newest version of {policy.id} already.", wanted="a change.", remedy="change a value first."
+        )
+    if based_on != newest:
+        raise PolicyRefused(
+            f"{policy.id} has another newest version ({newest[:12]}…) than the one you began with."
+            if newest
+            else f"There is no version of {policy.id} yet.",
+            wanted="a change of the newest version.",
+            remedy="read the newest version, then make the change again." if newest else "save it as a new policy.",
+        )
+
+
+def list_policies(home: Path) -> tuple[SavedPolicy, ...]:
+    """Every saved version, oldest first."""
+    with open_database(home) as connection:
+        return _read(list_events(connection, action=Action.POLICY_SAVED))
+
+
+def list_current_policies(home: Path) -> tuple[SavedPolicy, ...]:
+    """The newest version of each id, in order of the ids."""
+    return tuple(one for _, one in sorted({one.policy_id: one for one in list_policies(home)}.items()))
+
+
+def load_saved_policy(home: Path, saved: SavedPolicy) -> Policy:
+    """The policy of a saved version."""
+    return parse_policy(load_kept_policy(saved.sha256, home=home), f"{saved.policy_id}.toml")
+
+
+def _read(events: Sequence[AuditEvent]) -> tuple[SavedPolicy, ...]:
+    return tuple(
+        SavedPolicy(
+            event.object_id, event.payload["version"], event.payload["policy_sha256"], event.payload["replaces"],
+            event.payload["reason"], event.actor, event.ts, event.payload["stricter"], event.payload["laxer"],
+        )
+        for event in events
+    )  # fmt: skip

@@ -1,0 +1,154 @@
+"""The page Policies opened by Streamlit's own test driver: read, changed, tried on the desk's packs, saved, and refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from toy.packs import genuine_members, zip_up
+
+from audit_core.governance import edit_policy
+from audit_core.policy_choice import load_policy_choice, save_own_policy
+from audit_core.review import read_trial_packs, take_pack, try_policy
+from audit_core.shipped import load_shipped_policy
+from audit_core.store import list_policies
+from tests.pages.test_claims_page import HOSTILE, open_page
+from ui.policies.drawings import RESULTS, draw_trial, list_claim_rows, tabulate
+
+SHIPPED = load_shipped_policy()
+NECESSITY = ("criteria", "necessity")
+
+
+@pytest.fixture
+def desk(home: Path) -> Path:
+    take_pack(home, zip_up(genuine_members()), by="ada")
+    return home
+
+
+def read(test: AppTest) -> str:
+    kinds = (test.markdown, test.info, test.error, test.success, test.warning)
+    return "\n".join(str(one.value) for kind in kinds for one in kind).replace("\\", "")
+
+
+def field(*place: str, policy: str = SHIPPED.sha256) -> str:
+    return f"policy:{policy[:12]}:{'.'.join(place)}"
+
+
+def open_tab(test: AppTest, name: str) -> AppTest:
+    test.session_state["policy-tab"] = name
+    return test.run()
+
+
+def change_necessity(test: AppTest, threshold: float, source: str | None) -> AppTest:
+    test.session_state["policy_criterion"] = "necessity"
+    test.run()
+    test.number_input(key=field(*NECESSITY, "threshold")).set_value(threshold)
+    if source is not None:
+        test.selectbox(key=field(*NECESSITY, "source")).set_value(source)
+    return test.run()
+
+
+def save(test: AppTest, policy_id: str, reason: str, by: str = "Ada", base: str = SHIPPED.sha256) -> AppTest:
+    open_tab(test, "Save")
+    test.text_input(key=field("id", policy=base)).set_value(policy_id)
+    test.text_input(key="policy_by").set_value(by)
+    test.text_area(key="policy_reason").set_value(reason)
+    test.run()
+    return test.button(key="policy-save").click().run()
+
+
+def test_without_packs_the_page_shows_the_thresholds_and_says_that_nothing_is_tried(home: Path) -> None:
+    test = open_page("policies")
+    assert not test.exception
+    assert "No pack is on the desk" in read(test)
+    assert "0 of 8 thresholds are your own" in read(test)
+    assert not test.get("plotly_chart")
+    assert len(test.dataframe[0].value) == len(SHIPPED.criteria)
+
+
+def test_a_changed_threshold_is_tried_saved_and_offered_for_new_claims(desk: Path) -> None:
+    test = change_necessity(open_page("policies"), 1.5, "organisation")
+    assert not test.exception
+    assert "**1 stricter**" in read(test)
+    assert "1 of 8 thresholds are your own" in read(test)
+    test = save(test, "bank-1", "Board, item 4.")
+    assert not test.exception
+    assert "bank-1, version 1, is saved" in read(test)
+    (saved,) = list_policies(desk)
+    assert (saved.by, saved.reason) == ("Ada", "Board, item 4.")
+    kept = load_policy_choice(desk, "bank-1").resolved()
+    assert (kept["criteria"]["necessity"]["threshold"], kept["criteria"]["necessity"]["source"]) == (
+        1.5,
+        "organisation",
+    )
+    assert test.selectbox(key="policy").value == saved.sha256
+    claims = open_page("claims", view="new")
+    assert claims.selectbox(key="claim_policy").options[0] == "bank-1, version 1"
+    assert "bank-1, 12 required criteria" in read(claims)
+
+
+def test_a_change_keeps_what_was_typed_when_it_is_refused(desk: Path) -> None:
+    test = change_necessity(open_page("policies"), 0.4, None)
+    assert "say whose judgement it is" in read(test)
+    test = save(test, "bank-1", "why")
+    assert "necessity names this project as the source" in read(test)
+    assert "**1 stricter**" in read(test), "the draft is not lost"
+    assert list_policies(desk) == ()
+    open_tab(test, "Thresholds")
+    test.selectbox(key=field(*NECESSITY, "source")).set_value("regulator").run()
+    assert "say whose judgement it is" not in read(test)
+    test = save(test, "bank-1", "")
+    assert "A reason of 0 characters" in read(test)
+    test.button(key="policy-discard").click().run()
+    assert "stricter" not in read(test)
+
+
+def test_a_criterion_is_left_out_and_a_threshold_on_an_answer_added(desk: Path) -> None:
+    test = open_page("policies")
+    test.session_state["policy_criterion"] = "stability"
+    test.run()
+    test.segmented_control(key=field("counts", "stability")).set_value("left out").run()
+    assert "requires 11 criteria" in read(test)
+    assert "**1 laxer" in read(test)
+    test.session_state["policy_criterion"] = "a new one, on an audit's answer"
+    test.run()
+    for label, value in (("Name", "follows"), ("Number", "edits[edit=edited].followed")):
+        next(one for one in test.text_input if one.label == label).set_value(value)
+    next(one for one in test.selectbox if one.label == "Audit").set_value("tools")
+    next(one for one in test.text_area if one.label == "Why").set_value("The answer must come from the result.")
+    test = next(one for one in test.button if one.label == "Add it").click().run()
+    assert not test.exception
+    assert test.selectbox(key="policy").value == "policy_text"
+    assert "requires 12 criteria" in read(test)
+    shown = test.dataframe[0].value
+    assert "follows" in list(shown["criterion"])
+    assert "stability" not in list(shown["criterion"])
+
+
+def test_a_hostile_file_is_refused_and_a_hostile_reason_is_shown_as_text(desk: Path) -> None:
+    own = edit_policy(
+        SHIPPED, {("id",): "bank-1", (*NECESSITY, "source"): "organisation", (*NECESSITY, "why"): HOSTILE}
+    )
+    save_own_policy(desk, own, based_on="", reason=HOSTILE, by=HOSTILE)
+    test = open_page("policies", policy=own.sha256)
+    for tab in ("Thresholds", "People and waivers", "Save", "Changes", "Versions", "File"):
+        open_tab(test, tab)
+        assert not test.exception
+        assert not [one for one in test.markdown if "<script" in one.value]
+
+
+def test_the_picture_has_a_sign_for_each_result_and_a_ring_where_it_changes(desk: Path) -> None:
+    packs = read_trial_packs(desk)
+    strict = edit_policy(packs[0].own, {("gate", "required"): [one for one in packs[0].own.required if one != "rerun"]})
+    from datetime import UTC, datetime
+
+    tried = try_policy(packs, None, strict, now=datetime(2026, 11, 29, tzinfo=UTC))
+    rows = [row for row in list_claim_rows(tried) if row.after is not None]
+    figure = draw_trial(tried)
+    signs = [text for trace in figure.data if trace.text is not None for text in trace.text if text]
+    assert len(signs) == len(rows)
+    assert set(signs) <= {sign for _, sign, *_ in RESULTS.values()}
+    table = tabulate(tried)
+    assert len(table) == len(list_claim_rows(tried))
+    assert set(table[table["criterion"] == "rerun"]["counts"]) <= {"left out"}

@@ -1,0 +1,21 @@
+"""Saving a policy: checks the permission of the signed-in user, and logs a refusal."""
+
+from __future__ import annotations
+
+from audit_core import audit_home
+from audit_core.governance import Permission, Policy
+from audit_core.policy_choice import save_own_policy
+from audit_core.store import SavedPolicy
+from ui.flow import services
+
+
+def save_policy(policy: Policy, based_on: str, reason: str, name: str) -> SavedPolicy:
+    """Save a version in the signed-in user's name.
+
+    Args:
+        based_on: digest of the version that it changes; empty for a new id.
+        name: the author without sign-in.
+    """
+    person = services.authorize(Permission.SET_POLICY, policy.id)
+    by = (name.strip() or person.id) if person.is_local else person.id
+    return save_own_policy(audit_home(), policy, based_on=based_on, reason=reason, by=by)

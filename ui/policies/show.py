@@ -1,0 +1,98 @@
+"""What a policy decides, what was changed, its versions, and its file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+import streamlit as st
+
+from audit_core import make_table
+from audit_core.governance import Direction, Policy, PolicyChange
+from audit_core.review import TriedPack, describe_policy
+from audit_core.store import SavedPolicy
+from ui.parts import figures
+from ui.parts.header import counted, plain, show_table, table_with_csv
+from ui.policies.drawings import RESULTS, draw_trial, list_claim_rows, tabulate
+
+VERSION_COLUMNS = ("policy", "version", "when, UTC", "by", "why", "stricter", "laxer", "SHA-256")
+CHANGE_COLUMNS = ("direction", "place", "before", "now")
+
+
+def show_answer(policy: Policy, tried: Sequence[TriedPack], changes: Sequence[PolicyChange]) -> None:
+    """One sentence: what the policy asks, what it decides on the desk, and what was changed."""
+    measured = [one for one in describe_policy(policy) if one.is_required]
+    own = sum(one.source is not None and one.source.value != "default" for one in policy.criteria)
+    counts = Counter(pack.after for pack in tried)
+    decided = ", ".join(f"{RESULTS[result][0]} {counts[result]}" for result in RESULTS if counts[result])
+    n_claims = len({row.claim_id for row in list_claim_rows(tried)})
+    on_desk = (
+        f"On the {counted(len(tried), 'pack')} of the desk with {counted(n_claims, 'claim')} it is: **{plain(decided)}**."
+        if tried
+        else "No pack is on the desk, so nothing can be tried yet."
+    )
+    st.markdown(
+        f"**{plain(policy.id)}** requires {counted(len(measured), 'criterion').replace('criterions', 'criteria')}; "
+        f"{own} of {len(policy.criteria)} thresholds are your own or a regulator's. {on_desk}"
+    )
+    if changes:
+        st.markdown(f"Your changes: {describe_directions(changes)}. Nothing is saved yet.")
+
+
+def describe_directions(changes: Sequence[PolicyChange]) -> str:
+    """Number of changes by direction, such as "2 stricter, 1 laxer"."""
+    counts = Counter(one.direction for one in changes)
+    return ", ".join(f"**{counts[kind]} {kind.value}**" for kind in Direction if counts[kind])
+
+
+def show_trial(tried: Sequence[TriedPack], now: datetime) -> None:
+    """Show the picture and its table."""
+    if not list_claim_rows(tried):
+        return
+    figures.show(
+        draw_trial(tried), "policy-trial",
+        alt="A mark for each claim and criterion: met, not met, open or not measured. The table below has the numbers.",
+    )  # fmt: skip
+    st.markdown(
+        f"A trial on the packs of the desk, as of {now:%Y-%m-%d}. It decides nothing: a policy that is written after its results cannot be met by them."
+    )
+    table_with_csv(lambda: tabulate(tried), "What it decides", "policy-trial-rows")
+
+
+def show_changes(changes: Sequence[PolicyChange], reference: str) -> None:
+    """Show each value that differs from the policy that it is compared with."""
+    if not changes:
+        st.markdown(f"No difference from {plain(reference)}.")
+        return
+    st.markdown(f"Compared with {plain(reference)}: {describe_directions(changes)}.")
+    rows = [(one.direction.value, one.place, one.before or "absent", one.after or "absent") for one in changes]
+    show_table(make_table(CHANGE_COLUMNS, rows), key="policy-changes")
+
+
+def show_versions(versions: Sequence[SavedPolicy]) -> None:
+    """Show every saved version, the newest first."""
+    if not versions:
+        st.markdown("No policy is saved yet. The example of this project applies until an approver saves one.")
+        return
+    rows = [
+        (
+            one.policy_id,
+            one.version,
+            one.at[:19].replace("T", " "),
+            one.by,
+            one.reason,
+            one.stricter,
+            one.laxer,
+            one.sha256[:16],
+        )
+        for one in reversed(versions)
+    ]
+    table_with_csv(lambda: make_table(VERSION_COLUMNS, rows), "Versions", "policy-versions")
+    show_table(make_table(VERSION_COLUMNS, rows), key="versions-shown")
+
+
+def show_file(policy: Policy) -> None:
+    """Show the file that a claim is locked under."""
+    st.markdown(f"SHA-256 `{policy.sha256}`. A locked claim names this digest.")
+    st.code(policy.text.decode("utf-8"), language="toml", height=420)
