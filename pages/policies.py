@@ -70,16 +70,12 @@ except AuditError as error:
 
 show.show_answer(policy, tried, changes)
 show.show_trial(tried, now)
-# A policy that keeps its id replaces the version that it began with; another id begins a new policy.
-begun = (
-    "" if policy.id not in newest else chosen if base.id == policy.id and not is_brought else newest[policy.id].sha256
-)
 rows = show.list_claim_rows(tried)
 lazy_tabs(
     {
         "Thresholds": partial(form.ask_thresholds, base, policy, rows),
         "People and waivers": partial(form.ask_people, base),
-        "Save": partial(form.ask_save, base, policy, begun),
+        "Save": partial(form.ask_save, base, policy, newest),
         "Changes": partial(show.show_changes, changes, reference.id),
         "Versions": partial(show.show_versions, versions),
         "File": partial(show.show_file, policy),

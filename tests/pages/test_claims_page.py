@@ -268,3 +268,30 @@ def test_the_log_page_names_packs_without_a_recipient_and_keys_that_leaked(own_h
 
 def _events(test: AppTest):  # type: ignore[no-untyped-def]
     return next(one.value for one in test.dataframe if "action" in one.value)
+
+
+def test_a_plan_changed_after_its_results_is_a_deviation_and_a_claim_is_withdrawn_with_a_reason(claimed: Path) -> None:
+    test = open_page("claims", claim="C-0001")
+    test.session_state["amend-plan"] = test.session_state["withdraw-claim"] = True
+    open_tab(test, "Preregistered plan")
+    place = "amend:C-0001:1"
+    test.number_input(key=f"{place}:delta").set_value(20.0)
+    test.text_input(key=f"{place}:by").set_value("anna")
+    test = test.button(key="amend-press").click().run()
+    assert "No reason" in test.error[0].value
+    assert Register(claimed).find("C-0001").plan.version == 1
+    test.text_input(key=f"{place}:reason").set_value(HOSTILE)
+    test = test.button(key="amend-press").click().run()
+    assert "version 2, is locked: a deviation" in test.success[0].value.replace("\\", "")
+    plan = Register(claimed).find("C-0001").plan
+    assert (plan.version, plan.claim.delta, plan.is_exploratory) == (2, 0.2, True)
+    assert list(test.dataframe[1].value["why"]) == [HOSTILE]
+    assert "Exploratory, cannot meet a policy" in test.warning[0].value
+    test = test.button(key="withdraw-press").click().run()
+    assert "No reason" in test.error[0].value
+    assert Register(claimed).find("C-0001").withdrawn == ""
+    test.text_input(key="withdraw:C-0001:reason").set_value("the question was wrong")
+    test = test.button(key="withdraw-press").click().run()
+    assert Register(claimed).find("C-0001").withdrawn == "the question was wrong"
+    assert any("Withdrawn: the question was wrong" in one.value for one in test.info)
+    assert not [one for one in test.button if one.key in ("amend-press", "withdraw-press")]

@@ -54,7 +54,7 @@ def save(test: AppTest, policy_id: str, reason: str, by: str = "Ada", base: str 
     test.text_input(key=field("id", policy=base)).set_value(policy_id)
     test.text_input(key="policy_by").set_value(by)
     test.text_area(key="policy_reason").set_value(reason)
-    test.run()
+    # Pressed in the same moment: the button must save what is typed and not what was drawn.
     return test.button(key="policy-save").click().run()
 
 

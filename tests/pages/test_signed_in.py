@@ -13,6 +13,7 @@ from toy.people import ISSUER, ROLE_FILE, make_claims, make_person
 from audit_core.errors import AccessRefused, AuditError, PromptRefused
 from audit_core.governance.people import PersonRole
 from audit_core.packs import ExportOptions
+from audit_core.preregistration import ChangeKind
 from audit_core.prompts.prompt_set import Prompt, PromptSet
 from audit_core.references import load_checklist
 from audit_core.review import ReviewDecision
@@ -398,6 +399,8 @@ ACTIONS = {
     "record_finding": "reviewer approver",
     "write_label": "researcher reviewer",
     "save_policy": "approver",
+    "amend_plan": "researcher",
+    "withdraw_claim": "researcher",
     "change_finding": "researcher reviewer approver",
     "take_step: close": "reviewer approver",
     "take_step: accept": "approver",
@@ -410,6 +413,7 @@ ACTIONS = {
 def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
     provider: Provider, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from ui.claims import act as claim_act
     from ui.features import act as label_act
     from ui.findings import act
     from ui.flow import actions, sample, services, signing_key
@@ -452,6 +456,8 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "remove_from_installation": sample.remove_from_installation,
         "make_own_key": lambda: signing_key.make_own_key("anna", "twelve letters", "twelve letters"),
         "write_label": lambda: label_act.write_label("0" * 64, "L1.F0", "a label", 0, None, "x"),
+        "amend_plan": lambda: claim_act.amend_plan("C-9999", claim_act.PlanChange(0.2), "why", ChangeKind.OTHER, "x"),
+        "withdraw_claim": lambda: claim_act.withdraw_claim("C-9999", "why", "x"),
         "save_policy": lambda: policy_act.save_policy(load_shipped_policy(), "", "", "x"),
         "record_finding": lambda: act.record_finding(FindingDraft("high", "t", "f", "", "o", claims=("C-0009",)), "x"),
         "change_finding": lambda: act.change_finding("F-0009", 1, FindingEdit(owner="o"), "why", "x"),

@@ -19,7 +19,9 @@ WRITES = {
 """Public names that write, sign, or read what belongs to one person."""
 STORES = {"FindingRegister", "Register", "PersonLog", "Checklists", "RunLog", "FeatureLabels"}
 ASKS_FIRST = {"ui/flow/actions.py", "ui/flow/services.py"}
-OF_FINDINGS, OF_LABELS, OF_POLICIES = "ui/findings/act.py", "ui/features/act.py", "ui/policies/act.py"
+OF_FINDINGS, OF_LABELS, OF_POLICIES, OF_CLAIMS = (
+    "ui/findings/act.py", "ui/features/act.py", "ui/policies/act.py", "ui/claims/act.py",
+)  # fmt: skip
 MAKES_KEYS = "ui/flow/signing_key.py"
 
 
@@ -38,7 +40,7 @@ def test_what_writes_is_imported_only_where_it_is_asked_who_asks() -> None:
     }
     assert ("ui/flow/actions.py", "freeze_claim") in found, "this rule would hold of anything"
     assert len(DASHBOARD) >= FEWEST
-    assert {file for file, _ in found} <= {*ASKS_FIRST, MAKES_KEYS, OF_POLICIES}
+    assert {file for file, _ in found} <= {*ASKS_FIRST, MAKES_KEYS, OF_POLICIES, OF_CLAIMS}
     assert {alias for file, alias in found if file == MAKES_KEYS} == {"make_key"}
 
 
@@ -66,7 +68,14 @@ def test_stores_are_written_to_only_where_it_is_asked_who_asks() -> None:
     }
     assert ("ui/flow/actions.py", "PersonLog", "disable") in found, "this rule would hold of anything"
     # The door itself notes who came in, who left, and whom it turned away.
-    assert {file for file, _, _ in found} <= {*ASKS_FIRST, MAKES_KEYS, OF_FINDINGS, OF_LABELS, "ui/shell/auth.py"}
+    assert {file for file, _, _ in found} <= {
+        *ASKS_FIRST,
+        MAKES_KEYS,
+        OF_FINDINGS,
+        OF_LABELS,
+        OF_CLAIMS,
+        "ui/shell/auth.py",
+    }
     assert {method for file, _, method in found if file == MAKES_KEYS} == {"refuse"}
     assert {method for file, _, method in found if file == "ui/shell/auth.py"} == {"note_sign_in", "refuse", "sign_out"}
 
@@ -83,7 +92,7 @@ def test_every_action_of_the_dashboard_is_tried_by_every_role() -> None:
     rows = {ast.literal_eval(key).split(":")[0] for key in table.keys if key is not None}
     asking = {
         node.name
-        for path in (*ASKS_FIRST, MAKES_KEYS, OF_FINDINGS, OF_LABELS, OF_POLICIES, "ui/flow/sample.py")
+        for path in (*ASKS_FIRST, MAKES_KEYS, OF_FINDINGS, OF_LABELS, OF_POLICIES, OF_CLAIMS, "ui/flow/sample.py")
         for node in ast.parse((ROOT / path).read_text()).body
         if isinstance(node, ast.FunctionDef) and re.search(r"\bauthorize\(|\.disable\(|\.enable\(", ast.unparse(node))
     }

@@ -14,6 +14,7 @@ from audit_core.home import ClaimHistory
 from audit_core.review import list_cases
 from audit_core.store import RegisteredClaim
 from ui.circuit import results
+from ui.claims.change import offer_change
 from ui.flow import services
 from ui.parts import verdict_card
 from ui.parts.claim_brief import show_all_points
@@ -104,6 +105,7 @@ def _show_plan(history: ClaimHistory) -> None:
         ]  # fmt: skip
         columns = ("version", "when", "who", "field", "before", "after", "why", "counts as")
         show_table(make_table(columns, changes), key="changes")
+    offer_change(history)
 
 
 def _show_attempts(history: ClaimHistory) -> None:

@@ -12,11 +12,12 @@ from audit_core import AuditError, list_plugins, make_table
 from audit_core.governance import PERMISSIONS, Permission, Policy, edit_policy, parse_policy
 from audit_core.policy_choice import list_borrowed
 from audit_core.review import FIXED, CriterionWords, TriedRow, describe_policy
+from audit_core.store import SavedPolicy
 from ui.flow import actions, services
 from ui.parts.header import column_widths, plain, show_table
 from ui.parts.refusal import show_refusal
 from ui.policies import act
-from ui.policies.draft import COUNTS, discard, list_tables, seed_field
+from ui.policies.draft import COUNTS, discard, list_tables, read_draft, seed_field
 from ui.policies.drawings import RESULTS
 
 BROUGHT = "policy_text"
@@ -208,18 +209,23 @@ def ask_people(base: Policy) -> None:
         st.checkbox(words, key=seed_field(base, approval[key], "approval", key))
 
 
-def ask_save(base: Policy, draft: Policy, based_on: str) -> None:
-    """Id, reason and the button that saves; who may not save can download the draft and hand it on."""
+def ask_save(base: Policy, draft: Policy, versions: Mapping[str, SavedPolicy]) -> None:
+    """Id, reason and the button that saves; who may not save can download the draft and hand it on.
+
+    Args:
+        versions: id → its newest version, as the page shows them.
+    """
     left, right = st.columns([2, 3])
-    left.text_input("Id", key=seed_field(base, base.id, "id"), max_chars=80, help="Letters, digits, dots and dashes. A new id begins a new policy.")  # fmt: skip
-    person = services.person()
-    name = left.text_input("Your name", key="policy_by", max_chars=80) if person.is_local else ""
-    reason = right.text_area("Why this policy, or this change", key="policy_reason", max_chars=2000, height=110)
+    left.text_input(
+        "Id", key=seed_field(base, base.id, "id"), max_chars=80, help="Letters, digits, dots and dashes. A new id begins a new policy."
+    )  # fmt: skip
+    if services.person().is_local:
+        left.text_input("Your name", key="policy_by", max_chars=80)
+    right.text_area("Why this policy, or this change", key="policy_reason", max_chars=2000, height=110)
     with st.container(horizontal=True):
         if actions.may(Permission.SET_POLICY):
             st.button(
-                "Save this version", key="policy-save", type="primary", icon=":material/save:", on_click=_save,
-                args=(base, draft, based_on, reason, name),
+                "Save this version", key="policy-save", type="primary", icon=":material/save:", on_click=_save, args=(base, versions)
             )  # fmt: skip
         else:
             roles = " or ".join(sorted(role.value for role in PERMISSIONS[Permission.SET_POLICY]))
@@ -234,19 +240,24 @@ def ask_save(base: Policy, draft: Policy, based_on: str) -> None:
         st.button("Discard the changes", key="policy-discard", icon=":material/undo:", on_click=_discard, args=(base,))
 
 
-def _save(base: Policy, draft: Policy, based_on: str, reason: str, name: str) -> None:
+def _save(base: Policy, versions: Mapping[str, SavedPolicy]) -> None:
+    # The draft is read here: a press right after typing arrives with the arguments of the run before.
+    asked = st.session_state
     try:
-        saved = act.save_policy(draft, based_on, reason, name)
+        draft = read_draft(base)
+        # A policy that keeps its id replaces the version that it began with; another id replaces its newest version, if it has one.
+        newest = versions.get(draft.id)
+        is_saved = any(one.sha256 == base.sha256 for one in versions.values())
+        based_on = "" if newest is None else base.sha256 if is_saved and base.id == draft.id else newest.sha256
+        saved = act.save_policy(draft, based_on, asked.policy_reason, asked.get("policy_by", ""))
     except AuditError as error:
-        st.session_state[_REFUSED] = error
+        asked[_REFUSED] = error
         return
     discard(base)
     for key in (BROUGHT, "policy_reason"):
-        st.session_state.pop(key, None)
-    st.session_state.policy = saved.sha256
-    st.session_state[_DONE] = (
-        f"{saved.policy_id}, version {saved.version}, is saved. New claims can be locked under it."
-    )
+        asked.pop(key, None)
+    asked.policy = saved.sha256
+    asked[_DONE] = f"{saved.policy_id}, version {saved.version}, is saved. New claims can be locked under it."
 
 
 def _discard(base: Policy) -> None:

@@ -136,7 +136,15 @@ class Register:
         return plan
 
     def withdraw(self, claim_id: str, *, by: str, reason: str) -> None:
-        """Withdraw a claim; it stays in the register, and no later run of it is confirmatory."""
+        """Withdraw a claim; it stays in the register, and no later run of it is confirmatory.
+
+        Raises:
+            ClaimRefused: no such claim, it is withdrawn already, or no reason: a claim without one would read as active.
+        """
+        if not reason.strip():
+            raise ClaimRefused(
+                "No reason.", wanted="why the claim is withdrawn.", remedy="give a reason; the register shows it."
+            )
         with open_database(self.home) as connection:
             _refuse_withdrawn(_read_claim(connection, claim_id))
             connection.execute("INSERT INTO claim_withdrawn VALUES (?, ?, ?, ?)", [claim_id, read_clock(), by, reason])
