@@ -15,7 +15,7 @@ from audit_core.cli.session import Adder, current_actor, open_subject
 from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.statement import Approval
 from audit_core.evidence.whole_file import write_whole
-from audit_core.packs.openings import choose_openings
+from audit_core.packs.openings import hand_out_openings
 from audit_core.packs.pack import ExportOptions, export_pack
 from audit_core.packs.rerun import Comparison, RerunTerms, rerun_pack
 from audit_core.review.checked_pack import load_trust, read_check, read_evidence
@@ -25,7 +25,6 @@ from audit_core.review.reading import read_pack
 from audit_core.run import Auditor
 from audit_core.store import RunLog, audit_home, load_key
 from audit_core.store.database.events import read_clock
-from audit_core.store.keys.openings import write_private
 from audit_core.verifier.container import MAX_PACK_BYTES, BadPack
 from audit_core.verifier.container import read_pack as read_container
 from audit_core.verifier.walk import verify_pack
@@ -138,9 +137,7 @@ def write_report(options: argparse.Namespace) -> int:
 
 def write_openings(options: argparse.Namespace) -> int:
     """Write openings of withheld prompts into a file that only its owner can read."""
-    data = choose_openings(audit_home(), options.pack, options.item)
-    write_private(options.out, data)
-    count = len(json.loads(data)["items"])
+    count = hand_out_openings(audit_home(), options.pack, options.item, options.out, actor=current_actor().name)
     if options.json:
         return print_json({"out": str(options.out), "items": count})
     print_result(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.container import open_pack
 from audit_core.packs.withholding import MIN_WITHHELD
-from audit_core.store.keys.openings import load_openings
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, append_event
+from audit_core.store.keys.openings import load_openings, write_private
 from audit_core.verifier.canonical_json import encode_canonical
 from audit_core.verifier.container import BadPack
 from audit_core.verifier.disclosure import list_explored_rows
@@ -49,6 +52,24 @@ def choose_openings(home: Path, pack: Path, item_ids: Sequence[str]) -> bytes:
         )
     opened = [row for row in kept["items"] if row["item"]["item_id"] in item_ids]
     return encode_canonical(kept | {"items": opened})
+
+
+def hand_out_openings(home: Path, pack: Path, item_ids: Sequence[str], out: Path, *, actor: str) -> int:
+    """Write openings into a file that only its owner can read, and log who wrote how many; see `choose_openings`.
+
+    Returns:
+        Number of prompts that the file opens.
+    """
+    data = choose_openings(home, pack, item_ids)
+    kept = json.loads(data)
+    reported = {"items": len(kept["items"]), "sha256": hashlib.sha256(data).hexdigest()}
+    with open_database(home) as connection:
+        # In one transaction: without the file there is no event, and without the event no file.
+        append_event(
+            connection, actor=actor, action=Action.OPENINGS_WRITTEN, object_id=kept["pack_id"], payload=reported
+        )
+        write_private(out, data)
+    return len(kept["items"])
 
 
 def _list_explored(documents: Documents) -> dict[tuple[str, str], bool]:

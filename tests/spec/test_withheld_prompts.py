@@ -369,12 +369,16 @@ def test_a_rerun_wants_all_openings_and_with_them_gives_the_same_bits(
 
 def test_some_items_are_opened_for_an_auditor_but_not_all_but_a_few(home: Path, held: Exported, tmp_path: Path) -> None:
     """With the others known, the set's digest confirms a guess of the last ones."""
+    from audit_core.store.log.trail import read_log_view
+
     out = tmp_path / "given.json"
     asked = ["openings", str(home / "held.zip"), "--out", str(out)]
     assert main([*asked, "--item", "item-0002", "--item", "item-0007"]) == 0
     assert out.stat().st_mode & 0o777 == 0o600
     assert [one["item"]["item_id"] for one in json.loads(out.read_bytes())["items"]] == ["item-0002", "item-0007"]
     assert main(asked) == 2, "a file that is there is not overwritten"
+    written = [event for event in read_log_view(home).events if event.action == "openings.written"]
+    assert [(event.object_id, event.payload["items"]) for event in written] == [(held.pack_id, 2)], "and nothing is logged"
     names = [one["item"]["item_id"] for one in read_openings_of(home, held)["items"]]
     with pytest.raises(Refused, match="would stay withheld"):
         choose_openings(home, home / "held.zip", names[:-1])

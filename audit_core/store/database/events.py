@@ -46,6 +46,7 @@ class Action(StrEnum):
     RERUN_COMPARED = "rerun.compared"
     PACK_EXPORTED = "pack.exported"
     PACK_REFUSED = "pack.refused"
+    OPENINGS_WRITTEN = "openings.written"
     CARD_CLAIM_ADDED = "card_claim.added"
     CARD_CLAIM_LINKED = "card_claim.linked"
     PACK_TAKEN = "pack.taken"
