@@ -17,7 +17,7 @@ from audit_core.store.log.policies import (
 )
 
 SHIPPED = ""
-"""Key of the shipped policy."""
+"""No policy named: the shipped one."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PolicyChoice:
     """One policy to choose."""
 
     key: str
-    """Digest of its file, or `SHIPPED`."""
+    """Digest of its file; for the shipped policy, its id."""
     policy_id: str
     saved: SavedPolicy | None
     """None for the shipped policy."""
@@ -40,7 +40,8 @@ class PolicyChoice:
 def list_policy_choices(home: Path) -> tuple[PolicyChoice, ...]:
     """The newest version of each own policy, then the shipped one: who has an own policy means that one."""
     own = (PolicyChoice(one.sha256, one.policy_id, one) for one in list_current_policies(home))
-    return (*own, PolicyChoice(SHIPPED, load_shipped_policy().id, None))
+    shipped = load_shipped_policy().id
+    return (*own, PolicyChoice(shipped, shipped, None))
 
 
 def load_policy_choice(home: Path, key: str) -> Policy:

@@ -83,6 +83,7 @@ def test_a_changed_threshold_is_tried_saved_and_offered_for_new_claims(desk: Pat
         "organisation",
     )
     assert test.selectbox(key="policy").value == saved.sha256
+    assert open_page("policies").selectbox(key="policy").value == saved.sha256, "an own policy comes before the example"
     claims = open_page("claims", view="new")
     assert claims.selectbox(key="claim_policy").options[0] == "bank-1, version 1"
     assert "bank-1, 12 required criteria" in read(claims)

@@ -140,7 +140,8 @@ def test_every_criterion_has_words_with_its_threshold_and_its_source(own: Policy
 
 
 def test_a_saved_policy_is_a_version_in_the_log_and_is_chosen_by_id_or_digest(home: Path, own: Policy) -> None:
-    assert [one.key for one in list_policy_choices(home)] == [SHIPPED]
+    assert [one.key for one in list_policy_choices(home)] == [load_shipped_policy().id]
+    assert load_policy_choice(home, SHIPPED).sha256 == load_shipped_policy().sha256
     first = save_own_policy(home, own, based_on="", reason="Board, item 4.", by="ada")
     second = edit_policy(own, {(*NECESSITY, "threshold"): 0.2, ("gate", "max_waivers"): 0})
     saved = save_own_policy(home, second, based_on=own.sha256, reason="Too strict.", by="ada")

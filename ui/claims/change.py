@@ -56,7 +56,7 @@ def _ask_change(history: ClaimHistory) -> None:
     left.number_input(
         "Smallest effect that matters, in % of the gap", 0.1, 1000.0, value=100 * plan.claim.delta, step=1.0, format="%g", key=f"{place}:delta",
     )  # fmt: skip
-    policies = {"": _KEEP} | {one.key or one.policy_id: one.label for one in list_policy_choices(audit_home())}
+    policies = {"": _KEEP} | {one.key: one.label for one in list_policy_choices(audit_home())}
     right.selectbox("Policy", list(policies), format_func=lambda key: policies[key], key=f"{place}:policy")
     st.multiselect(
         "Further checks in the same run", list_claim_questions(), list(plan.questions), key=f"{place}:asks",
