@@ -4,7 +4,7 @@ from audit_core.store.claims.card_claims import CardClaim, add_card_claim, link_
 from audit_core.store.claims.change_log import StaleRow, declare_incident, list_stale
 from audit_core.store.claims.earlier_runs import EarlierAccess
 from audit_core.store.claims.register import Register, RegisteredClaim
-from audit_core.store.data_directory import audit_home, keep_prompts, load_kept_prompts
+from audit_core.store.data_directory import audit_home, keep_policy, keep_prompts, load_kept_prompts
 from audit_core.store.database.checkpoints import (
     AnchorKind,
     LogStatus,
@@ -93,6 +93,7 @@ __all__ = [
     "describe_refusal",
     "divide_prompts",
     "find_refusal",
+    "keep_policy",
     "keep_prompts",
     "link_card_claim",
     "list_card_claims",

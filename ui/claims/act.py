@@ -9,8 +9,7 @@ from audit_core.confirm import describe_sought
 from audit_core.governance import Permission, Person
 from audit_core.policy_choice import load_policy_choice
 from audit_core.preregistration import ChangeKind, Preregistration
-from audit_core.store import Register, load_kept_prompts
-from audit_core.store.data_directory import keep_policy
+from audit_core.store import Register, keep_policy, load_kept_prompts
 from ui.flow import sample, services
 
 
