@@ -30,23 +30,23 @@ def test_a_slot_has_the_mean_size_the_spread_and_the_direction_of_its_scores() -
 
 
 def test_a_slot_whose_effects_cancel_over_everyone_is_named_as_larger_by_score_and_smaller_by_effect() -> None:
-    """f = 4 if a = b, else −4, plus 1.5 or −1.5 by c. Each of a and b has |φ| = 2, and c has 1.5. For everyone c moves f
-    by 3, and a by +8 or −8 on one half each."""
+    """f = 4 if a = b, else −4, minus or plus 1.5 by c. Each of a and b has |φ| = 2, and c has 1.5. For everyone c moves
+    f by −3, and a by +8 or −8 on one half each."""
     values = np.array([
-        (4 if a == b else -4) + (1.5 if c else -1.5) for a, b, c in product(range(2), repeat=3)
+        (4 if a == b else -4) - (1.5 if c else -1.5) for a, b, c in product(range(2), repeat=3)
     ]).reshape(2, 2, 2)  # fmt: skip
     table = DecisionTable(SLOTS, values)
     cells = np.array(list(product(range(2), repeat=3)), dtype=np.int64)
     rows = np.tile(cells, (25, 1))
     effects = {slot.name: flip(table, rows, at, 0, 1, seed=0).effect for at, slot in enumerate(SLOTS)}
-    assert [round(effects[name].value, 9) for name in "abc"] == [0, 0, 3]
+    assert [round(effects[name].value, 9) for name in "abc"] == [0, 0, -3]
     found, conflicts = aggregate_scores(table, rows, cells, effects, seed=0)
     shapley = {row.slot: row for row in found if row.method == "Shapley values"}
     assert [round(shapley[name].size.value, 9) for name in "abc"] == [2, 2, 1.5]
     assert shapley["a"].toward is not None
     assert shapley["c"].toward is not None
     assert shapley["a"].toward.value == pytest.approx(0, abs=0.5)
-    assert shapley["c"].toward.value == pytest.approx(1.5)
+    assert shapley["c"].toward.value == pytest.approx(-1.5)
     own = {one for one in conflicts if one.method == "Shapley values"}
     assert own == {Conflict("Shapley values", "order", "a", "c"), Conflict("Shapley values", "order", "b", "c")}
 
