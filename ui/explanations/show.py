@@ -201,6 +201,9 @@ def show_classes(found: ExplanationsResult, place: str = "") -> None:
 
 def _warn_of_conflicts(found: ExplanationsResult, titles: dict[str, str]) -> None:
     """Name every method whose scores over the set disagree with the measured effects."""
+    if all(row.effect.low is None for row in found.classes):
+        st.markdown("One prompt has no interval, so nothing is compared. Measure on a split.")
+        return
     if not found.conflicts:
         st.markdown("No method's scores over the set disagree with the effects by whole intervals.")
         return
