@@ -102,7 +102,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/experts/show.py": ["NOT_ROUTED", "SIGNS", "result.n_templates"],
     "ui/source_tokens/show.py": ["place"],
     "pages/explanations.py": ["form.FIELDS"],
-    "ui/explanations/show.py": ["lines", "place"],
+    "ui/explanations/show.py": ["kind", "lines", "place"],
     "ui/tools/show.py": [
         "_share(result.accuracy)",
         "_share(result.alone)",

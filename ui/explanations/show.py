@@ -164,10 +164,11 @@ def show_classes(found: ExplanationsResult, place: str = "") -> None:
     chosen = st.selectbox("Method", list(titles), key=f"class-method{place}", format_func=titles.get, width=320)
     names = [row.unit_class for row in found.classes]
     scores = {row.unit_class: row for row in found.class_scores if row.method == chosen}
+    kind = next(row.kind for row in found.methods if row.method == chosen)
     left, right = split_panes(f"classes{place}")
     with left:
         pane_header(
-            "Scores over the set", "estimated",
+            "Scores over the set", kind,
             "Each point is the mean share of a prompt's absolute scores that this kind of unit gets, with its 95 % interval. "
             "The table has the spread over prompts.",
             table=Table(lambda: _table_class_scores(found, titles), "Scores by kind of unit", f"class-scores{place}"),
