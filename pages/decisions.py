@@ -47,6 +47,7 @@ if result is not None and result.does_task:
         lazy_tabs(
             {
                 "Fairness": lambda: show.show_fairness(result),
+                "Local and global": lambda: show.show_aggregates(result),
                 "Applicants": lambda: show.show_applicants(result),
                 "Levels": lambda: show.show_curves(result),
                 "Surrogates": lambda: show.show_surrogates(result),

@@ -42,6 +42,7 @@ with frame.tabs:
         {
             "Grades": lambda: show.show_grades(result),
             "Curves": lambda: show.show_curves(result, st.session_state.without),
+            "Over the set": lambda: show.show_classes(result),
             "Agreement": lambda: show.show_agreement(result),
             "Randomisation": lambda: show.show_sanity(result),
             "Methods": lambda: show.show_methods(result),

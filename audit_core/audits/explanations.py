@@ -11,7 +11,8 @@ import numpy as np
 from audit_core.audit import Audit, Example
 from audit_core.capability import HEADS, Capability
 from audit_core.component import Kind
-from audit_core.explanations import SAMPLES, UnitKind, Without, choose_masks
+from audit_core.explanations import SAMPLES, UnitClass, UnitKind, Without, choose_masks
+from audit_core.explanations.class_rows import read_classes
 from audit_core.explanations.curves import RANDOM_ORDERS, SHARES, Curves, comprehensiveness, sufficiency
 from audit_core.explanations.grades import Grade, grade_method, read_gain
 from audit_core.explanations.results import (
@@ -90,10 +91,12 @@ class ExplanationsAudit(Audit):
     question: str = "Which explanations by tokens order them better than random orders do?"
     request: type[Request] = ExplanationsRequest
     result: type = ExplanationsResult
-    version: int = 1
+    version: int = 2
+    shown_versions: tuple[int, ...] = (1,)
     summary: str = (
         "Each attribution method orders the tokens of each prompt. The first ones are replaced, kept alone, and removed, and "
-        "the answer is measured, beside random orders. Scores are computed again on randomised weights and under other seeds."
+        "the answer is measured, beside random orders. Scores are computed again on randomised weights and under other seeds. "
+        "Scores are averaged over the set, beside the effect of replacing the same units together."
     )
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("test_of_the_test",)
@@ -131,7 +134,7 @@ def _part(stages: Sequence[int], at: int, on_progress: Progress) -> Progress:
 
 
 def _count_stages(subject: Subject, request: ExplanationsRequest) -> list[int]:
-    """Work of scores, both curves, and both checks."""
+    """Work of scores, both curves, both checks, and classes of units."""
     lengths = [len(pair.clean_ids) for pair in request.measured.pairs]
     sets = {length: len(choose_masks(max(3, length - 1), seed=0).kept) for length in set(lengths)}
     layers, orders = (
@@ -142,7 +145,8 @@ def _count_stages(subject: Subject, request: ExplanationsRequest) -> list[int]:
     share = min(1.0, SANITY_PROMPTS / max(1, len(lengths)))
     again = [length * sets[length] * OTHER_SEEDS for length in lengths]
     counted = (
-        sum(scores), sum(lengths) * orders, sum(lengths) * orders / 2, sum(scores) * share, sum(again) * share
+        sum(scores), sum(lengths) * orders, sum(lengths) * orders / 2, sum(scores) * share, sum(again) * share,
+        sum(lengths) * (len(UnitClass) + 1),
     )  # fmt: skip
     return [int(layers * each) for each in counted]
 
@@ -158,6 +162,7 @@ class _Reading:
         trial, effect = self.trial, self.trial.effect
         prompts = trial.task.prompts
         methods = tuple(self.read_method(name) for name in trial.scores)
+        classes = read_classes(trial, seed=self.request.seed)
         return ExplanationsResult(
             finding=_describe(methods),
             prompts=prompts.name,
@@ -175,6 +180,9 @@ class _Reading:
             strips=self.read_strips(),
             not_measured=dict(trial.missing),
             controls=trial.controls,
+            classes=classes.effects,
+            class_scores=classes.scores,
+            conflicts=classes.conflicts,
         )
 
     @property

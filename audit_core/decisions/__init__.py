@@ -7,6 +7,7 @@ from audit_core.decisions.shipped import FILE, NO, OUTCOME, PLANTED, SLOTS, TEMP
 from audit_core.decisions.slots import Change, Slot, parse_slots
 from audit_core.decisions.table import Decider, DecisionTable, EstimatorDecider, fill_table
 from audit_core.decisions.task import MAX_BYTES, DecisionTask, read_task
+from audit_core.stats.disagreement import Conflict, ConflictKind
 
 __all__ = [
     "DESCRIBES",
@@ -21,6 +22,8 @@ __all__ = [
     "YES",
     "ApplicantRow",
     "Change",
+    "Conflict",
+    "ConflictKind",
     "Decider",
     "DecisionTable",
     "DecisionTask",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.decisions import people
+from audit_core.decisions.aggregation import aggregate_scores
 from audit_core.decisions.attributions import BACKGROUND, lime_spread, permutation_importance, shapley_of_row
 from audit_core.decisions.curves import Support, accumulated_effects, individual_curves
 from audit_core.decisions.fairness import DELTA, association, average, flip, mediate, rate
@@ -74,6 +75,9 @@ def measure_decisions(
     reading = _Reading(task, table, rows, found.smallest, seed)
     through = reading.read_through()
     by_slot = reading.read_slots()
+    aggregates, conflicts = aggregate_scores(
+        table, rows, reading.background, {row.slot: row.effect for row in by_slot}, seed=seed
+    )
     return replace(
         found,
         finding=describe(task, by_slot, through),
@@ -85,6 +89,8 @@ def measure_decisions(
         surrogates=reading.read_surrogates(),
         misses=list_misses(by_slot, through, found.smallest),
         controls=controls,
+        aggregates=aggregates,
+        conflicts=conflicts,
     )
 
 

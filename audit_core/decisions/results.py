@@ -16,6 +16,7 @@ from audit_core.evidence.kind import Causal, Estimated, NotEvidence, Observation
 from audit_core.intervention import Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.request import Ask, Request
+from audit_core.stats.disagreement import Conflict
 from audit_core.stats.estimates import Estimate
 
 DESCRIBES = "These numbers describe the surrogate, not the model."
@@ -77,6 +78,20 @@ class SlotRow:
     """Standard deviation of LIME's weight between seeds, mean over applicants, in logits."""
     surrogate: Estimated[float]
     """Weight of the last level in the additive surrogate, in logits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AggregateRow:
+    """Local scores of one slot by one method, over applicants."""
+
+    method: str
+    slot: str
+    size: Estimated[Estimate]
+    """Mean absolute score."""
+    spread: Estimated[float]
+    """Standard deviation of the score over applicants, in logits."""
+    toward: Estimated[Estimate | None]
+    """Mean score towards the last level, of applicants at the first or last one; None of fewer than two."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,3 +223,7 @@ class DecisionsResult:
     """Methods that show nothing of a protected attribute whose effect passes through another slot."""
     controls: Controls | None = None
     """Checks that a changed text changes the preference and the same text does not; None where nothing was changed."""
+    aggregates: tuple[AggregateRow, ...] = ()
+    """Empty in results of version 1."""
+    conflicts: tuple[Conflict, ...] = ()
+    """Where local scores over applicants and the effect of the same slot disagree."""

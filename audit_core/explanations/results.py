@@ -9,6 +9,7 @@ from audit_core.controls import Controls
 from audit_core.evidence.kind import Causal, Estimated, Evidence, NotEvidence, Observational
 from audit_core.explanations.grades import WORDS, Grade
 from audit_core.result_layout import Sheet
+from audit_core.stats.disagreement import Conflict
 from audit_core.stats.estimates import Estimate
 
 MEASURED = "occlusion"
@@ -81,6 +82,29 @@ class AgreementRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassRow:
+    """All units of one class, replaced together in every prompt that has one."""
+
+    unit_class: str
+    """A value of `UnitClass`."""
+    n_units: int
+    effect: Causal[Estimate]
+    """Mean loss of the metric."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScoreRow:
+    """What one method says of one class, over the same prompts."""
+
+    method: str
+    unit_class: str
+    share: Estimated[Estimate]
+    """Mean share of the prompt's absolute scores, with its sign."""
+    spread: Estimated[float | None]
+    """Standard deviation of the share over prompts; None of a single one."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Strip:
     """Scores of every unit of one prompt."""
 
@@ -114,6 +138,11 @@ class ExplanationsResult:
     strips: tuple[Strip, ...]
     not_measured: dict[str, str]
     controls: Controls
+    classes: tuple[ClassRow, ...] = ()
+    """Empty in results of version 1."""
+    class_scores: tuple[ClassScoreRow, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    """Where scores of classes and effects of classes disagree."""
 
 
 def _cells(estimate: Estimate | None) -> tuple[Any, ...]:
@@ -121,7 +150,7 @@ def _cells(estimate: Estimate | None) -> tuple[Any, ...]:
 
 
 def list_sheets(result: ExplanationsResult) -> tuple[Sheet, ...]:
-    """Grades and gains, sanity, curves, random orders and agreement, a table each."""
+    """Grades and gains, sanity, curves, random orders, agreement and classes of units, a table each."""
     gains = ("comprehensiveness", "comprehensiveness_gain", "sufficiency", "sufficiency_gain", "removal_gain")
     columns = [f"{name.replace('_', ' ')}{end}" for name in gains for end in ("", ", low", ", high", ", n")]
     measured = (Evidence.CAUSAL,)
@@ -159,6 +188,18 @@ def list_sheets(result: ExplanationsResult) -> tuple[Sheet, ...]:
             "agreement",
             ("first", "second", "Spearman ρ", "low", "high", "n"),
             tuple((row.first, row.second, *_cells(row.agreement)) for row in result.agreements),
+            (Evidence.ESTIMATED,),
+        ),
+        Sheet(
+            "classes of units",
+            ("units", "how many", "loss when replaced together", "low", "high", "n"),
+            tuple((row.unit_class, row.n_units, *_cells(row.effect)) for row in result.classes),
+            measured,
+        ),
+        Sheet(
+            "scores of classes",
+            ("method", "units", "mean share", "low", "high", "n", "standard deviation over prompts"),
+            tuple((row.method, row.unit_class, *_cells(row.share), row.spread) for row in result.class_scores),
             (Evidence.ESTIMATED,),
         ),
     )  # fmt: skip

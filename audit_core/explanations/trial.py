@@ -10,8 +10,9 @@ from audit_core.component import resid
 from audit_core.controls import Controls
 from audit_core.effect import Effect, check_task, get_metric, measure_effect
 from audit_core.errors import ModelRefused, NotMeasured, Refused
+from audit_core.explanations.classes import UnitClass, measure_classes
 from audit_core.explanations.curves import Curves, draw_orders, measure_curves, order_by
-from audit_core.explanations.method import AttributionMethod, Scores, Task, make_task
+from audit_core.explanations.method import Array, AttributionMethod, Scores, Task, make_task
 from audit_core.explanations.replacing import Without
 from audit_core.explanations.units import UnitKind
 from audit_core.explanations.values import METRIC, InputValues
@@ -44,6 +45,8 @@ class Trial:
     """Scores under other seeds, of methods that depend on one."""
     sane: tuple[int, ...]
     """Rows of the prompts that scores were computed again on."""
+    classes: Mapping[UnitClass, Array]
+    """Loss when all units of a class are replaced together, with other tokens than the methods were given; shape (prompt,)."""
     missing: Mapping[str, str] = field(default_factory=dict)
     """What was not measured, and why."""
 
@@ -66,7 +69,7 @@ def run_trial(
 
     Args:
         pool: prompts that other tokens are taken from.
-        steps: one progress callback each for scores, replaced curves, removed curves, and the two checks.
+        steps: one progress callback each for scores, replaced curves, removed curves, the two checks, and classes of units.
 
     Raises:
         NotMeasured: the model does not do the task, or replacing every unit changes nothing.
@@ -86,6 +89,7 @@ def run_trial(
     sane = prompts.spread(SANITY_PROMPTS)
     randomised, why = _score_randomised(able, task.take(sane), scores, seed=seed, on_progress=next(steps))
     repeated = _repeat(able, subject, prompts.take(sane), pool, units, scores, seed=seed, on_progress=next(steps))
+    classes = measure_classes(replace(judged, on_progress=next(steps)))
     return Trial(
         task,
         effect,
@@ -96,6 +100,7 @@ def run_trial(
         randomised,
         repeated,
         sane,
+        classes,
         {**missing, **refused, **why},
     )
 

@@ -79,6 +79,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
         "groups": _READ,
         "applicants": (*_DONE, *_READ),
         "surrogates": (Evidence.ESTIMATED,),
+        "aggregates": (Evidence.ESTIMATED,),
     },
     "discover": {},
     "documents": {"accuracy": _READ, "agreement": _READ, "labels": _DONE}
@@ -88,7 +89,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     | {"experts": (*_READ, *_DONE), "layers": _READ, "load agreement": _READ, "screens": _READ}
     | dict.fromkeys(("pairs", "whole layers", "shared", "forced"), _DONE),
     "explanations": {"clean": _READ, "methods": (*_DONE, Evidence.ESTIMATED), "agreements": (Evidence.ESTIMATED,)}
-    | dict.fromkeys(("replaced", "curves"), _DONE),
+    | dict.fromkeys(("replaced", "curves", "classes"), _DONE)
+    | {"class scores": (Evidence.ESTIMATED,)},
     "features": {"lead": _READ, "control": _DONE, "rows": (*_READ, *_DONE)},
     "lenses": dict.fromkeys(("layers", "parts"), (*_READ, *_DONE))
     | dict.fromkeys(("lead", "gap", "rest", "heads agree", "parts agree"), _READ),

@@ -46,7 +46,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/documents/form.py": ["MAX_DOCUMENTS", "result.n"],
     "ui/documents/show.py": ["result.fillers", "row.n_orders", "row.order_flips"],
     "ui/decisions/form.py": ["task.n_in_file"],
-    "ui/decisions/show.py": ["number", "row.precision.n"],
+    "ui/decisions/show.py": ["lines", "number", "row.precision.n"],
     "ui/live/attention_tests.py": [
         "_kinds(agreements)",
         "_kinds(comparisons)",
@@ -102,7 +102,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/experts/show.py": ["NOT_ROUTED", "SIGNS", "result.n_templates"],
     "ui/source_tokens/show.py": ["place"],
     "pages/explanations.py": ["form.FIELDS"],
-    "ui/explanations/show.py": ["place"],
+    "ui/explanations/show.py": ["kind", "lines", "place"],
     "ui/tools/show.py": [
         "_share(result.accuracy)",
         "_share(result.alone)",

@@ -45,6 +45,17 @@ class LastFirst:
         return Scores(tuple(np.arange(len(units), dtype=float) for units in task.units))
 
 
+@dataclass(frozen=True)
+class Against(LastFirst):
+    """Says of every token that it acts against the answer."""
+
+    name: str = "against"
+    is_signed: bool = True
+
+    def score(self, task: Task, *, seed: int) -> Scores:
+        return Scores(tuple(-np.ones(len(units)) for units in task.units))
+
+
 @pytest.fixture(scope="module")
 def votes(load_planted: Callable[[str], Any]) -> TokenisedPrompts:
     model = find_planted("planted-strict")
@@ -94,6 +105,21 @@ def test_scores_that_do_not_depend_on_the_weights_fail_randomisation(
     by_name = {row.method: row for row in found.methods}
     assert by_name["last_first"].randomised is not None
     assert by_name["last_first"].randomised.value == pytest.approx(1)
+
+
+def test_scores_over_the_set_that_contradict_the_effect_of_the_same_units_are_named(
+    ask: Callable[[Mapping[str, Any]], ExplanationsResult],
+) -> None:
+    """Letters vote for the answer, so that replacing all of them costs it; this method says that they act against it."""
+    found = ask({"against": Against()})
+    effects = {row.unit_class: row.effect for row in found.classes}
+    assert (effects["repeated"].low or 0) > 0
+    shares = {(row.method, row.unit_class): row for row in found.class_scores}
+    assert (shares["against", "repeated"].share.high or 0) < 0
+    named = {(row.method, row.kind, row.first) for row in found.conflicts}
+    assert ("against", "sign", "repeated") in named
+    assert not {method for method, _, _ in named} - {"against"}
+    assert all(row.spread is not None for row in found.class_scores)
 
 
 def test_a_model_with_randomised_weights_is_not_tried_at_all(

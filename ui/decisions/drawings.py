@@ -36,6 +36,25 @@ def draw_done(result: DecisionsResult) -> go.Figure:
     )
 
 
+def draw_towards(result: DecisionsResult) -> go.Figure:
+    """Mean local score of each slot towards its last level, by each method."""
+    figure = figures.new_figure()
+    for name, colour, symbol in (("Shapley values", _GREY, "circle"), ("LIME", _LIGHT, "diamond")):
+        rows = [(row.slot, row.toward) for row in result.aggregates if row.method == name and row.toward is not None]
+        figure.add_trace(_points(rows[::-1], colour, symbol, name))
+    figure.add_vline(x=0, line_color=figures.INK, line_width=1)
+    figures.style_figure(figure, 90 + 34 * len(result.by_slot), f"mean score towards the last level, {result.unit}", "")
+    return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.12})
+
+
+def draw_effects(result: DecisionsResult) -> go.Figure:
+    """Effect of changing each slot alone, for everyone."""
+    rows = [(row.slot, row.effect) for row in result.by_slot]
+    figure = figures.new_figure(_points(rows[::-1], figures.EFFECT, "circle", "effect"))
+    figure.add_vline(x=0, line_color=figures.INK, line_width=1)
+    return figures.style_figure(figure, 90 + 34 * len(rows), f"change of preference, {result.unit}", "")
+
+
 def pick_through(result: DecisionsResult) -> list[ThroughRow]:
     """The largest indirect effect of each protected attribute that is beyond the smallest effect of interest."""
     best: dict[str, ThroughRow] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from audit_core import format_estimate, make_table
-from audit_core.decisions import DESCRIBES, DRAFT, ApplicantRow, DecisionsResult
+from audit_core.decisions import DESCRIBES, DRAFT, ApplicantRow, ConflictKind, DecisionsResult
 from audit_core.tables import estimate_cells
 from ui.decisions import drawings
 from ui.parts import figures
@@ -100,6 +100,53 @@ def show_fairness(result: DecisionsResult, place: str = "") -> None:
     show_rows(make_table(tuple(columns), rates), f"decisions-groups{place}")
 
 
+def show_aggregates(result: DecisionsResult, place: str = "") -> None:
+    """Show local scores over applicants beside the effect of the same slots, and where they disagree."""
+    if not result.aggregates:
+        st.markdown("This result was measured by an earlier version, which did not compare the file. Measure it again.")
+        return
+    _warn_of_conflicts(result)
+    left, right = split_panes(f"aggregates{place}")
+    with left:
+        pane_header(
+            "Local scores, averaged", "estimated",
+            "Each point is the mean score towards a slot's last level, of applicants at its first or last level. The table "
+            "has the mean size, and the spread over applicants.",
+            table=Table(lambda: _table_aggregates(result), "Local scores over applicants", f"aggregates{place}"),
+        )  # fmt: skip
+        figures.show(
+            drawings.draw_towards(result), f"decisions-towards{place}",
+            "Mean local score of each slot towards its last level, by Shapley values and LIME, with intervals.",
+        )  # fmt: skip
+    with right:
+        pane_header(
+            "Effect on everyone", "causal",
+            "Each point is the mean change when a slot goes from its first to its last level, over all applicants.",
+            table=Table(lambda: _table_done(result), "Effects by slot", f"effects{place}"),
+        )  # fmt: skip
+        figures.show(
+            drawings.draw_effects(result), f"decisions-effects{place}",
+            "Mean change of the preference for yes when each slot goes from its first to its last level.",
+        )  # fmt: skip
+    st.markdown(
+        "Intervals are 95 % each, not joint. A large spread says that a slot acts differently on different people."
+    )
+
+
+def _warn_of_conflicts(result: DecisionsResult) -> None:
+    """Name slots whose local scores contradict their effect."""
+    if not result.conflicts:
+        st.markdown("No slot's local scores contradict its effect by whole intervals.")
+        return
+    lines = [
+        f"- {plain(row.method)}: *{plain(row.first)}* has opposite signs."
+        if row.kind == ConflictKind.SIGN
+        else f"- {plain(row.method)}: *{plain(row.first)}* is larger than *{plain(row.second)}* by score and smaller by effect."
+        for row in result.conflicts
+    ]
+    st.warning("Local scores and measured effects disagree:\n\n" + "\n".join(lines), icon=":material/warning:")
+
+
 def show_applicants(result: DecisionsResult, place: str = "") -> None:
     """Show one applicant: local values, alternatives, reasons and anchor."""
     if not result.applicants:
@@ -192,6 +239,18 @@ def show_surrogates(result: DecisionsResult, place: str = "") -> None:
         show_rows(
             make_table(("rule, logits",), [(rule,) for rule in row.rules]), f"decisions-{row.name.split()[0]}{place}"
         )
+
+
+def _table_aggregates(result: DecisionsResult) -> object:
+    names = (
+        "method", "slot", *(f"size {part}" for part in _ESTIMATE), "SD over applicants",
+        *(f"towards last level {part}" for part in _ESTIMATE),
+    )  # fmt: skip
+    rows = [
+        (row.method, row.slot, *estimate_cells(row.size), row.spread, *estimate_cells(row.toward))
+        for row in result.aggregates
+    ]
+    return make_table(names, rows)
 
 
 def _table_said(result: DecisionsResult) -> object:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from audit_core import make_table
 from audit_core.audits import ExplanationsResult, Strip
-from audit_core.explanations import WORDS, Grade, read_gain
+from audit_core.explanations import WORDS, ConflictKind, Grade, read_gain
 from audit_core.tables import estimate_cells
 from ui.explanations import drawings
 from ui.parts import figures
@@ -154,6 +154,72 @@ def show_sanity(found: ExplanationsResult, place: str = "") -> None:
     st.markdown("A method without a diamond depends on no seed.")
 
 
+def show_classes(found: ExplanationsResult, place: str = "") -> None:
+    """Show scores averaged over the set beside the effect of the same classes of units, and where they disagree."""
+    if not found.classes:
+        st.markdown("This result was measured by an earlier version, which did not compare the set. Measure it again.")
+        return
+    titles = {row.method: row.title for row in found.methods}
+    _warn_of_conflicts(found, titles)
+    chosen = st.selectbox("Method", list(titles), key=f"class-method{place}", format_func=titles.get, width=320)
+    names = [row.unit_class for row in found.classes]
+    scores = {row.unit_class: row for row in found.class_scores if row.method == chosen}
+    kind = next(row.kind for row in found.methods if row.method == chosen)
+    left, right = split_panes(f"classes{place}")
+    with left:
+        pane_header(
+            "Scores over the set", kind,
+            "Each point is the mean share of a prompt's absolute scores that this kind of unit gets, with its 95 % interval. "
+            "The table has the spread over prompts.",
+            table=Table(lambda: _table_class_scores(found, titles), "Scores by kind of unit", f"class-scores{place}"),
+        )  # fmt: skip
+        shares = [scores[name].share if name in scores else None for name in names]
+        figures.show(
+            figures.interval_rows(
+                names, [(titles[chosen], "diamond", shares)], unit="Mean share of absolute scores", lines=((0.0, "0"),),
+                is_effect=False,
+            ),
+            key=f"figure-class-scores{place}",
+            alt="One interval for each kind of unit: its mean share of this method's scores. The table has the numbers.",
+        )  # fmt: skip
+    with right:
+        pane_header(
+            "Effect over the set",
+            "causal",
+            "Each point is the mean loss of the answer when all units of this kind are replaced together.",
+            table=Table(lambda: _table_classes(found), "Effects by kind of unit", f"classes{place}"),
+        )
+        figures.show(
+            figures.interval_rows(
+                names, [("replaced together", "circle", [row.effect for row in found.classes])],
+                unit=f"Mean loss, {found.unit}", lines=((0.0, "0"),), is_effect=True,
+            ),
+            key=f"figure-classes{place}",
+            alt="One interval for each kind of unit: the loss when all of them are replaced. The table has the numbers.",
+        )  # fmt: skip
+    st.markdown("Intervals are 95 % each, not joint. A repeated unit has the same text as an earlier one.")
+
+
+def _warn_of_conflicts(found: ExplanationsResult, titles: dict[str, str]) -> None:
+    """Name every method whose scores over the set disagree with the measured effects."""
+    if all(row.effect.low is None for row in found.classes):
+        st.markdown("One prompt has no interval, so nothing is compared. Measure on a split.")
+        return
+    if not found.conflicts:
+        st.markdown("No method's scores over the set disagree with the effects by whole intervals.")
+        return
+    by_method: dict[str, list[str]] = {}
+    for row in found.conflicts:
+        words = (
+            f"*{plain(row.first)}* has opposite signs"
+            if row.kind == ConflictKind.SIGN
+            else f"*{plain(row.first)}* is above *{plain(row.second)}* by score and below it by effect"
+        )
+        by_method.setdefault(row.method, []).append(words)
+    lines = [f"- {plain(titles[method])}: {', '.join(words)}." for method, words in by_method.items()]
+    st.warning("Scores over the set and measured effects disagree:\n\n" + "\n".join(lines), icon=":material/warning:")
+
+
 def show_methods(found: ExplanationsResult, place: str = "") -> None:
     """Show what every method assumes and costs, and its own check."""
     st.markdown("What each method assumes, what it costs, and the median of its own check over prompts.")
@@ -175,6 +241,16 @@ def _table_scores(strip: Strip) -> Any:
 
 def _table_measured(strip: Strip, unit: str) -> Any:
     return make_table(("unit", f"loss, {unit}"), list(zip(strip.units, strip.measured, strict=True)))
+
+
+def _table_class_scores(found: ExplanationsResult, titles: dict[str, str]) -> Any:
+    rows = [(titles[row.method], row.unit_class, *estimate_cells(row.share), row.spread) for row in found.class_scores]
+    return make_table(("method", "units", *_ESTIMATE, "SD over prompts"), rows)
+
+
+def _table_classes(found: ExplanationsResult) -> Any:
+    rows = [(row.unit_class, row.n_units, *estimate_cells(row.effect)) for row in found.classes]
+    return make_table(("units", "how many", *_ESTIMATE), rows)
 
 
 def _table_gains(found: ExplanationsResult) -> Any:

@@ -12,3 +12,4 @@ def show(found: ExplanationsResult, place: str = "") -> None:
     explanations.show_panes(found, place)
     explanations.show_grades(found, place)
     explanations.show_curves(found, "replaced", place)
+    explanations.show_classes(found, place)
