@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from audit_core.prompts.answers import PromptForm
-from audit_core.prompts.prompt_set import Prompt
+from audit_core.errors import NotMeasured
+from audit_core.prompts.alignment import align_again
+from audit_core.prompts.answers import PromptForm, Tokenizer
+from audit_core.prompts.prompt_set import Prompt, PromptSet, TokenisedPrompts
 
 
 class Group(StrEnum):
@@ -22,6 +24,8 @@ class Group(StrEnum):
     """How the answer is chosen from the model's probabilities."""
     SHIFT = "shift"
     """Other prompts of the task."""
+    MODEL = "model"
+    """Another model of the same shape, such as an edited sibling; named in the request, so that it is no plug-in."""
 
 
 @dataclass(frozen=True)
@@ -60,3 +64,17 @@ class Perturbation:
     def edit(self, prompt: Prompt) -> Prompt:
         """The prompt with the change in both of its texts; the same prompt if the change does not apply to it."""
         return prompt
+
+
+def perturb(prompts: TokenisedPrompts, perturbation: Perturbation, tokenizer: Tokenizer) -> TokenisedPrompts:
+    """The prompts that the perturbation changes, with the templates of the unchanged ones.
+
+    Raises:
+        NotMeasured: it changes none of them.
+        PromptRefused: no changed pair fits the tokenizer.
+    """
+    changed = {pair.prompt.id: perturbation.apply(pair.prompt) for pair in prompts.pairs}
+    texts = tuple(text for text in changed.values() if text is not None)
+    if not texts:
+        raise NotMeasured("control_failed", "it changes none of these prompts.")
+    return align_again(prompts, PromptSet(f"{prompts.name}, {perturbation.name}", texts), tokenizer)

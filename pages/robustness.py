@@ -12,7 +12,7 @@ from ui.robustness import form, show
 
 audited = open_page(
     "Robustness",
-    "Test a claim again on paraphrases, misleading text, other templates and other ways of decoding.",
+    "Test a claim again on paraphrases, misleading text, other templates, other ways of decoding and other models.",
     form.first_visit(),
     asks_scope=False,
     while_loading=form.show_while_loading,

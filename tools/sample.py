@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -21,19 +20,18 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from safetensors.torch import load_file, save_file  # noqa: E402
-
 from audit_core import Auditor, RunLog, load_prompt_set, open_subject  # noqa: E402
 from audit_core.change import Artefact, EffectQuestion, compare_models, measure_effect_diff  # noqa: E402
 from audit_core.change.revalidation import rerun_stale, revalidate_claims  # noqa: E402
 from audit_core.circuits import list_claim_questions  # noqa: E402
 from audit_core.claim import Claim  # noqa: E402
 from audit_core.cli.keys import describe_trust  # noqa: E402
-from audit_core.component import Component, parse_components  # noqa: E402
+from audit_core.component import parse_components  # noqa: E402
 from audit_core.confirm import freeze_claim, run_confirmatory  # noqa: E402
 from audit_core.evidence.source import hash_source  # noqa: E402
 from audit_core.intervention import Replacement  # noqa: E402
 from audit_core.models import find_known  # noqa: E402
+from audit_core.models.edited import silence_head  # noqa: E402
 from audit_core.packs import ExportOptions, export_pack  # noqa: E402
 from audit_core.packs.rerun import rerun_pack  # noqa: E402
 from audit_core.prompts import PromptSet  # noqa: E402
@@ -60,8 +58,6 @@ from audit_core.subjects.planted import find_planted  # noqa: E402
 from audit_core.subjects.transformer import load_transformer  # noqa: E402
 
 OUT = ROOT / "data/sample"
-CONVERSION = "assay.json"
-"""Digests of the unedited files, which the edited sibling must not carry."""
 ORGANISATION = "Sample organisation"
 PREPARER, REVIEWER, APPROVER = "sample-ada", "sample-ben", "sample-cleo"
 PEOPLE = (REVIEWER, APPROVER, PREPARER)
@@ -170,7 +166,8 @@ def sign(home: Path, digest: str, person: str, role: str) -> None:
 def change(home: Path, claim_id: str, before: Auditor) -> None:
     """Compare the default model with its edited sibling, and test one claim again on the sibling."""
     was = Path(str(before.subject.identity.folder))
-    edited = edit_head(was, Path("models/edited-sibling"), parse_components(EDITED_HEAD)[0])
+    head = parse_components(EDITED_HEAD)[0]
+    edited = silence_head(was, Path("models/edited-sibling"), head.layer, head.index)
     after = Auditor(load_transformer(edited), RunLog(home))
     stale = revalidate_claims(home, Artefact("edited-sibling", edited, was), [claim_id], actor=ACTOR)
     stale = rerun_stale(home, stale, lambda: after, actor=ACTOR)
@@ -194,21 +191,6 @@ def take_few(key: str) -> PromptSet:
             seen[prompt.template] += 1
             kept += [prompt] if seen[prompt.template] <= PER_TEMPLATE else []
     return PromptSet(f"{key}-sample", tuple(kept))
-
-
-def edit_head(folder: Path, out: Path, head: Component) -> Path:
-    """Copy a model with the output weights of one head set to zero; the model is of the Llama layout."""
-    shutil.copytree(folder, out, ignore=shutil.ignore_patterns(CONVERSION))
-    settings = json.loads((out / "config.json").read_text(encoding="utf-8"))
-    width = settings.get("head_dim") or settings["hidden_size"] // settings["num_attention_heads"]
-    name = f"model.layers.{head.layer}.self_attn.o_proj.weight"
-    for path in out.glob("*.safetensors"):
-        tensors = load_file(path)
-        if name in tensors:
-            tensors[name][:, head.index * width : (head.index + 1) * width] = 0
-            path.unlink()
-            save_file(tensors, path, metadata={"format": "pt"})
-    return out
 
 
 def close(home: Path) -> None:

@@ -38,7 +38,8 @@ class BenchmarkAudit(Audit):
     question: str = "Does the model do this benchmark, and do these components matter where it is right?"
     request: type[Request] = BenchmarkRequest
     result: type = BenchmarkResult
-    version: int = 1
+    version: int = 2
+    shown_versions: tuple[int, ...] = (1,)
     summary: str = (
         "Accuracy with its interval; apart from it, the loss on right items without the components, beside random sets."
     )

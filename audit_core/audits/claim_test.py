@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind
 from audit_core.controls import Controls
 from audit_core.effect import Effect, get_metric, measure_effect
-from audit_core.errors import ControlFailed, NotMeasured
+from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import describe_tuple, list_kinds
@@ -47,7 +47,7 @@ from audit_core.judging.trial import (
     plan_trial,
     run_trial,
 )
-from audit_core.judging.usual_range import measure_in_range, plan_in_range
+from audit_core.judging.usual_range import keep_in_range, plan_in_range
 from audit_core.judging.verdict import State, Verdict
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.request import Request
@@ -200,7 +200,9 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
     trial, judged, effect = run_trial(subject, claim, prompts, plan, metric, means=means, seed=seed, on_progress=on_own)
     is_tested, no_range = bool(judged.families), ""
     if is_tested:
-        trial, no_range = _keep_in_range(subject, request, trial, plan, means, on_progress=on_ranges)
+        trial, no_range = keep_in_range(
+            subject, prompts, trial, plan, metric, means=means, seed=seed, on_progress=on_ranges
+        )
         judged = judge_trial(trial, seed=seed)
     verdict = judged.verdict
     repair = _find_repair(subject, request, trial, on_progress=on_repair) if is_tested else None
@@ -280,34 +282,6 @@ def _list_items(prompts: TokenisedPrompts, trial: Trial) -> Iterator[Item]:
         rows = zip(prompts.pairs, circuit.clean, trial.corrupted, judged, circuit.empty, strict=True)
         for pair, *values in rows:
             yield Item(pair.prompt.id, pair.prompt.template, family.value, *map(float, values))
-
-
-def _keep_in_range(
-    subject: Subject,
-    request: ClaimTestRequest,
-    trial: Trial,
-    plan: TrialPlan,
-    means: Means | None,
-    *,
-    on_progress: Progress,
-) -> tuple[Trial, str]:
-    """The trial with its runs repeated in range; or the trial as it is, and why they were not."""
-    try:
-        found = measure_in_range(
-            subject,
-            request.claim,
-            request.prompts,
-            plan,
-            get_metric(request.claim.metric),
-            means=means,
-            seed=request.seed,
-            on_progress=on_progress,
-        )
-    except ControlFailed:
-        raise
-    except NotMeasured as error:
-        return trial, error.detail
-    return replace(trial, in_range=found), ""
 
 
 def _find_shift(

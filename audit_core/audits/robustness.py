@@ -1,9 +1,10 @@
-"""Robustness: one claim under perturbations of its prompts and of decoding, each with the product's verdict rule."""
+"""Robustness: one claim under perturbations of prompts and decoding and on other models, each with the product's verdict rule."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any
 
 from audit_core.audit import Audit, Example, Finding, Side
@@ -12,21 +13,24 @@ from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Kind, format_components
 from audit_core.controls import Controls, join_controls
 from audit_core.effect import Effect, get_metric
-from audit_core.errors import NotMeasured, PromptRefused
+from audit_core.errors import ControlFailed, NotMeasured, Refused
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
 from audit_core.intervention import Replacement
 from audit_core.judging.difference import estimate_difference
 from audit_core.judging.slots import find_slots
-from audit_core.judging.trial import FAMILIES, Judgement, Trial, TrialPlan, plan_trial, run_trial
+from audit_core.judging.trial import FAMILIES, Judgement, Trial, judge_trial, plan_trial, run_trial
+from audit_core.judging.usual_range import keep_in_range, plan_in_range
 from audit_core.judging.verdict import State
-from audit_core.perturbation import Group, Perturbation
-from audit_core.prompts.alignment import align_rows
+from audit_core.other_models import OtherModel, check_comparable, find_others
+from audit_core.perturbation import Group, Perturbation, perturb
+from audit_core.prompts.alignment import align_again
 from audit_core.prompts.measurable import keep_measurable
 from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts
 from audit_core.registry import list_plugins
 from audit_core.request import Ablation, Ask, Components, Everything, MetricName, Request
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
+from audit_core.subject_family import load_folder
 
 PROMPTS = 48
 """Largest number of prompts that each perturbation is measured on, spread over the templates."""
@@ -46,7 +50,16 @@ class RobustnessRequest(Request):
     ablation: Ablation = Replacement.RESAMPLE
     universe: Everything = Universe.HEADS
     metric: MetricName = "logit_difference"
+    other_models: Annotated[
+        str, Ask("Other models", "Names or folders of models of the same shape, apart by commas.")
+    ] = ""
     seed: int = 0
+
+    def describe(self) -> dict[str, Any]:
+        """As every request, with what identifies the other models; without any, none is mentioned."""
+        own = {name: value for name, value in super().describe().items() if name != "other_models"}
+        named = [other.to_json() for other in find_others(self.other_models)]
+        return own | ({"other_models": named} if named else {})
 
     @property
     def replacements(self) -> tuple[Replacement, ...]:
@@ -67,10 +80,13 @@ class RobustnessRequest(Request):
 
 @dataclass(frozen=True, kw_only=True)
 class RobustnessRow:
-    """The claim under one perturbation, or as written."""
+    """The claim under one perturbation or on another model, or as written.
+
+    Fields with a default are missing in results that were stored by version 1, which pages still show.
+    """
 
     name: str
-    """Name of the perturbation on its shelf, or `as_written`."""
+    """Name of the perturbation on its shelf, or of the other model; `as_written` for the claim itself."""
     label: str
     group: str
     """What is varied; empty as written."""
@@ -94,6 +110,12 @@ class RobustnessRow:
     """same verdict | another verdict | unresolved | not measured; empty as written."""
     not_measured: str
     """Why nothing was measured; empty otherwise."""
+    in_range: Causal[Estimate | None] = None
+    """Effect under the claim's own ablation with later neurons kept in range; None if not measured."""
+    no_range: str = ""
+    """Why it was not; empty if it was."""
+    weights_sha256: str = ""
+    """Of the other model; empty where the claim's own was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,13 +148,14 @@ _EXAMPLES = (
 @dataclass(frozen=True)
 class RobustnessAudit(Audit):
     name: str = "robustness"
-    question: str = "Does the verdict stay when prompts or decoding change?"
+    question: str = "Does the verdict stay when prompts, decoding or the model change?"
     request: type[Request] = RobustnessRequest
     result: type = RobustnessResult
-    version: int = 1
+    version: int = 2
+    shown_versions: tuple[int, ...] = (1,)
     summary: str = (
         "The claim is judged as written and again under each perturbation: paraphrases, misleading text, exchanged pairs, "
-        "other templates and other ways of decoding. Each has its interval, random sets and verdict."
+        "other templates, other ways of decoding and other models. Each has its interval, random sets and verdict."
     )
     counts_as: tuple[str, ...] = ("causal_results", "stability_transfer")
     examples: tuple[Example, ...] = _EXAMPLES
@@ -166,28 +189,40 @@ def list_perturbations() -> tuple[Perturbation, ...]:
 
 
 def _count_work(subject: Subject, request: RobustnessRequest) -> int:
-    """Work as written, once for every perturbation and once without one; edited texts are a little longer."""
+    """Work as written, times the judged trials: as written, under each perturbation and on each other model."""
     plan = plan_trial(subject, request.claim, lambda: [1.0] * len(request.components), seed=request.seed)
     few = request.prompts.take(request.prompts.spread(PROMPTS))
-    return subject.count_work(few, [*plan.list_runs(), *plan.draws]) * (1 + len(list_perturbations()))
+    runs = [*plan.list_runs(), *plan.draws, *plan_in_range(subject, request.claim, plan)]
+    return subject.count_work(few, runs) * (1 + len(list_perturbations()) + len(find_others(request.other_models)))
 
 
-def perturb(prompts: TokenisedPrompts, perturbation: Perturbation, subject: Subject) -> TokenisedPrompts:
-    """The prompts that the perturbation changes, with the templates of the unchanged ones.
+@dataclass(frozen=True)
+class _What:
+    """What a row varies."""
 
-    Raises:
-        NotMeasured: it changes none of them, or no changed pair fits the tokenizer.
-    """
-    changed = {pair.prompt.id: perturbation.apply(pair.prompt) for pair in prompts.pairs}
-    texts = tuple(text for text in changed.values() if text is not None)
-    if not texts:
-        raise NotMeasured("control_failed", "it changes none of these prompts.")
-    aligned = align_rows(PromptSet(f"{prompts.name}, {perturbation.name}", texts), subject.tokenizer)
-    if aligned.kept is None:
-        raise NotMeasured("control_failed", f"no changed prompt fits the tokenizer: {aligned.faults[0]}")
-    clusters = dict(zip((pair.prompt.id for pair in prompts.pairs), prompts.templates, strict=True))
-    pairs = tuple(replace(pair, cluster=clusters[pair.prompt.id]) for pair in aligned.kept.pairs)
-    return replace(aligned.kept, pairs=pairs)
+    name: str
+    label: str
+    group: str
+    change: str
+    is_of_the_same_prompts: bool
+    weights_sha256: str = ""
+
+
+_WRITTEN = _What(WRITTEN, "as written", "", "Nothing is changed.", False)
+
+
+def _name(perturbation: Perturbation) -> _What:
+    group = perturbation.group.value
+    return _What(perturbation.name, perturbation.label, group, perturbation.change, not perturbation.uses_other_prompts)
+
+
+def _name_model(other: OtherModel) -> _What:
+    title = other.title
+    return _What(
+        other.short_name, f"on {title}", Group.MODEL.value,
+        f"The same prompts on another model of the same shape: {title}, weights {other.weights_sha256[:12]}.",
+        True, other.weights_sha256,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +233,7 @@ class _Measured:
     effect: Effect
     trial: Trial
     judged: Judgement
+    no_range: str
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -211,22 +247,43 @@ class _Measurement:
         self.subject, self.request, self.on_progress = subject, request, on_progress
         self.few = request.prompts.take(request.prompts.spread(PROMPTS))
         self.perturbations = list_perturbations()
+        self.others = find_others(request.other_models)
         self.written: _Measured | None = None
         self.rows: list[RobustnessRow] = []
         self.controls: list[Controls] = []
         self.work, self.step = _count_work(subject, request), 0
 
     def measure_all(self) -> None:
-        self.written = self.judge(self.few, self.request.metric)
-        self.rows.append(self.read(None, self.written))
+        self.written = self.judge(self.subject, self.few, self.request.metric)
+        self.rows.append(self.read(_WRITTEN, self.written))
         for perturbation in self.perturbations:
             self.step += 1
-            try:
-                metric = perturbation.metric or self.request.metric
-                found = self.judge(self.choose_prompts(perturbation), metric)
-                self.rows.append(self.read(perturbation, found))
-            except (NotMeasured, PromptRefused) as error:
-                self.rows.append(_explain(perturbation, getattr(error, "detail", "") or str(error)))
+            self.rows.append(self.measure_one(_name(perturbation), partial(self.measure_changed, perturbation)))
+        for other in self.others:
+            self.step += 1
+            self.rows.append(self.measure_one(_name_model(other), partial(self.measure_on, other)))
+
+    def measure_one(self, what: _What, measure: Callable[[], _Measured]) -> RobustnessRow:
+        """A row with numbers, or with the reason why there are none."""
+        try:
+            return self.read(what, measure())
+        except (NotMeasured, Refused) as error:
+            return _explain(what, getattr(error, "detail", "") or str(error))
+
+    def measure_changed(self, perturbation: Perturbation) -> _Measured:
+        metric = perturbation.metric or self.request.metric
+        return self.judge(self.subject, self.choose_prompts(perturbation), metric)
+
+    def measure_on(self, model: OtherModel) -> _Measured:
+        """The claim as written on another model, which is loaded for this and then let go."""
+        other = load_folder(model.folder)
+        if missing := " ".join(filter(None, (demand.explain_missing(other) for demand in (HEADS, MEANS)))):
+            raise NotMeasured("control_failed", missing)
+        if other.identity.weights_sha256 != model.weights_sha256:
+            raise ControlFailed("Its files changed while it was measured.")
+        check_comparable(self.subject, other, self.request.components)
+        texts = PromptSet(self.few.name, tuple(pair.prompt for pair in self.few.pairs))
+        return self.judge(other, align_again(self.few, texts, other.tokenizer), self.request.metric)
 
     def choose_prompts(self, perturbation: Perturbation) -> TokenisedPrompts:
         if perturbation.uses_other_prompts:
@@ -234,60 +291,63 @@ class _Measurement:
             if {pair.prompt.id for pair in others.pairs} & {pair.prompt.id for pair in self.request.prompts.pairs}:
                 raise NotMeasured("control_failed", "the measured prompts are not of one split, so there is no other.")
             return others.take(others.spread(PROMPTS))
-        return perturb(self.few, perturbation, self.subject) if perturbation.edits_texts else self.few
+        return perturb(self.few, perturbation, self.subject.tokenizer) if perturbation.edits_texts else self.few
 
-    def judge(self, prompts: TokenisedPrompts, metric: str) -> _Measured:
+    def judge(self, subject: Subject, prompts: TokenisedPrompts, metric: str) -> _Measured:
         """Judge the claim on these prompts; means are taken over themselves."""
-        request, subject = self.request, self.subject
+        request, seed = self.request, self.request.seed
         kept = keep_measurable(prompts, prompts, FAMILIES)
         means = MEANS.of(subject).capture_means(kept, kinds=request.kinds)
-        claim = replace(request.claim, metric=metric)
-        plan = self.plan(claim, kept, means)
-        trial, judged, effect = run_trial(
-            subject, claim, kept, plan, get_metric(metric), means=means, seed=request.seed, on_progress=self.report
-        )
-        self.controls.append(effect.controls)
-        return _Measured(kept, effect, trial, judged)
+        claim, reading = replace(request.claim, metric=metric), get_metric(metric)
 
-    def plan(self, claim: Claim, prompts: TokenisedPrompts, means: Means) -> TrialPlan:
         def measure_sizes() -> Sequence[float]:
-            change = MEANS.of(self.subject).activation_change_rms
-            sizes: Sequence[float] = change(prompts, claim.components, claim.ablation, means=means).tolist()
-            return sizes
+            change = MEANS.of(subject).activation_change_rms
+            return list(map(float, change(kept, claim.components, claim.ablation, means=means)))
 
-        slots = find_slots(self.subject, prompts, claim.components)
-        return plan_trial(self.subject, claim, measure_sizes, seed=self.request.seed, slots=slots)
+        slots = find_slots(subject, kept, claim.components)
+        plan = plan_trial(subject, claim, measure_sizes, seed=seed, slots=slots)
+        trial, judged, effect = run_trial(
+            subject, claim, kept, plan, reading, means=means, seed=seed, on_progress=self.report
+        )
+        no_range = "the claim could not be judged."
+        if judged.families:
+            trial, no_range = keep_in_range(subject, kept, trial, plan, reading, means=means, seed=seed)
+            judged = judge_trial(trial, seed=seed)
+        self.controls.append(effect.controls)
+        return _Measured(kept, effect, trial, judged, no_range)
 
     def report(self, done: int, total: int) -> None:
-        share = self.work // (1 + len(self.perturbations))
+        share = self.work // (1 + len(self.perturbations) + len(self.others))
         self.on_progress(self.step * share + share * done // max(1, total), self.work)
 
-    def read(self, perturbation: Perturbation | None, found: _Measured) -> RobustnessRow:
+    def read(self, what: _What, found: _Measured) -> RobustnessRow:
         verdict, families = found.judged.verdict, found.judged.families
         written = self.written
         assert written is not None
-        can_compare = perturbation is not None and not perturbation.uses_other_prompts and bool(families)
-        can_compare = can_compare and bool(written.judged.families)
-        seed = self.request.seed
+        can_compare = what.is_of_the_same_prompts and bool(families) and bool(written.judged.families)
+        own = self.request.ablation
         return RobustnessRow(
-            name=WRITTEN if perturbation is None else perturbation.name,
-            label="as written" if perturbation is None else perturbation.label,
-            group="" if perturbation is None else perturbation.group.value,
-            change="Nothing is changed." if perturbation is None else perturbation.change,
+            name=what.name,
+            label=what.label,
+            group=what.group,
+            change=what.change,
             example=found.prompts.pairs[0].prompt.clean,
             n=len(found.prompts),
             n_templates=len(set(found.prompts.templates)),
             accuracy=found.effect.accuracy,
-            effect=families.get(self.request.ablation),
+            effect=families.get(own),
             smallest=min(families.values(), key=lambda one: one.value, default=None),
-            difference=estimate_difference(found.trial, written.trial, found.ids, written.ids, seed=seed)
+            difference=estimate_difference(found.trial, written.trial, found.ids, written.ids, seed=self.request.seed)
             if can_compare
             else None,
             state=verdict.state.value,
             reason=verdict.reason,
             sentence=verdict.sentence,
-            reading="" if perturbation is None else _compare(State(written.judged.verdict.state), verdict.state),
+            reading="" if what is _WRITTEN else _compare(State(written.judged.verdict.state), verdict.state),
             not_measured="",
+            in_range=found.judged.in_range.get(own),
+            no_range=found.no_range,
+            weights_sha256=what.weights_sha256,
         )
 
     def finish(self) -> RobustnessResult:
@@ -302,11 +362,11 @@ class _Measurement:
         )
 
 
-def _explain(perturbation: Perturbation, why: str) -> RobustnessRow:
+def _explain(what: _What, why: str) -> RobustnessRow:
     return RobustnessRow(
-        name=perturbation.name, label=perturbation.label, group=perturbation.group.value,
-        change=perturbation.change, example="", n=0, n_templates=0, accuracy=None, effect=None, smallest=None,
-        difference=None, state="", reason=None, sentence="", reading=NOT_MEASURED, not_measured=why,
+        name=what.name, label=what.label, group=what.group, change=what.change, example="", n=0, n_templates=0,
+        accuracy=None, effect=None, smallest=None, difference=None, state="", reason=None, sentence="",
+        reading=NOT_MEASURED, not_measured=why, weights_sha256=what.weights_sha256,
     )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ from audit_core.subject import Means, Progress, Subject, no_partial
 
 SHARE = "share of cross-attention"
 OF_GAP = "fraction of the gap to a source that is replaced whole"
+NO_RANGE = "the neurons of this kind of model cannot be kept in range here, and a token replaced by zero or by a mean is one that no text has."
 _NAMES = {
     SourceToken.CONSULTED: "the most consulted source token",
     SourceToken.CHANGED: "the source token that differs between clean and corrupted",
@@ -84,7 +85,10 @@ class SourceRow:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceTokensResult:
-    """The judged token, and every token of the first prompt."""
+    """The judged token, and every token of the first prompt.
+
+    Fields with a default are missing in results that were stored by version 1.
+    """
 
     token: str
     metric: str
@@ -108,6 +112,8 @@ class SourceTokensResult:
     """Mean over prompts of Spearman ρ between attention and loss over their source tokens."""
     tokens: tuple[SourceRow, ...]
     controls: Controls
+    no_range: str = ""
+    """Why no later neuron was kept in its usual range (`judging/usual_range.py`)."""
 
 
 _EXAMPLES = (
@@ -132,7 +138,7 @@ class SourceTokensAudit(Audit):
     question: str = "Which source tokens does the decoder consult, and which does its answer rely on?"
     request: type[Request] = SourceTokensRequest
     result: type = SourceTokensResult
-    version: int = 1
+    version: int = 2
     summary: str = (
         "Cross-attention from the answer position is read. Each source token is replaced and hidden, and the loss of the "
         "metric is measured and judged against other tokens of the same source."
@@ -207,6 +213,7 @@ class _Reading:
             agreement=self.compare(),
             tokens=self.read_tokens(),
             controls=effects.controls,
+            no_range=NO_RANGE,
         )
 
     def average(self, values: NDArray[np.float64]) -> Estimate:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.benchmarks.prompting import list_donors, read_rule
+from audit_core.benchmarks.ranges import RangeKeeper
 from audit_core.benchmarks.results import (
     AGAINST,
     CARRIES,
-    DELTA,
     NOT_TESTABLE,
     NOTHING,
     UNRESOLVED,
@@ -24,30 +24,26 @@ from audit_core.benchmarks.results import (
     ItemRow,
 )
 from audit_core.benchmarks.scoring import UNREAD, Margin, Scored, score_items
+from audit_core.benchmarks.summary import MIN_SETS, SHARE, Effects, Summary
 from audit_core.capability import MEANS
 from audit_core.component import Kind
-from audit_core.controls import Controls, join_controls
+from audit_core.controls import join_controls
 from audit_core.effect import Metric, measure_effect
 from audit_core.errors import Refused
 from audit_core.intervention import CLEAN_RUN, Intervention, Replacement, intervene
 from audit_core.judging.null import draw_sets
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.prompts.sequences import list_places
-from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio
+from audit_core.stats.bootstrap import bootstrap_mean
 from audit_core.stats.estimates import Estimate, format_estimate
 from audit_core.stats.shares import wilson
 from audit_core.subject import Progress, Subject
 
 Floats = NDArray[np.float64]
-SHARE = "of the items"
 _WRITTEN_PASSES = 6
 """Forward passes of a written answer, for the predicted time."""
 _MEAN_CHUNK = 8
 """Items whose means are kept at once."""
-_ALPHA = 0.05
-_MIN_SETS = 5
-_MIN_ITEMS = 10
-"""With fewer right items no reading is given."""
 
 
 def count_benchmark_work(subject: Subject, request: BenchmarkRequest) -> int:
@@ -95,29 +91,12 @@ def check_request(request: BenchmarkRequest) -> None:
             wanted="whole heads and MLPs, such as L9.H6 L10.MLP: random sets are drawn of the same kinds.",
             remedy="name heads or MLPs without a position.",
         )
-    if not _MIN_SETS <= request.random_sets <= 199 or request.measured_items < 2:
+    if not MIN_SETS <= request.random_sets <= 199 or request.measured_items < 2:
         raise Refused(
             f"{request.random_sets} random sets on {request.measured_items} items.",
-            wanted=f"{_MIN_SETS} to 199 random sets, on at least 2 items.",
+            wanted=f"{MIN_SETS} to 199 random sets, on at least 2 items.",
             remedy="change these numbers; 19 sets allow p = 0.05.",
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Effects:
-    """Margins of measured items."""
-
-    rows: tuple[int, ...]
-    """Their places among all items."""
-    clean: Floats
-    """Shape (item,)."""
-    without: Floats
-    """Without the components, then without each random set; shape (1 + set, item)."""
-    controls: Controls
-
-    @property
-    def loss(self) -> Floats:
-        return self.clean - self.without
 
 
 def measure_benchmark(subject: Subject, request: BenchmarkRequest, on_progress: Progress) -> BenchmarkResult:
@@ -184,16 +163,21 @@ def _measure_effects(
     scored: Sequence[Scored],
     rows: Sequence[int],
     on_progress: Progress,
-) -> _Effects:
+) -> Effects:
     runs, _ = _plan(subject, request)
     # Its fields are frozen, as those of every metric.
     metric = cast(Metric, Margin())
     is_mean = request.replacement is Replacement.MEAN
+
+    def take_scored(places: Sequence[int]) -> TokenisedPrompts:
+        return replace(request.prompts, pairs=tuple(scored[at].pair for at in places))
+
     size = _MEAN_CHUNK if is_mean else len(rows)
     found = []
+    keeper = RangeKeeper(subject, take_scored(rows), request.components, metric, request.seed)
     for start in range(0, len(rows), size):
         part = rows[start : start + size]
-        prompts = replace(request.prompts, pairs=tuple(scored[at].pair for at in part))
+        prompts = take_scored(part)
         means = None
         if is_mean:
             tokenizer = subject.tokenizer
@@ -211,11 +195,15 @@ def _measure_effects(
         found.append(
             measure_effect(subject, prompts, runs, metric, means=means, seed=request.seed, on_progress=advance)
         )
-    return _Effects(
+        keeper.add(prompts, runs[0], means)
+    kept, no_range = keeper.finish()
+    return Effects(
         tuple(rows),
         np.concatenate([effect.clean for effect in found]),
         np.concatenate([effect.patched for effect in found], axis=1),
         join_controls([effect.controls for effect in found]),
+        kept,
+        no_range,
     )
 
 
@@ -226,11 +214,11 @@ def _report(
     accuracy: Estimate,
     chance: float,
     chance_is: str,
-    effects: _Effects | None,
+    effects: Effects | None,
     why: str,
 ) -> BenchmarkResult:
     prompts, design = request.prompts, _plan(subject, request)[1]
-    measured = _Summary(prompts, effects, request.seed) if effects is not None else None
+    measured = Summary(prompts, effects, request.seed) if effects is not None else None
     result = BenchmarkResult(
         finding="",
         accuracy=accuracy,
@@ -257,43 +245,10 @@ def _report(
         n_measured=0 if effects is None else len(effects.rows),
         source=request.source,
         controls=None if effects is None else effects.controls,
+        in_range=None if measured is None else measured.in_range,
+        no_range=why if effects is None else effects.no_range,
     )
     return replace(result, finding=describe_result(result))
-
-
-class _Summary:
-    """Estimates of the measured items, with intervals over clusters."""
-
-    def __init__(self, prompts: TokenisedPrompts, effects: _Effects, seed: int) -> None:
-        self.effects, self.seed = effects, seed
-        self.clusters = prompts.take(effects.rows).templates
-        loss = effects.loss
-        self.effect = self.average(loss[0])
-        self.excess = self.average(loss[0] - loss[1:].mean(axis=0))
-        self.fraction = bootstrap_ratio(loss[0], effects.clean, self.clusters, unit="of the margin", seed=seed)
-        self.stays_right = wilson(int((effects.without[0] > 0).sum()), len(effects.rows), SHARE)
-        means = loss.mean(axis=1)
-        self.beaten_by = int((np.abs(means[1:]) >= abs(means[0])).sum())
-        self.p = (1 + self.beaten_by) / len(means)
-
-    def average(self, values: Floats) -> Estimate:
-        return bootstrap_mean(values, self.clusters, unit=Margin().unit, seed=self.seed)
-
-    def read(self) -> str:
-        """What the numbers say: an effect beyond δ that random sets do not reach, or one within δ."""
-        low, high, n_sets = self.fraction.low, self.fraction.high, len(self.effects.without) - 1
-        if low is None or high is None or len(self.effects.rows) < _MIN_ITEMS or n_sets < _MIN_SETS:
-            return UNRESOLVED
-        if low > -DELTA and high < DELTA:
-            return NOTHING
-        # Where few other sets exist, p cannot reach 0.05: then none of them may do as much.
-        is_beyond_random = self.p <= max(_ALPHA, 1 / (1 + n_sets))
-        excess = self.excess
-        if low > DELTA and is_beyond_random and excess.low is not None and excess.low > 0:
-            return CARRIES
-        if high < -DELTA and is_beyond_random and excess.high is not None and excess.high < 0:
-            return AGAINST
-        return UNRESOLVED
 
 
 def describe_result(result: BenchmarkResult) -> str:
@@ -310,13 +265,18 @@ def describe_result(result: BenchmarkResult) -> str:
         AGAINST: "works against the right answers" if is_one else "work against the right answers",
         UNRESOLVED: "has an unresolved effect" if is_one else "have an unresolved effect",
     }[result.reading]
+    left = (
+        ""
+        if result.in_range is None
+        else f" With later neurons in their usual range: {format_estimate(result.in_range)}."
+    )
     return (
         f"{first} {names} {said}: loss of margin {format_estimate(result.effect)}. Difference to random sets: "
-        f"{format_estimate(result.excess)}, p = {result.p:.3f} in {sets} sets."
+        f"{format_estimate(result.excess)}, p = {result.p:.3f} in {sets} sets.{left}"
     )
 
 
-def _list_items(prompts: TokenisedPrompts, scored: Sequence[Scored], effects: _Effects | None) -> tuple[ItemRow, ...]:
+def _list_items(prompts: TokenisedPrompts, scored: Sequence[Scored], effects: Effects | None) -> tuple[ItemRow, ...]:
     places = {} if effects is None else {row: at for at, row in enumerate(effects.rows)}
     rows = []
     for row, (pair, one) in enumerate(zip(prompts.pairs, scored, strict=True)):
@@ -343,7 +303,7 @@ def _list_items(prompts: TokenisedPrompts, scored: Sequence[Scored], effects: _E
 
 
 def _list_categories(
-    prompts: TokenisedPrompts, scored: Sequence[Scored], effects: _Effects | None, seed: int
+    prompts: TokenisedPrompts, scored: Sequence[Scored], effects: Effects | None, seed: int
 ) -> tuple[CategoryRow, ...]:
     names = [pair.prompt.group or pair.prompt.template if _is_grouped(prompts) else "all" for pair in prompts.pairs]
     found = []

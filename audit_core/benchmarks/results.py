@@ -93,7 +93,10 @@ class ItemRow:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkResult:
-    """Accuracy, beside the effect of components on right items. The two are never one number."""
+    """Accuracy, beside the effect of components on right items. The two are never one number.
+
+    Fields with a default are missing in results that were stored by version 1, which pages still show.
+    """
 
     finding: str
     accuracy: Observational[Estimate]
@@ -134,3 +137,7 @@ class BenchmarkResult:
     source: NotEvidence[BenchmarkSource | None]
     controls: Controls | None
     """Instrument checks; None where nothing was measured."""
+    in_range: Causal[Estimate | None] = None
+    """Loss of the margin with later neurons kept in their usual range (`judging/usual_range.py`); None if not measured."""
+    no_range: str = ""
+    """Why it was not measured; empty if it was."""

@@ -23,7 +23,7 @@ from audit_core.controls import NOISE_FACTOR
 from audit_core.effect import Metric, measure_effect
 from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.intervention import CLEAN_RUN, Edit, Intervention, Replacement
-from audit_core.judging.trial import TrialPlan
+from audit_core.judging.trial import Trial, TrialPlan
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Means, Progress, Subject, no_progress
 
@@ -46,11 +46,15 @@ def plan_in_range(subject: Subject, claim: Claim, plan: TrialPlan) -> tuple[Inte
     """
     if claim.role is not Role.NECESSARY or NEURON_RANGES.explain_missing(subject):
         return ()
-    kept = tuple(Edit(mlp, Replacement.IN_RANGE) for mlp in list_readers(subject, claim.components))
-    if not kept:
-        return ()
-    judged = plan.find_judged(claim.role).values()
-    return (*(Intervention((*run.edits, *kept), run.side) for run in judged), Intervention(kept))
+    return plan_kept(subject, claim.components, tuple(plan.find_judged(claim.role).values()))
+
+
+def plan_kept(
+    subject: Subject, components: Sequence[Component], runs: Sequence[Intervention]
+) -> tuple[Intervention, ...]:
+    """Runs with the neurons after these components kept in range; then the clean run. Empty if no MLP follows."""
+    kept = tuple(Edit(mlp, Replacement.IN_RANGE) for mlp in list_readers(subject, components))
+    return (*(Intervention((*run.edits, *kept), run.side) for run in runs), Intervention(kept)) if kept else ()
 
 
 def measure_in_range(
@@ -74,13 +78,65 @@ def measure_in_range(
     if not runs:
         raise NotMeasured("off_distribution", _explain_nothing(subject, claim))
     ranges = NEURON_RANGES.of(subject).capture_ranges(prompts)
+    found = measure_kept(subject, prompts, runs, metric, means=means, ranges=ranges, seed=seed, on_progress=on_progress)
+    return dict(zip(plan.families, found, strict=True))
+
+
+def measure_kept(
+    subject: Subject,
+    prompts: TokenisedPrompts,
+    runs: Sequence[Intervention],
+    metric: Metric,
+    *,
+    means: Means | None,
+    ranges: NDArray[np.floating],
+    seed: int,
+    on_progress: Progress = no_progress,
+) -> NDArray[np.float64]:
+    """Metric of runs in range; shape (run − 1, prompt).
+
+    Args:
+        runs: the last is the clean run with nothing else edited, which must not change.
+        ranges: of `capture_ranges`, over the tokens that `metric` reads.
+
+    Raises:
+        NotMeasured: no later neuron acts on the answer.
+        ControlFailed: keeping the clean run in range, where it is by definition, changed it.
+    """
     means = replace(means or Means({}, {}), ranges=ranges)
     _check_alive(subject, prompts, runs[-1], means, seed=seed)
     effect = measure_effect(subject, prompts, runs, metric, means=means, seed=seed, on_progress=on_progress)
     moved = float(np.abs(effect.patched[-1] - effect.clean).max())
     if not moved <= effect.controls.tolerance:
         raise ControlFailed(f"Keeping the clean run within its own range changed the metric by {moved:.3g}.")
-    return dict(zip(plan.families, effect.patched[:-1], strict=True))
+    return effect.patched[:-1]
+
+
+def keep_in_range(
+    subject: Subject,
+    prompts: TokenisedPrompts,
+    trial: Trial,
+    plan: TrialPlan,
+    metric: Metric,
+    *,
+    means: Means | None,
+    seed: int,
+    on_progress: Progress = no_progress,
+) -> tuple[Trial, str]:
+    """The trial with its judged runs repeated in range; or the trial as it is, and why they were not.
+
+    Raises:
+        ControlFailed: as `measure_in_range`.
+    """
+    try:
+        found = measure_in_range(
+            subject, trial.claim, prompts, plan, metric, means=means, seed=seed, on_progress=on_progress
+        )
+    except ControlFailed:
+        raise
+    except NotMeasured as error:
+        return trial, error.detail
+    return replace(trial, in_range=found), ""
 
 
 def _explain_nothing(subject: Subject, claim: Claim) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from audit_core.errors import ModelRefused
@@ -40,9 +40,15 @@ def write_provenance(folder: Path, known: KnownModel, source_tensors: dict[str, 
         source_tensors=source_tensors,
         dtype="float32",
         licence=known.licence,
-        files={path.name: hash_file(path) for path in sorted(folder.iterdir())},
+        files={},
     )
-    text = json.dumps(asdict(record), indent=1, sort_keys=True) + "\n"
+    rewrite_provenance(folder, record, known.title)
+
+
+def rewrite_provenance(folder: Path, record: Provenance, title: str) -> None:
+    """Write the record of an edited copy: origin as in `record`, with another title and the digests of the files in `folder`."""
+    files = {path.name: hash_file(path) for path in sorted(folder.iterdir())}
+    text = json.dumps(asdict(replace(record, title=title, files=files)), indent=1, sort_keys=True) + "\n"
     (folder / FILE_NAME).write_text(text, encoding="utf-8")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from audit_core.errors import ModelRefused
 from audit_core.models.access import ANONYMOUS, ModelAccess
 from audit_core.models.cache import Progress
+from audit_core.models.edited import find_edited, make_edited
 from audit_core.models.fetch import fetch_model
 from audit_core.models.folder import check_folder
 from audit_core.models.hub import fetch_from_hub
@@ -30,7 +31,7 @@ class ModelOrigin(StrEnum):
 
 def find_origin(name: str) -> ModelOrigin:
     """Return the kind of source that a name refers to, decided by its spelling."""
-    if find_known(name) is not None or find_shipped(name) is not None:
+    if any(find(name) is not None for find in (find_known, find_shipped, find_edited)):
         return ModelOrigin.KNOWN
     if _looks_like_path(name):
         return ModelOrigin.FOLDER
@@ -55,6 +56,9 @@ def resolve_model(
     known = find_known(name)
     if known is not None:
         return fetch_model(known, on_progress=on_progress)
+    edited = find_edited(name)
+    if edited is not None:
+        return make_edited(edited, on_progress=on_progress)
     shipped = find_shipped(name)
     if shipped is not None:
         check_folder(shipped.folder)

@@ -67,6 +67,27 @@ def align_rows(prompts: PromptSet, tokenizer: Tokenizer) -> Alignment:
     return Alignment(kept if prompts.whole is None else _compare_splits(kept, prompts), tuple(faults))
 
 
+def align_again(prompts: TokenisedPrompts, texts: PromptSet, tokenizer: Tokenizer) -> TokenisedPrompts:
+    """Other texts of these prompts, or the same under another tokenizer, with the templates that the prompts have.
+
+    Args:
+        texts: ids are among those of `prompts`.
+
+    Raises:
+        PromptRefused: no text fits the tokenizer.
+    """
+    aligned = align_rows(texts, tokenizer)
+    if aligned.kept is None:
+        raise PromptRefused(
+            f"No prompt fits the tokenizer: {aligned.faults[0]}",
+            wanted="texts whose clean and corrupted form have equally many tokens, with answers that can follow.",
+            remedy="choose other prompts or another model.",
+        )
+    clusters = dict(zip((pair.prompt.id for pair in prompts.pairs), prompts.templates, strict=True))
+    pairs = tuple(replace(pair, cluster=clusters[pair.prompt.id]) for pair in aligned.kept.pairs)
+    return replace(aligned.kept, pairs=pairs)
+
+
 def _count_distinct(found: TokenisedPrompts, whole: tuple[Prompt, ...]) -> TokenisedPrompts:
     """Remove repeats, and cluster by templates that agree with the texts of the whole set."""
     repeats, clusters = find_token_repeats(found.pairs), check_template_labels(whole)

@@ -15,6 +15,7 @@ from audit_core.models import (
     find_shipped,
     resolve_model,
 )
+from audit_core.models.edited import find_edited, find_edited_here
 from audit_core.models.fetch import find_cached
 from audit_core.subject_family import ListedModel, SubjectFamily
 
@@ -35,6 +36,8 @@ class StoredFamily(SubjectFamily):
     def find_here(self, name: str) -> Path | None:
         if (known := find_known(name)) is not None:
             return find_cached(known)
+        if find_edited(name) is not None:
+            return find_edited_here(name)
         if (shipped := find_shipped(name)) is not None:
             return shipped.folder
         folder = Path(os.path.expanduser(name))

@@ -14,6 +14,7 @@ from audit_core import Actor, Auditor, RunLog, audit_home, load_prompt_set, open
 from audit_core.audits import RobustnessRequest
 from audit_core.evidence.source import hash_source
 from audit_core.judging.verdict import RULE_VERSION
+from audit_core.models.edited import EDITED
 from audit_core.models.known import SMOLLM2
 from audit_core.prompts import take_tokenised_split
 from audit_core.registry import get_plugin
@@ -35,7 +36,7 @@ def record(auditor: Auditor, name: str) -> RecordedRobustness:
     whole = tokenise(load_prompt_set(TASK), subject.tokenizer)
     explored, judged = (take_tokenised_split(whole, exploratory=split) for split in (True, False))
     circuit = next(circuit for circuit in list_circuits() if circuit.id == name)
-    request = RobustnessRequest(judged, explored, circuit.components, seed=SEED)
+    request = RobustnessRequest(judged, explored, circuit.components, other_models=EDITED.name, seed=SEED)
     found = auditor.find_earlier("robustness", request) or auditor.run(
         "robustness", request, actor=ME, on_progress=show
     )

@@ -28,11 +28,12 @@ from audit_core.benchmarks import (
     read_own_facts,
     read_recorded,
 )
-from audit_core.benchmarks.measurement import _Summary, explain_no_effect, find_chance, measure_benchmark
+from audit_core.benchmarks.measurement import explain_no_effect, find_chance, measure_benchmark
 from audit_core.benchmarks.prompting import borrow
-from audit_core.benchmarks.results import UNRESOLVED
+from audit_core.benchmarks.results import AGAINST, UNRESOLVED
 from audit_core.benchmarks.scoring import Margin
-from audit_core.component import head, mlp
+from audit_core.benchmarks.summary import Summary
+from audit_core.component import Kind, head, mlp
 from audit_core.effect import measure_effect
 from audit_core.errors import Refused
 from audit_core.intervention import Edit, Intervention, Replacement
@@ -41,6 +42,7 @@ from audit_core.prompts.answers import Contrast
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.shares import wilson
 from audit_core.subject import no_progress
+from audit_core.subjects.planted import find_planted
 from audit_core.subjects.transformer import TransformerSubject
 
 
@@ -242,8 +244,49 @@ def test_an_effect_that_random_sets_have_too_carries_nothing(
     rows = tuple(range(len(prompts)))
     losses = np.array([5.0, one_loss, one_loss, *[random_loss] * 36])[:, None] + np.zeros(len(rows))
     effects: Any = SimpleNamespace(
-        rows=rows, clean=np.full(len(rows), 10.0), without=10.0 - losses, loss=losses, controls=None
+        rows=rows, clean=np.full(len(rows), 10.0), without=10.0 - losses, loss=losses, controls=None, kept=None
     )
-    summary = _Summary(prompts, effects, seed=0)
+    summary = Summary(prompts, effects, seed=0)
     assert summary.excess.value == pytest.approx(5 - losses[1:, 0].mean())
     assert summary.read() == reading
+
+
+@pytest.mark.parametrize(
+    ("left", "sign", "reading"), [(5.0, 1, CARRIES), (2.0, 1, UNRESOLVED), (-5.0, 1, UNRESOLVED), (5.0, -1, AGAINST), (0.5, -1, UNRESOLVED)]
+)  # fmt: skip
+def test_an_effect_of_which_little_is_left_in_range_is_unresolved(
+    prompts: TokenisedPrompts, left: float, sign: int, reading: str
+) -> None:
+    """A loss of 5 of a margin of 10 that no random set has; `left` of it with later neurons in their usual range."""
+    rows = tuple(range(len(prompts)))
+    losses = sign * np.array([5.0, *[0.0] * 19])[:, None] + np.zeros(len(rows))
+    effects: Any = SimpleNamespace(
+        rows=rows, clean=np.full(len(rows), 10.0), without=10.0 - losses, loss=losses, controls=None,
+        kept=np.full(len(rows), 10.0 - sign * left),
+    )  # fmt: skip
+    summary = Summary(prompts, effects, seed=0)
+    assert summary.in_range is not None
+    assert summary.in_range.value == pytest.approx(sign * left)
+    assert summary.read() == reading
+
+
+def test_what_an_artefact_and_a_cause_keep_in_range(load_planted: Callable[[str], Any]) -> None:
+    """In `planted-unseen` both act through one MLP: L1.H1 mostly on inputs that no text makes, L1.H3 on every text."""
+    subject, model = load_planted("planted-unseen"), find_planted("planted-unseen")
+    assert model is not None
+    prompts = tokenise(model.tasks[0].make(12, 0), subject.tokenizer)
+    kept = {}
+    for at in (1, 3):
+        found = ask(subject, BenchmarkRequest(prompts, (head(1, at),), random_sets=5, measured_items=24))
+        assert (found.effect is None, found.in_range is None, found.no_range) == (False, False, "")
+        kept[at] = found.in_range.value / found.effect.value  # type: ignore[union-attr]
+    assert kept[1] < 0.5
+    assert kept[3] == pytest.approx(1, abs=0.1)
+
+
+def test_where_no_mlp_follows_the_range_is_not_measured_and_says_so(
+    planted: TransformerSubject, prompts: TokenisedPrompts
+) -> None:
+    last = max(part.layer for part in planted.components(Kind.MLP))
+    found = ask(planted, BenchmarkRequest(prompts, (mlp(last),), random_sets=5, measured_items=10))
+    assert (found.in_range, found.no_range) == (None, "no MLP reads these components.")

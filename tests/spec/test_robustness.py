@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,22 +21,27 @@ from audit_core.audits.robustness import (
     RobustnessResult,
     list_perturbations,
 )
-from audit_core.claim import Claim
+from audit_core.claim import Claim, Role
 from audit_core.component import head
 from audit_core.effect import get_metric
+from audit_core.errors import ComponentRefused, ModelRefused, Refused
 from audit_core.intervention import Replacement
 from audit_core.judging.difference import estimate_difference
 from audit_core.judging.faithfulness import CircuitEffect
-from audit_core.judging.trial import Trial
+from audit_core.judging.trial import Trial, measure_null_draws
 from audit_core.metrics.nucleus_answer import keep_nucleus
+from audit_core.models import digest_folder
+from audit_core.models.edited import silence_head
+from audit_core.other_models import check_comparable
 from audit_core.perturbation import Group
 from audit_core.prompts.alignment import tokenise
-from audit_core.prompts.prompt_set import Prompt, take_tokenised_split
+from audit_core.prompts.prompt_set import Prompt, TokenisedPrompts, take_tokenised_split
 from audit_core.registry import get_plugin, search_also
 from audit_core.run import Auditor
 from audit_core.shipped import load_prompt_set
 from audit_core.store import RunLog
 from audit_core.subject import Logits
+from audit_core.subject_family import find_folder
 from audit_core.subjects.planted import find_planted
 
 PAIR = Prompt(
@@ -53,8 +60,9 @@ def ask(
     explored, judged = (take_tokenised_split(prompts, exploratory=split) for split in (True, False))
     auditor = Auditor(subject, RunLog(tmp_path_factory.mktemp("log")))
 
-    def run(*parts: Any) -> RobustnessResult:
-        found: RobustnessResult = auditor.execute("robustness", RobustnessRequest(judged, explored, parts))
+    def run(*parts: Any, other_models: str = "") -> RobustnessResult:
+        request = RobustnessRequest(judged, explored, parts, other_models=other_models)
+        found: RobustnessResult = auditor.execute("robustness", request)
         return found
 
     return run
@@ -166,4 +174,103 @@ def _trial(gap: np.ndarray, lost: np.ndarray) -> Trial:
 
 
 def test_groups_are_those_that_the_page_names() -> None:
-    assert {one.group for one in list_perturbations()} == set(Group)
+    assert {one.group for one in list_perturbations()} == set(Group) - {Group.MODEL}
+
+
+@pytest.fixture(scope="module")
+def siblings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A planted Llama without what one head writes: the one that writes the answer, and its backup."""
+    base, out = find_folder("planted-llama"), tmp_path_factory.mktemp("siblings")
+    return {name: silence_head(base, out / name, *at) for name, at in (("L1.H0", (1, 0)), ("L2.H0", (2, 0)))}
+
+
+@pytest.fixture(scope="module")
+def on_siblings(
+    load_planted: Callable[[str], Any], siblings: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """The backup under test, which acts only without the head that writes the answer: label → row."""
+    subject, model = load_planted("planted-llama"), find_planted("planted-llama")
+    assert model is not None
+    prompts = tokenise(model.tasks[0].make(12, 0), subject.tokenizer)
+    explored, judged = (take_tokenised_split(prompts, exploratory=split) for split in (True, False))
+    names = ", ".join([*map(str, siblings.values()), "planted-llama", "planted-induction"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("audit_core.audits.robustness.list_perturbations", lambda: ())
+        patch.setattr("audit_core.judging.trial.measure_null_draws", partial(measure_null_draws, most=1))
+        request = RobustnessRequest(judged, explored, (head(2, 0),), other_models=names)
+        found = Auditor(subject, RunLog(tmp_path_factory.mktemp("log"))).execute("robustness", request)
+    assert "Of 4 perturbations, 1 give the same verdict, 1 another one; 0 unresolved, 2 not measured." in found.finding
+    return {row.label: row for row in found.rows}
+
+
+def test_a_backup_is_negligible_until_the_model_lacks_what_it_replaces(
+    on_siblings: dict[str, Any], siblings: dict[str, Path]
+) -> None:
+    """The positive control of other models: the sibling is measured, and not the claim's own model again."""
+    written, other = on_siblings["as written"], on_siblings["on L1.H0"]
+    assert (written.state, other.state, other.reading) == ("negligible", "supported", OTHER)
+    assert (other.group, other.name) == ("model", "L1.H0")
+    assert other.weights_sha256 == digest_folder(siblings["L1.H0"]).weights_sha256
+    assert other.difference.low > 0.5
+
+
+def test_a_head_that_writes_nothing_in_the_sibling_has_no_effect_there(on_siblings: dict[str, Any]) -> None:
+    own = on_siblings["on L2.H0"]
+    assert (own.state, own.reading, own.accuracy) == ("negligible", SAME, 1.0)
+    assert own.effect.value == pytest.approx(0, abs=1e-4)
+
+
+def test_models_that_say_nothing_about_the_claim_are_rows_with_the_reason(on_siblings: dict[str, Any]) -> None:
+    same, other = on_siblings["on planted-llama"], on_siblings["on planted-induction"]
+    assert (same.reading, other.reading) == (NOT_MEASURED, NOT_MEASURED)
+    assert "the claim's own model" in same.not_measured
+    assert "L2.H0 names another component there: gpt2 of width 192, 3 layers, 18 heads, 3 MLPs" in other.not_measured
+    assert "llama of width 288, 3 layers, 18 heads, 3 MLPs in the claim's model" in other.not_measured
+    assert other.effect is None
+
+
+def test_a_model_without_the_component_is_refused(load_planted: Callable[[str], Any]) -> None:
+    with pytest.raises(ComponentRefused, match="It has no L23.H3: gpt2 of width 192"):
+        check_comparable(load_planted("planted-llama"), load_planted("planted-induction"), (head(23, 3),))
+
+
+def test_a_head_that_is_not_there_or_silent_already_is_not_edited(tmp_path: Path) -> None:
+    base = find_folder("planted-llama")
+    for at, folder in enumerate((base, find_folder("planted-induction"))):
+        with pytest.raises(ModelRefused, match="writes anything"):
+            silence_head(folder, tmp_path / str(at), 1, 1)
+
+
+def test_too_many_other_models_are_refused_before_any_work(ask: Callable[..., RobustnessResult]) -> None:
+    for names in ("moe-tiny, moe-tiny", "a/b", ",".join(f"/no/{n}" for n in range(5))):
+        with pytest.raises(Refused):
+            ask(head(1, 0), other_models=names)
+
+
+def test_another_version_of_another_model_is_another_question(siblings: dict[str, Path]) -> None:
+    first, second = map(str, siblings.values())
+    prompts = TokenisedPrompts("p", (), "0")
+    plain = RobustnessRequest(prompts, prompts, (head(1, 0),))
+    described = [replace(plain, other_models=names).describe() for names in ("", first, second)]
+    assert "other_models" not in described[0]
+    assert described[1]["other_models"][0][1] != described[2]["other_models"][0][1]
+    assert first not in str(described[1])
+
+
+def test_an_artefact_is_withheld_as_in_a_claim_test(
+    load_planted: Callable[[str], Any], tmp_path: Path, short_draws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head of `planted-unseen` carries 0.10 on every text, and each ablation alone says more."""
+    monkeypatch.setattr("audit_core.audits.robustness.list_perturbations", lambda: ())
+    subject, model = load_planted("planted-unseen"), find_planted("planted-unseen")
+    assert model is not None
+    prompts = tokenise(model.tasks[0].make(12, 0), subject.tokenizer)
+    explored, judged = (take_tokenised_split(prompts, exploratory=split) for split in (True, False))
+    auditor = Auditor(subject, RunLog(tmp_path))
+    written = auditor.execute("robustness", RobustnessRequest(judged, explored, (head(1, 1),))).rows[0]
+    assert (written.state, written.reason, written.no_range) == ("inconclusive", "off_distribution", "")
+    assert written.effect.value > 0.3
+    assert written.in_range.value == pytest.approx(0.10, abs=0.02)
+    alone = RobustnessRequest(judged, explored, (head(0, 0), head(1, 0)), Role.SUFFICIENT, 0.8)
+    row = auditor.execute("robustness", alone).rows[0]
+    assert (row.in_range, row.no_range) == (None, "measured for necessary components only.")

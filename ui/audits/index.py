@@ -23,7 +23,7 @@ QUESTIONS = {
     "decisions.py": "Which attribute changes a decision about a person, alone or through another one?",
     "tools.py": "What decides which tool is chosen, and does the answer use its result?",
     "calibration.py": "How often is a verdict right? Tested on models with known wiring.",
-    "robustness.py": "Does a verdict hold when the prompts, the decoding or the split change?",
+    "robustness.py": "Does a verdict hold when the prompts, the decoding or the model change?",
     "benchmarks.py": "Is the model able to do the task? Accuracy beside the effect of a claim.",
     "explanations.py": "Do attribution scores agree with measured effects? Against random orders.",
     "vision.py": "Does an image classifier rely on a region? Maps beside swapping its pixels.",

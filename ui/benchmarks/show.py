@@ -58,6 +58,11 @@ def show_panes(result: BenchmarkResult) -> None:
             f"Reading: **{plain(result.reading)}**. Without them {plain(format_estimate(result.stays_right))} stay right; "
             f"without a random set **{others:.2f}** on average. p = **{result.p:.3f}** in {len(result.random_effects)} sets."
         )
+        if result.in_range is not None:
+            st.markdown(f"With later neurons kept in their usual range: {plain(format_estimate(result.in_range))}.")
+        else:
+            why = result.no_range or "this result is older than that check."
+            st.markdown(f"In the usual range of later neurons: not measured; {plain(why)}")
 
 
 def show_categories(result: BenchmarkResult) -> None:
@@ -139,5 +144,8 @@ def _tabulate_categories(result: BenchmarkResult) -> object:
 def _tabulate_sets(result: BenchmarkResult) -> object:
     assert result.effect is not None
     named = (" ".join(result.components), result.effect.value, result.effect.low, result.effect.high)
-    rows = [(f"random set {n}", value, None, None) for n, value in enumerate(result.random_effects, start=1)]
+    kept, rows = result.in_range, []
+    if kept is not None:
+        rows = [("with later neurons in their usual range", kept.value, kept.low, kept.high)]
+    rows += [(f"random set {n}", value, None, None) for n, value in enumerate(result.random_effects, start=1)]
     return make_table(("set", "loss of margin, nats", "from", "to"), [named, *rows])

@@ -21,6 +21,8 @@ from audit_core import (
 from audit_core.audits import RobustnessRequest
 from audit_core.claim import DEFAULT_DELTA, Universe
 from audit_core.errors import ClaimRefused, IntegrityError
+from audit_core.models.edited import EDITED
+from audit_core.other_models import find_others
 from audit_core.prompts import choose_metric, take_tokenised_split
 from audit_core.robustness_record import RecordedRobustness, list_recorded_robustness
 from ui.flow import subject_form
@@ -55,6 +57,13 @@ def ask_claim(subject: Subject, whole: TokenisedPrompts) -> RobustnessRequest:
     link.repair("ab", WAYS)
     st.selectbox("Role", [role.value for role in Role], key="role")
     st.selectbox("Replaced by", WAYS, key="ab", format_func=ABLATIONS.get)
+    others = st.text_input(
+        "Other models", key="robustness-others", max_chars=600,
+        help=f"Of the same shape, apart by commas. `{EDITED.name}` is the default model without what one head writes; it is made "
+        "on this machine, in half a gigabyte.",
+    )  # fmt: skip
+    with st.spinner("Looking for the other models …"):
+        find_others(others)
     if not components:
         raise ClaimRefused("No components.", wanted="at least one.", remedy="choose a circuit or name components.")
     explored, judged = (take_tokenised_split(whole, exploratory=split) for split in (True, False))
@@ -68,6 +77,7 @@ def ask_claim(subject: Subject, whole: TokenisedPrompts) -> RobustnessRequest:
         claim.ablation,
         claim.universe,
         choose_metric(whole),
+        others,
     )
 
 

@@ -1,4 +1,4 @@
-"""One claim under every perturbation: intervals in one figure, verdicts beside them."""
+"""One claim under every perturbation and on other models: intervals in one figure, verdicts beside them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import make_table
+from audit_core import format_estimate, make_table
 from audit_core.audits import RobustnessResult, RobustnessRow
 from audit_core.tables import estimate_cells
 from ui.parts import figures
@@ -78,6 +78,11 @@ def show_changes(found: RobustnessResult) -> None:
             continue
         st.markdown(f"- First prompt: *{plain(row.example)}*")
         st.markdown(f"- {plain(row.sentence)}")
+        if row.in_range is not None:
+            st.markdown(f"- With later neurons kept in their usual range: {plain(format_estimate(row.in_range))}.")
+        else:
+            why = row.no_range or "this result is older than that check."
+            st.markdown(f"- In the usual range of later neurons: not measured; {plain(why)}")
     controls_line(found.controls)
 
 
@@ -86,13 +91,15 @@ def tabulate(found: RobustnessResult) -> Any:
     names = (
         "perturbation", "varies", "verdict", "reason", "compared", "effect", *_NUMBERS, "templates",
         "smallest ablation", "difference", "difference low", "difference high", "prompts done right", "not measured",
+        "in range", "in range low", "in range high", "in range not measured", "weights",
     )  # fmt: skip
     return make_table(names, [_list_cells(row) for row in found.rows])
 
 
 def _list_cells(row: RobustnessRow) -> tuple[Any, ...]:
-    effect, smallest, difference = (estimate_cells(one)[:4] for one in (row.effect, row.smallest, row.difference))
+    shown = (row.effect, row.smallest, row.difference, row.in_range)
+    effect, smallest, difference, in_range = (estimate_cells(one)[:4] for one in shown)
     return (
         row.label, row.group, row.state, row.reason or "", row.reading, *effect, row.n_templates, smallest[0],
-        *difference[:3], row.accuracy, row.not_measured,
+        *difference[:3], row.accuracy, row.not_measured, *in_range[:3], row.no_range, row.weights_sha256[:12],
     )  # fmt: skip

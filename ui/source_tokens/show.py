@@ -100,6 +100,8 @@ def show_judged(found: SourceTokensResult, place: str = "") -> None:
     st.markdown(f"State: **{plain(found.state)}**." + (f" Reason: {plain(found.reason)}." if found.reason else ""))
     for name, why in found.not_measured.items():
         st.markdown(f"- {plain(WAYS.get(name, name))}: not measured: {plain(why)}")
+    if found.no_range:
+        st.markdown(f"- In the usual range of later neurons: not measured; {plain(found.no_range)}")
     if found.null is not None:
         p = "none" if found.null.p is None else f"{found.null.p:.3f}"
         st.markdown(f"Null: {plain(found.null.design)}. p = **{plain(p)}**, n = {found.null.n:,}.")
