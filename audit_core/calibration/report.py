@@ -19,12 +19,18 @@ from audit_core.data_folder import DATA
 from audit_core.judging.trial import FAMILIES
 from audit_core.judging.verdict import RULE_VERSION, State
 from audit_core.stats.estimates import Estimate
-from audit_core.stats.shares import wilson
+from audit_core.stats.shares import share_by_cluster, wilson
 from audit_core.subjects.planted.key import WIRED, PlantedRole
 
 RECORD = DATA / "calibration.json"
 PAGE = DATA.parent / "docs/calibration.md"
 RULES = (COMBINED, *(family.value for family in FAMILIES))
+CAUSES = "single causes that differ between the prompts, called supported"
+BLIND = "single causes equal on both prompts, left inconclusive"
+NEGATIVES = "negative heads called reversed"
+DECOYS = "decoys called supported on any sample"
+AS_KEYED = "verdict as expected by the planted key"
+COVERED = "intervals (one per sample) that contain the population value"
 _LEAST_SYSTEMATIC = 0.5
 """Share of a claim's wrong samples from which an error counts as systematic."""
 
@@ -73,6 +79,9 @@ class Calibration:
     """The combined rule on experts of planted mixtures; None if not run."""
     ranges: RangeCalibration | None = None
     """The combined rule without and with the check of ranges; None if not run."""
+    by_model: dict[str, Estimate] | None = None
+    """The main shares under the names of `list_shares`, with intervals clustered by planted model: builds, claims and samples of one
+    model are alike. A share whose cases are all of one model is left out. None in records that were made before these were."""
 
 
 def summarise(
@@ -88,6 +97,7 @@ def summarise(
     """
     claims = group_claims(samples)
     covered = [sample.covered for sample in samples if sample.covered is not None]
+    by_model = cluster_shares(samples)
     single = [c for c in claims if c[0].planted == "cause" and c[0].role == "necessary" and " " not in c[0].components]
 
     def share(chosen: Sequence[Sequence[Sample]], state: State, counts: Callable[[Iterable[bool]], bool]) -> Estimate:
@@ -114,7 +124,37 @@ def summarise(
         census,
         experts,
         ranges,
+        by_model,
     )
+
+
+def cluster_shares(samples: Sequence[Sample]) -> dict[str, Estimate]:
+    """The main shares of `list_shares`, with intervals clustered by planted model."""
+    claims = group_claims(samples)
+    cases: dict[str, list[tuple[str, bool]]] = {}
+
+    def count(name: str, chosen: Iterable[Sequence[Sample]], is_hit: Callable[[Sequence[Sample]], bool]) -> None:
+        cases[name] = [(claim[0].model, is_hit(claim)) for claim in chosen]
+
+    def all_are(state: State) -> Callable[[Sequence[Sample]], bool]:
+        return lambda claim: all(s.found[COMBINED] == state for s in claim)
+
+    single = [c for c in claims if c[0].planted == "cause" and c[0].role == "necessary" and " " not in c[0].components]
+    count(CAUSES, (c for c in single if c[0].is_in_contrast), all_are(State.SUPPORTED))
+    count(BLIND, (c for c in single if not c[0].is_in_contrast), all_are(State.INCONCLUSIVE))
+    count(NEGATIVES, (c for c in claims if c[0].planted == "negative"), all_are(State.REVERSED))
+    count(
+        DECOYS,
+        (c for c in claims if c[0].planted == "decoy"),
+        lambda claim: any(s.found[COMBINED] == State.SUPPORTED for s in claim),
+    )
+    count(AS_KEYED, claims, lambda claim: all(s.is_right for s in claim))
+    cases[COVERED] = [(s.model, s.covered) for s in samples if s.covered is not None]
+    return {
+        name: share_by_cluster([hit for _, hit in found], [model for model, _ in found])
+        for name, found in cases.items()
+        if len({model for model, _ in found}) > 1
+    }
 
 
 def find_systematic_errors(samples: Sequence[Sample]) -> tuple[SystematicError, ...]:
@@ -177,13 +217,23 @@ def quote_calibration(components: Collection[str] = ()) -> str:
 def list_shares(found: Calibration) -> tuple[tuple[str, Estimate], ...]:
     """Main shares with their names, for page and documentation."""
     return (
-        ("single causes that differ between the prompts, called supported", found.causes_supported),
-        ("single causes equal on both prompts, left inconclusive", found.blind_causes_unresolved),
-        ("negative heads called reversed", found.negatives_reversed),
-        ("decoys called supported on any sample", found.decoys_supported),
-        ("verdict as expected by the planted key", found.as_keyed),
-        ("intervals (one per sample) that contain the population value", found.covered),
+        (CAUSES, found.causes_supported),
+        (BLIND, found.blind_causes_unresolved),
+        (NEGATIVES, found.negatives_reversed),
+        (DECOYS, found.decoys_supported),
+        (AS_KEYED, found.as_keyed),
+        (COVERED, found.covered),
     )
+
+
+def describe_clustered(found: Calibration, name: str) -> str:
+    """The interval of a main share that counts all cases of one planted model as alike, or why there is none."""
+    if found.by_model is None:
+        return "not measured: recorded before these were"
+    share = found.by_model.get(name)
+    if share is None or share.low is None or share.high is None:
+        return "not measured: one model only"
+    return f"[{100 * share.low:.1f}, {100 * share.high:.1f}] of {share.templates} models"
 
 
 def list_tallies(found: Calibration) -> tuple[tuple[str, str, str, str, str], ...]:
@@ -243,9 +293,12 @@ def write_markdown(found: Calibration) -> str:
         "",
         "## The combined rule",
         "",
-        "| question | share |",
-        "|---|---|",
-        *(f"| {name} | {describe_share(share)} |" for name, share in list_shares(found)),
+        "| question | share | interval clustered by model |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {describe_share(share)} | {describe_clustered(found, name)} |"
+            for name, share in list_shares(found)
+        ),
     ]
     if found.census is not None:
         lines += ["", describe_census(found.census)]

@@ -2,6 +2,7 @@
 
 from audit_core.models.access import ANONYMOUS, LINK, PAGE, ModelAccess
 from audit_core.models.cache import Progress, model_cache
+from audit_core.models.edited import EDITED, EditedModel
 from audit_core.models.fetch import fetch_model
 from audit_core.models.folder import check_folder
 from audit_core.models.identity import FolderDigest, ModelIdentity, digest_files, digest_folder, identify_model
@@ -12,10 +13,12 @@ from audit_core.models.resolve import ModelOrigin, find_origin, resolve_model
 
 __all__ = [
     "ANONYMOUS",
+    "EDITED",
     "KNOWN_MODELS",
     "LINK",
     "PAGE",
     "SHIPPED_MODELS",
+    "EditedModel",
     "FolderDigest",
     "ImportedCard",
     "KnownModel",

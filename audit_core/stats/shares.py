@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import sqrt
+
+import numpy as np
+
 from audit_core.errors import NotMeasured
 from audit_core.stats.estimates import LEVEL, Estimate
 
@@ -25,3 +30,38 @@ def wilson(hits: int, n: int, unit: str = "share of samples") -> Estimate:
 def share_of(hits: int, n: int, unit: str) -> Estimate:
     """A share with Wilson's interval; without one for a single case. Raises as `wilson`."""
     return Estimate(float(hits), None, None, 1, unit, None) if n == 1 else wilson(hits, n, unit)
+
+
+def share_by_cluster(hits: Sequence[bool], clusters: Sequence[str], unit: str = "share of samples") -> Estimate:
+    """A share of cases that come in clusters, with Wilson's interval at the effective number of cases.
+
+    That number is n over the design effect, the variance of the share over clusters divided by that of independent cases, times
+    (z / t)² at clusters − 1 degrees of freedom. It is never above n. Where all cases agree no spread shows, and each cluster
+    counts as one case.
+
+    Args:
+        hits: shape (case,).
+        clusters: of each case, shape (case,).
+
+    Raises:
+        NotMeasured: fewer than two clusters.
+
+    Source: Kish 1965, Survey Sampling; Korn and Graubard 1998, Survey Methodology 24, there with Clopper and Pearson's interval.
+    """
+    from scipy.stats import norm, t
+
+    values, names = np.asarray(hits, dtype=float), sorted(set(clusters))
+    n, n_clusters = len(values), len(names)
+    if n_clusters < 2:
+        raise NotMeasured("low_power", "cases of fewer than two clusters.")
+    share = float(values.mean())
+    z, reach = float(norm.ppf((1 + LEVEL) / 2)), float(t.ppf((1 + LEVEL) / 2, n_clusters - 1))
+    effective = float(n_clusters)
+    if 0 < share < 1:
+        totals = np.array([(values - share)[[c == name for c in clusters]].sum() for name in names])
+        variance = n_clusters / (n_clusters - 1) * float((totals**2).sum()) / n**2
+        independent = share * (1 - share) / n
+        effective = n / max(1.0, variance / independent) * (z / reach) ** 2
+    centre = (share + z**2 / (2 * effective)) / (1 + z**2 / effective)
+    half = z / (1 + z**2 / effective) * sqrt(share * (1 - share) / effective + z**2 / (4 * effective**2))
+    return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), n, unit, LEVEL, n_clusters)

@@ -13,6 +13,9 @@ import pytest
 from audit_core.calibration import report
 from audit_core.calibration.experts import summarise_experts
 from audit_core.calibration.report import (
+    DECOYS,
+    describe_clustered,
+    list_shares,
     load_calibration,
     quote_calibration,
     save_calibration,
@@ -35,7 +38,7 @@ from audit_core.errors import NotMeasured
 from audit_core.judging.verdict import RULE_VERSION
 from audit_core.ledger import read_ledger
 from audit_core.prompts.alignment import tokenise
-from audit_core.stats.shares import wilson
+from audit_core.stats.shares import share_by_cluster, wilson
 from audit_core.subjects.planted import find_planted
 
 Load = Callable[[str], Any]
@@ -110,7 +113,7 @@ def test_claims_on_experts_are_counted_by_hand_and_quoted_beside_their_verdicts(
     heads_alone = report.RECORD.read_text()
     assert "not measured" in quote_calibration(["L0.E5"])
     save_calibration(summarise(SAMPLES, experts=found))
-    assert report.RECORD.read_text().startswith(heads_alone.removesuffix('null,\n "ranges": null\n}\n')), (
+    assert report.RECORD.read_text().startswith(heads_alone.removesuffix('null,\n "ranges": null,\n "by_model": {}\n}\n')), (
         "other rows stay byte for byte"
     )
     assert "2 of 3 claims on used experts supported" in quote_calibration(["L0.E5"])
@@ -123,6 +126,55 @@ def test_a_share_has_wilsons_interval() -> None:
     assert (found.low, found.high) == (pytest.approx(0.596, abs=1e-3), pytest.approx(0.982, abs=1e-3))
     with pytest.raises(NotMeasured):
         wilson(0, 0)
+
+
+def test_alike_cases_of_a_model_widen_the_interval_of_a_share() -> None:
+    """Five models of 40 cases: all cases of one are wrong, so that there are five cases and not 200."""
+    models = [f"m{at // 40}" for at in range(200)]
+    alike = share_by_cluster([model != "m0" for model in models], models)
+    spread = share_by_cluster([at % 5 != 0 for at in range(200)], models)
+    independent = wilson(160, 200)
+    assert alike.value == spread.value == independent.value == 0.8
+    assert (alike.n, alike.templates) == (200, 5)
+    assert alike.low < 0.35 < independent.low  # type: ignore[operator]
+    # No spread between models: only the few degrees of freedom of five models widen it.
+    assert 0.65 < spread.low < independent.low  # type: ignore[operator]
+
+
+def test_where_all_cases_agree_each_model_counts_as_one_case() -> None:
+    found, by_hand = share_by_cluster([True] * 100, [f"m{at % 4}" for at in range(100)]), wilson(4, 4)
+    assert (found.low, found.high) == pytest.approx((by_hand.low, by_hand.high))
+    with pytest.raises(NotMeasured):
+        share_by_cluster([True, False], ["m", "m"])
+
+
+def test_a_clustered_share_holds_the_truth_where_models_differ() -> None:
+    """Simulated: 12 models of 30 cases whose own shares are drawn around 0.8. Wilson over cases misses it often."""
+    draw = np.random.default_rng(0)
+    held = {"clustered": 0, "independent": 0}
+    for _ in range(400):
+        shares = draw.beta(4, 1, 12)
+        hits = draw.random((12, 30)) < shares[:, None]
+        one = share_by_cluster(hits.ravel().tolist(), [f"m{at}" for at in range(12) for _ in range(30)])
+        other = wilson(int(hits.sum()), hits.size)
+        held["clustered"] += one.low <= 0.8 <= one.high  # type: ignore[operator]
+        held["independent"] += other.low <= 0.8 <= other.high  # type: ignore[operator]
+    assert held["clustered"] >= 0.93 * 400
+    assert held["independent"] < 0.75 * 400
+
+
+def test_main_shares_are_clustered_by_model_or_say_why_not() -> None:
+    one = summarise(SAMPLES)
+    assert one.by_model == {}
+    assert describe_clustered(one, DECOYS) == "not measured: one model only"
+    assert describe_clustered(replace(one, by_model=None), DECOYS) == "not measured: recorded before these were"
+    two = summarise([*SAMPLES, *(replace(s, model="n") for s in SAMPLES)])
+    assert two.by_model is not None
+    assert {name: share.value for name, share in two.by_model.items()} == {
+        name: pytest.approx(share.value) for name, share in list_shares(two)
+    }
+    assert {share.templates for share in two.by_model.values()} == {2}
+    assert "of 2 models" in write_markdown(two)
 
 
 def test_a_record_is_quoted_until_the_rule_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from audit_core.calibration import (
     ExpertCalibration,
     RangeCalibration,
     describe_census,
+    describe_clustered,
     describe_expert_origin,
     describe_origin,
     describe_range_origin,
@@ -55,9 +56,9 @@ def show_shares(found: Calibration) -> None:
         "Shares with their intervals. The table has the numbers.",
     )
     st.markdown(describe_origin(found))
-    rows = [(name, describe_share(share)) for name, share in shares]
+    rows = [(name, describe_share(share), describe_clustered(found, name)) for name, share in shares]
     table_with_csv(
-        lambda: make_table(("combined rule", "share, 95 % interval, n"), rows),
+        lambda: make_table(("combined rule", "share, 95 % interval, n", "interval clustered by model"), rows),
         "Shares of the combined rule",
         "share-rows",
     )
@@ -103,7 +104,10 @@ def show_experts(found: ExpertCalibration) -> None:
         "shares of claims per build, with Wilson's 95 % interval. The router prefers experts whose output nothing reads.",
     )  # fmt: skip
     rows = [(name, describe_share(share)) for name, share in list_expert_shares(found)]
-    show_table(make_table(("combined rule", "share, 95 % interval, n"), rows), key="expert-shares")
+    show_table(
+        make_table(("combined rule", "share, 95 % interval, n", "interval clustered by model"), rows),
+        key="expert-shares",
+    )
     st.markdown(plain(describe_expert_origin(found)))
 
 

@@ -21,7 +21,7 @@ from audit_core import (
 from audit_core.audits import RobustnessRequest
 from audit_core.claim import DEFAULT_DELTA, Universe
 from audit_core.errors import ClaimRefused, IntegrityError
-from audit_core.models.edited import EDITED
+from audit_core.models import EDITED
 from audit_core.other_models import find_others
 from audit_core.prompts import choose_metric, take_tokenised_split
 from audit_core.robustness_record import RecordedRobustness, list_recorded_robustness
@@ -59,7 +59,7 @@ def ask_claim(subject: Subject, whole: TokenisedPrompts) -> RobustnessRequest:
     st.selectbox("Replaced by", WAYS, key="ab", format_func=ABLATIONS.get)
     others = st.text_input(
         "Other models", key="robustness-others", max_chars=600,
-        help=f"Of the same shape, apart by commas. `{EDITED.name}` is the default model without what one head writes; it is made "
+        help=f"Of the same shape, apart by commas. **{plain(EDITED.name)}** is the default model without what one head writes; it is made "
         "on this machine, in half a gigabyte.",
     )  # fmt: skip
     with st.spinner("Looking for the other models …"):
