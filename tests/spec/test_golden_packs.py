@@ -20,6 +20,7 @@ from audit_core.packs.rerun import Comparison
 from audit_core.run import open_subject
 from audit_core.store import RunLog
 from audit_core.store.log.trail import read_log_view
+from audit_core.verifier.schemas_disclosure import DISCLOSURE_MEMBER
 
 OTHER_CODE = "f" * 64
 PLANTED = "planted-strict-2"
@@ -66,6 +67,37 @@ def test_one_changed_byte_of_a_golden_pack_is_found(name: str, tmp_path: Path) -
             content = bytes([*data[:100], data[100] ^ 1, *data[101:]]) if member == changed else data
             bad.writestr(zipfile.ZipInfo(member, (1980, 1, 1, 0, 0, 0)), content)
     assert verify(tmp_path / "bad.zip", tmp_path / "empty").returncode == 4
+
+
+def test_the_third_generation_discloses_what_came_before_its_plans() -> None:
+    """Made in a data directory of its own: no run before the plans. Whole templates lie in one split, under the second rule."""
+    with zipfile.ZipFile(find_pack("planted-strict-3")) as pack:
+        found = json.loads(pack.read(DISCLOSURE_MEMBER))
+    assert found["schema"] == "assay/disclosure/1"
+    for claim in found["claims"]:
+        assert (claim["runs_before"], claim["share_seen"], claim["earlier_runs"]) == (0, 0, [])
+        assert claim["seed"] == {"value": 0, "derivation": "default"}
+    (one,) = found["sets"]
+    assert (one["split"]["rule"], len(one["split"]["salt"])) == (2, 16)
+    assert all(0 in (t["n_exploratory"], t["n_confirmatory"]) for t in one["templates"])
+    assert sum(t["n_exploratory"] + t["n_confirmatory"] for t in one["templates"]) == len(one["template_of"]) == 48
+
+
+@pytest.mark.parametrize("how", ["left out", "another split", "fewer runs before"])
+def test_a_golden_pack_with_another_disclosure_is_refused_by_a_stranger(how: str, tmp_path: Path) -> None:
+    """With a manifest that fits: the export's event names the disclosure, and the signature the manifest."""
+    with zipfile.ZipFile(find_pack("planted-strict-3")) as pack:
+        members = {name: pack.read(name) for name in pack.namelist()}
+    found = json.loads(members.pop(DISCLOSURE_MEMBER))
+    if how == "another split":
+        found["sets"][0]["split"] |= {"rule": 1, "salt": None}
+    if how == "fewer runs before":
+        found["installation"]["runs"] -= 1
+    if how != "left out":
+        members[DISCLOSURE_MEMBER] = dump_canonical(found)
+    members["MANIFEST.sha256"] = make_manifest({n: d for n, d in members.items() if n != "MANIFEST.sha256"})
+    write_pack(tmp_path / "other.zip", members)
+    assert verify(tmp_path / "other.zip", tmp_path / "empty").returncode == 4
 
 
 @pytest.fixture(scope="module")
