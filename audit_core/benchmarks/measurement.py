@@ -153,7 +153,10 @@ def explain_no_effect(accuracy: Estimate, n_right: int, chance: float) -> str:
             f"{accuracy.high:.2f}] is not above chance, {chance:.2f}. No effect was measured."
         )
     if n_right < 2:
-        return "The model is right on one item only: effects need at least two. No effect was measured."
+        return (
+            f"The model does not do this benchmark: one of {accuracy.n} items is right, and effects need at least two. No effect "
+            "was measured."
+        )
     return ""
 
 

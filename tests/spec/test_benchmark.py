@@ -107,6 +107,12 @@ def test_effects_are_measured_only_where_the_whole_interval_is_above_chance(
     assert (explain_no_effect(wilson(hits, n), hits, chance) == "") is is_measured
 
 
+def test_one_right_item_is_no_benchmark_that_the_model_does() -> None:
+    """As the default model on 30 items of DROP."""
+    said = explain_no_effect(wilson(1, 30), 1, 0.0)
+    assert said.startswith("The model does not do this benchmark: one of 30 items is right")
+
+
 def test_always_naming_the_most_frequent_label_is_chance(prompts: TokenisedPrompts) -> None:
     labels = ((1,), (2,))
     pairs = tuple(
