@@ -378,7 +378,9 @@ def test_some_items_are_opened_for_an_auditor_but_not_all_but_a_few(home: Path, 
     assert [one["item"]["item_id"] for one in json.loads(out.read_bytes())["items"]] == ["item-0002", "item-0007"]
     assert main(asked) == 2, "a file that is there is not overwritten"
     written = [event for event in read_log_view(home).events if event.action == "openings.written"]
-    assert [(event.object_id, event.payload["items"]) for event in written] == [(held.pack_id, 2)], "and nothing is logged"
+    assert [(event.object_id, event.payload["items"]) for event in written] == [(held.pack_id, 2)], (
+        "and nothing is logged"
+    )
     names = [one["item"]["item_id"] for one in read_openings_of(home, held)["items"]]
     with pytest.raises(Refused, match="would stay withheld"):
         choose_openings(home, home / "held.zip", names[:-1])
