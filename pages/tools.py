@@ -7,7 +7,8 @@ from ui.flow.history import show_history
 from ui.flow.subject_view import ask_in, close_questions
 from ui.parts.tabs import lazy_tabs
 from ui.parts.workbench import open_frame
-from ui.tools import form, show
+from ui.shell.navigation import sweep
+from ui.tools import form, inside, show
 
 # 1. ask
 
@@ -58,11 +59,14 @@ else:
     st.stop()
 result = measured if recorded is None or measured is not None else recorded.result
 close_questions(frame, form.FIELDS)
+if inside.is_opening():
+    st.switch_page(sweep())
 with frame.tabs:
     lazy_tabs(
         {
             "Requests": lambda: show.show_requests(result),
             "Choices": lambda: show.show_choices(result),
+            "Inside the model": lambda: inside.show_inside(auditor.subject, result),
             "Edited results": lambda: show.show_edits(result),
             "Conditions": lambda: show.show_conditions(result),
             "History": lambda: show_history(auditor.subject.identity.short),

@@ -1,0 +1,59 @@
+"""From the choice of a tool to the parts of the model that carry it: pairs of prompts for the sweep."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from audit_core import AuditError, Subject
+from audit_core.tools import AT_CHANCE, VARIES, Factor, Toolbox, ToolsResult, write_pairs
+from ui.flow import actions
+from ui.parts.header import plain
+
+_OPENING = "tools-opening"
+
+
+def show_inside(subject: Subject, result: ToolsResult) -> None:
+    """Offer pairs of prompts that differ in one factor of the choice, and the sweep over them."""
+    st.markdown(
+        "Which attention heads carry the choice? Each pair has the same list. One side asks for one tool, the other for another. "
+        "The sweep replaces each head's output by that of the other side. Circuits and claims read the same pairs."
+    )
+    if AT_CHANCE in result.choice_reason:
+        st.warning(
+            f"{plain(AT_CHANCE.capitalize())}. Effects on a choice that the model does not make say nothing of tool use. The sweep gives no fraction "
+            "and a claim no verdict unless the model prefers the right one of two tools in these pairs.",
+            icon=":material/warning:",
+        )
+    chosen = st.radio(
+        "Other side", list(Factor), format_func=lambda one: f"{one.value}: {VARIES[one]}", key="tools-factor"
+    )
+    if st.button("Which heads carry this choice?", key="tools-heads", icon=":material/grid_on:"):
+        try:
+            _open(subject, result, Factor(chosen))
+        except AuditError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+            return
+        st.rerun()
+    names = f' --names "{" | ".join(result.names)}"' if result.names != Toolbox().names else ""
+    st.markdown("The same as a file:")
+    st.code(
+        f'python -m audit_core prompts tools --vary "{chosen}"{names} --out pairs.jsonl', language=None, wrap_lines=True
+    )
+
+
+def is_opening() -> bool:
+    """Whether the pairs were written, so that the sweep is to be shown; true once."""
+    return bool(st.session_state.pop(_OPENING, False))
+
+
+def _open(subject: Subject, result: ToolsResult, factor: Factor) -> None:
+    """Keep pairs of the measured requests as the user's own prompt set, and choose it.
+
+    Raises:
+        AuditError: no pair can be written, or the set cannot be kept.
+    """
+    rows = [(row.id, row.request) for row in result.requests]
+    tools = Toolbox(result.names, result.descriptions)
+    found = write_pairs(rows, result.prompts, subject, factor=factor, toolbox=tools)
+    st.session_state["next_set"] = st.session_state["own_set"] = actions.keep_own(found.prompts)
+    st.session_state[_OPENING] = True
