@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui.flow import answers, model_question, services
+from ui.flow import answers, closed_command, model_question, services
 from ui.flow.history import show_history
 from ui.flow.subject_view import ask_in, close_questions
 from ui.parts.tabs import lazy_tabs
@@ -26,6 +26,8 @@ with frame.more:
 with frame.answer:
     is_on_its_way = model_question.settle(model)
 requests = ask_in(frame.question, lambda: form.ask_requests(model))
+with frame.more:
+    closed_command.offer_command("closed_tools", form.name_file(requests))
 recorded = ask_in(frame.answer, lambda: form.find_recorded(model, requests))
 if recorded is not None and services.POOL.auditor(model) is None:
     form.show_recorded(frame, recorded)
