@@ -43,7 +43,8 @@ def write(model: str, factor: Factor) -> Any:
 @pytest.mark.parametrize(("model", "factor"), CARRIED)
 def test_a_sweep_over_the_pairs_finds_the_wired_heads_alone(model: str, factor: Factor) -> None:
     subject, found = write(model, factor)
-    assert len(found.prompts) == len(_REQUESTS) and found.left_out == ()
+    assert len(found.prompts) == len(_REQUESTS)
+    assert found.left_out == ()
     prompts = tokenise(found.prompts, subject.tokenizer)
     swept = PLUGIN.run(subject, SweepRequest(prompts, prompts), means=None, on_progress=no_progress)
     moved = {cell.component for cell in swept.cells if abs(cell.estimate.value) > 1}

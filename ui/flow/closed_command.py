@@ -24,7 +24,9 @@ def offer_command(audit: str, file: str) -> None:
     """
     with st.expander("A model behind an address", icon=":material/cloud:"):
         st.markdown("Of a closed model only the text is edited. Heads, experts and features are not available.")
-        url = st.text_input("Address, which usually ends in /v1", max_chars=300, key="closed-url", placeholder="https://")
+        url = st.text_input(
+            "Address, which usually ends in /v1", max_chars=300, key="closed-url", placeholder="https://"
+        )
         name = st.text_input("Name of the model there", max_chars=120, key="closed-name")
         variable = st.text_input(
             "Environment variable with the key", max_chars=80, key="closed-key", placeholder="MODEL_KEY",
