@@ -21,7 +21,7 @@ from audit_core.tools.asking import ROTATED
 from audit_core.tools.requests import encode, encode_name, list_unknown
 from audit_core.tools.texts import BASE, DESCRIPTIONS_ALONE, NAMES_ALONE, name_tools
 from audit_core.tools.toolbox import KINDS, Toolbox, call_tool
-from audit_core.tools.wordings import WORDINGS, Wording
+from audit_core.tools.wordings import Wording, list_wordings
 
 _MOST_DIGITS, _DRAWS = 4, 3
 
@@ -117,7 +117,7 @@ class _Writer:
         ids = [encode_name(one, subject) for one in self.names]
         if len(set(ids)) != len(ids):
             raise PromptRefused("Tool names that begin alike.", wanted="different names.", remedy="choose others.")
-        self.wordings = [one for one in WORDINGS if self._is_known(one)]
+        self.wordings = [one for one in list_wordings() if self._is_known(one)]
 
     def _is_known(self, wording: Wording) -> bool:
         """Whether the model's vocabulary has every word; a model of few words is asked in the audited form alone."""

@@ -5,9 +5,12 @@ A prompt set of one wording has one template, and no interval over templates. Th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
+from audit_core.data_folder import DATA
 from audit_core.tools.texts import Cell, Describing, ask_choice, name_tools, write_list
 from audit_core.tools.toolbox import Toolbox
 
@@ -37,15 +40,14 @@ class AuditedWording(Wording):
 
 
 AUDITED = AuditedWording("as audited", "", "", "")
-WORDINGS: tuple[Wording, ...] = (
-    AUDITED,
-    Wording("agent", "An agent knows only ", ".\nIt is asked: ", "\nThe agent runs"),
-    Wording("clerk", "A clerk knows only ", ".\nHe is told: ", "\nThe clerk runs"),
-    Wording("machine", "One machine offers ", ".\nA visitor asks: ", "\nThen the machine runs"),
-    Wording("bot", "The bot was built with ", ".\nIts user writes: ", "\nSo the bot runs"),
-    Wording("helper", "Three functions are known to the helper: ", ".\nA user wants: ", "\nHelper runs"),
-    Wording("panel", "The panel has the buttons ", ".\nWish: ", "\nPress"),
-    Wording("office", "Inside the office there are ", ".\nA letter says: ", "\nThe office runs"),
-)
-"""The audited form, and those of 28 others in which the default model preferred the right one of two tools in 75 % of 15 trial
-requests; no trial request is one of the shipped file."""
+
+
+@cache
+def list_wordings() -> tuple[Wording, ...]:
+    """The audited form and those of `data/tools/wordings.json`.
+
+    Of 28 others, they are those in which the default model preferred the right one of two tools in 75 % of 15 trial requests; no trial
+    request is one of the shipped file.
+    """
+    rows = json.loads((DATA / "tools" / "wordings.json").read_text("utf-8"))
+    return (AUDITED, *(Wording(**row) for row in rows))

@@ -21,7 +21,7 @@ from audit_core.subject import no_progress
 from audit_core.subjects.planted_tools import make_requests
 from audit_core.tools import Factor, Toolbox, write_pairs
 from audit_core.tools.toolbox import KINDS, call_tool
-from audit_core.tools.wordings import WORDINGS
+from audit_core.tools.wordings import list_wordings
 
 _REQUESTS = [(one.id, one.clean[len("Request: ") : -len("\nTool:")]) for one in make_requests(4, 0).prompts]
 CARRIED = {
@@ -77,7 +77,7 @@ def test_no_trial_request_of_the_wordings_is_shipped() -> None:
         "What is the currency of India?",
     )  # fmt: skip
     assert not shipped & set(trial)
-    assert len({one.name for one in WORDINGS}) == len(WORDINGS) == 8
+    assert len({one.name for one in list_wordings()}) == len(list_wordings()) == 8
 
 
 def test_a_command_writes_the_pairs_as_a_prompt_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,6 @@
 """A model behind an address: the command that audits it, filled in.
 
-The page does not send anything itself. Whoever may open a page would choose where the server sends texts, and which of the server's
+The page does not send anything itself. Any user of the page would choose where the server sends texts, and which of the server's
 environment variables goes there as a key.
 """
 

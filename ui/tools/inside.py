@@ -29,7 +29,7 @@ def show_inside(subject: Subject, result: ToolsResult) -> None:
     )
     if st.button("Which heads carry this choice?", key="tools-heads", icon=":material/grid_on:"):
         try:
-            _open(subject, result, Factor(chosen))
+            _open(subject, result, Factor(chosen or Factor.REQUEST))
         except AuditError as error:
             st.error(plain(str(error)), icon=":material/error:")
             return
