@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import streamlit as st
 
 from audit_core import AuditError, Subject
@@ -25,7 +27,7 @@ def show_inside(subject: Subject, result: ToolsResult) -> None:
             icon=":material/warning:",
         )
     chosen = st.radio(
-        "Other side", list(Factor), format_func=lambda one: f"{one.value}: {VARIES[one]}", key="tools-factor"
+        "Other side", list(Factor), format_func=lambda one: plain(f"{one.value}: {VARIES[one]}"), key="tools-factor"
     )
     if st.button("Which heads carry this choice?", key="tools-heads", icon=":material/grid_on:"):
         try:
@@ -34,11 +36,24 @@ def show_inside(subject: Subject, result: ToolsResult) -> None:
             st.error(plain(str(error)), icon=":material/error:")
             return
         st.rerun()
-    names = f' --names "{" | ".join(result.names)}"' if result.names != Toolbox().names else ""
-    st.markdown("The same as a file:")
-    st.code(
-        f'python -m audit_core prompts tools --vary "{chosen}"{names} --out pairs.jsonl', language=None, wrap_lines=True
-    )
+    words = [
+        "python",
+        "-m",
+        "audit_core",
+        "prompts",
+        "tools",
+        "--vary",
+        str(chosen or Factor.REQUEST.value),
+        "--out",
+        "pairs.jsonl",
+    ]
+    for option, texts, own in (
+        ("--names", result.names, Toolbox().names),
+        ("--descriptions", result.descriptions, Toolbox().descriptions),
+    ):
+        words += [option, " | ".join(texts)] if texts != own else []
+    st.markdown("The same as a file, with `--file` for requests of your own:")
+    st.code(shlex.join(words), language=None, wrap_lines=True)
 
 
 def is_opening() -> bool:
