@@ -26,8 +26,8 @@ def show_inside(subject: Subject, result: ToolsResult) -> None:
             "and a claim no verdict unless the model prefers the right one of two tools in these pairs.",
             icon=":material/warning:",
         )
-    chosen = st.radio(
-        "Other side", list(Factor), format_func=lambda one: plain(f"{one.value}: {VARIES[one]}"), key="tools-factor"
+    chosen = st.selectbox(
+        "Other side", list(Factor), format_func=lambda one: f"{one.value}: {VARIES[one]}", key="tools-factor"
     )
     if st.button("Which heads carry this choice?", key="tools-heads", icon=":material/grid_on:"):
         try:
