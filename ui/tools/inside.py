@@ -17,7 +17,7 @@ _OPENING = "tools-opening"
 def show_inside(subject: Subject, result: ToolsResult) -> None:
     """Offer pairs of prompts that differ in one factor of the choice, and the sweep over them."""
     st.markdown(
-        "Which attention heads carry the choice? Each pair has the same list. One side asks for one tool, the other for another. "
+        "Which attention heads carry the choice? The two texts of a pair differ in the request, or in two descriptions. "
         "The sweep replaces each head's output by that of the other side. Circuits and claims read the same pairs."
     )
     if AT_CHANCE in result.choice_reason:
@@ -36,17 +36,8 @@ def show_inside(subject: Subject, result: ToolsResult) -> None:
             st.error(plain(str(error)), icon=":material/error:")
             return
         st.rerun()
-    words = [
-        "python",
-        "-m",
-        "audit_core",
-        "prompts",
-        "tools",
-        "--vary",
-        str(chosen or Factor.REQUEST.value),
-        "--out",
-        "pairs.jsonl",
-    ]
+    words = ["python", "-m", "audit_core", "prompts", "tools", "--vary", str(chosen or Factor.REQUEST.value)]
+    words += ["--out", "pairs.jsonl"]
     for option, texts, own in (
         ("--names", result.names, Toolbox().names),
         ("--descriptions", result.descriptions, Toolbox().descriptions),
