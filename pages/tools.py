@@ -68,7 +68,7 @@ with frame.tabs:
         {
             "Requests": lambda: show.show_requests(result),
             "Choices": lambda: show.show_choices(result),
-            "Inside the model": lambda: inside.show_inside(auditor.subject, result),
+            "Inside the model": lambda: inside.show_inside(auditor.subject, model, result),
             "Edited results": lambda: show.show_edits(result),
             "Conditions": lambda: show.show_conditions(result),
             "History": lambda: show_history(auditor.subject.identity.short),

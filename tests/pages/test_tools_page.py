@@ -101,11 +101,12 @@ def test_the_button_keeps_pairs_as_the_users_own_set_and_opens_the_sweep(home: P
         if inside.is_opening():
             st.markdown("The sweep opens.")
             st.stop()
-        inside.show_inside(subject, result)
+        inside.show_inside(subject, "planted-tools-follower", result)
 
     test = AppTest.from_function(draw, kwargs={"subject": subject, "result": result}, default_timeout=60).run()
     assert not test.exception
     assert any("not chosen clearly more often than by chance" in one.value for one in test.warning)
+    assert any("--model planted-tools-follower" in one.value for one in test.code)
     test.button(key="tools-heads").click().run()
     assert not test.exception
     assert any("The sweep opens" in one.value for one in test.markdown)

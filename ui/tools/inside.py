@@ -14,8 +14,12 @@ from ui.parts.header import plain
 _OPENING = "tools-opening"
 
 
-def show_inside(subject: Subject, result: ToolsResult) -> None:
-    """Offer pairs of prompts that differ in one factor of the choice, and the sweep over them."""
+def show_inside(subject: Subject, model: str, result: ToolsResult) -> None:
+    """Offer pairs of prompts that differ in one factor of the choice, and the sweep over them.
+
+    Args:
+        model: its name on the command line.
+    """
     st.markdown(
         "Which attention heads carry the choice? The two texts of a pair differ in the request, or in two descriptions. "
         "The sweep replaces each head's output by that of the other side. Circuits and claims read the same pairs."
@@ -37,7 +41,7 @@ def show_inside(subject: Subject, result: ToolsResult) -> None:
             return
         st.rerun()
     words = ["python", "-m", "audit_core", "prompts", "tools", "--vary", str(chosen or Factor.REQUEST.value)]
-    words += ["--out", "pairs.jsonl"]
+    words += ["--model", model, "--out", "pairs.jsonl"]
     for option, texts, own in (
         ("--names", result.names, Toolbox().names),
         ("--descriptions", result.descriptions, Toolbox().descriptions),
