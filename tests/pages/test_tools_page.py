@@ -96,10 +96,11 @@ def test_the_button_keeps_pairs_as_the_users_own_set_and_opens_the_sweep(home: P
     def draw(subject, result):  # type: ignore[no-untyped-def]  # only its source reaches the page
         import streamlit as st
 
+        from ui.shell import link
         from ui.tools import inside
 
         if inside.is_opening():
-            st.markdown("The sweep opens.")
+            st.markdown(f"The sweep opens. Kept: {link.read_kept('set')}")
             st.stop()
         inside.show_inside(subject, "planted-tools-follower", result)
 
@@ -110,8 +111,9 @@ def test_the_button_keeps_pairs_as_the_users_own_set_and_opens_the_sweep(home: P
     test.button(key="tools-heads").click().run()
     assert not test.exception
     assert any("The sweep opens" in one.value for one in test.markdown)
-    key = test.session_state["next_set"]
-    assert test.session_state["own_set"] == key
+    key = test.session_state["own_set"]
+    # The sweep reads the set from what is kept for the next page.
+    assert any("Kept: " + key in one.value for one in test.markdown)
     kept = load_own(key)
     assert len(kept) == len(asked)
     assert {one.template for one in kept.prompts} == {"as audited"}

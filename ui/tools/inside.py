@@ -10,6 +10,7 @@ from audit_core import AuditError, Subject
 from audit_core.tools import AT_CHANCE, VARIES, Factor, Toolbox, ToolsResult, write_pairs
 from ui.flow import actions
 from ui.parts.header import plain
+from ui.shell import link
 
 _OPENING = "tools-opening"
 
@@ -65,5 +66,7 @@ def _open(subject: Subject, result: ToolsResult, factor: Factor) -> None:
     rows = [(row.id, row.request) for row in result.requests]
     tools = Toolbox(result.names, result.descriptions)
     found = write_pairs(rows, result.prompts, subject, factor=factor, toolbox=tools)
-    st.session_state["next_set"] = st.session_state["own_set"] = actions.keep_own(found.prompts)
+    key = st.session_state["own_set"] = actions.keep_own(found.prompts)
+    # On arrival at another page only what is kept counts, not the values of this one.
+    link.keep({"set": key, "prompt": "", "form": "written"})
     st.session_state[_OPENING] = True
