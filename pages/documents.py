@@ -3,7 +3,7 @@
 import streamlit as st
 
 from ui.documents import form, show
-from ui.flow import answers, model_question, services
+from ui.flow import answers, closed_command, model_question, services
 from ui.flow.history import show_history
 from ui.flow.subject_view import ask_in, close_questions
 from ui.parts.tabs import lazy_tabs
@@ -25,6 +25,8 @@ with frame.answer:
     is_on_its_way = model_question.settle(model)
 questions = ask_in(frame.question, lambda: form.ask_questions(model))
 most = ask_in(frame.more, form.ask_number)
+with frame.more:
+    closed_command.offer_command("closed_documents", form.name_file(questions))
 recorded = form.find_recorded(model, questions, most)
 if recorded is not None and services.POOL.auditor(model) is None:
     form.show_recorded(frame, recorded)

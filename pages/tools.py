@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from ui.flow import answers, model_question, services
+from ui.flow import answers, closed_command, model_question, services
 from ui.flow.history import show_history
 from ui.flow.subject_view import ask_in, close_questions
 from ui.parts.tabs import lazy_tabs
 from ui.parts.workbench import open_frame
-from ui.tools import form, show
+from ui.shell.navigation import sweep
+from ui.tools import form, inside, show
 
 # 1. ask
 
@@ -25,6 +26,8 @@ with frame.more:
 with frame.answer:
     is_on_its_way = model_question.settle(model)
 requests = ask_in(frame.question, lambda: form.ask_requests(model))
+with frame.more:
+    closed_command.offer_command("closed_tools", form.name_file(requests))
 recorded = ask_in(frame.answer, lambda: form.find_recorded(model, requests))
 if recorded is not None and services.POOL.auditor(model) is None:
     form.show_recorded(frame, recorded)
@@ -58,11 +61,14 @@ else:
     st.stop()
 result = measured if recorded is None or measured is not None else recorded.result
 close_questions(frame, form.FIELDS)
+if inside.is_opening():
+    st.switch_page(sweep())
 with frame.tabs:
     lazy_tabs(
         {
             "Requests": lambda: show.show_requests(result),
             "Choices": lambda: show.show_choices(result),
+            "Inside the model": lambda: inside.show_inside(auditor.subject, model, result),
             "Edited results": lambda: show.show_edits(result),
             "Conditions": lambda: show.show_conditions(result),
             "History": lambda: show_history(auditor.subject.identity.short),

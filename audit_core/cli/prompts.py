@@ -1,4 +1,4 @@
-"""The command `prompts check`: list usable and unusable rows of a prompt file, and write the usable ones."""
+"""The commands `prompts`: `check` lists usable and unusable rows of a file, and writes the usable ones; `tools` writes pairs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from audit_core.cli.output import print_json, print_result, print_status, show_fetch
 from audit_core.cli.prompt_set import FORMS, add_column_option
 from audit_core.cli.session import open_subject
+from audit_core.cli.tool_pairs import add_tool_pairs_command
 from audit_core.errors import PromptRefused
 from audit_core.governance.gate_report import show_text
 from audit_core.prompt_files.layouts import parse_columns
@@ -34,6 +35,7 @@ def add_prompt_commands(prompts: argparse.ArgumentParser) -> None:
     check.add_argument("--out", type=Path, metavar="KEPT.jsonl", help="where to write the usable rows, as JSON Lines")
     check.add_argument("--force", action="store_true", help="overwrite an existing file")
     check.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    add_tool_pairs_command(actions)
 
 
 def check_prompts(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from audit_core.engine.capture import Capture, Turn, embed_tokens
-from audit_core.engine.plan import Chunk, count_tokens, cut_waves
+from audit_core.engine.plan import PASS_TOKENS, Chunk, count_tokens, cut_waves
 from audit_core.engine.replay import BlockCall, Prefix, call_block
 from audit_core.engine.sites import HookedModel
 from audit_core.prompts.answers import Tokens
@@ -15,21 +15,44 @@ from audit_core.subject import Geometry
 if TYPE_CHECKING:
     import torch
 
-SHORTEST = 0.75
-"""Inputs run together if the shortest has this part of the longest one's positions: the others are padded to its length."""
+_MOST_LENGTHS = 6
+"""Lengths in a group, at most: it bounds the plans that are compared."""
 
 
-def group_inputs(rows: Sequence[Tokens], *, can_pad: bool) -> Iterator[list[int]]:
-    """Indices of inputs that run together, in their order; of one length unless they may be padded."""
+def group_inputs(
+    rows: Sequence[Tokens], geometry: Geometry, *, can_pad: bool, can_share_prefix: bool
+) -> Iterator[list[int]]:
+    """Indices of inputs that run together, in their order; of one length unless they may be padded.
+
+    Padding computes positions that nothing reads, and each group more costs passes: of all groups of neighbouring lengths, those
+    with the least work.
+    """
     by_length: dict[int, list[int]] = {}
     for at, row in enumerate(rows):
         by_length.setdefault(len(row), []).append(at)
     lengths = sorted(by_length, reverse=True)
-    while lengths:
-        fewest = lengths[0] * (SHORTEST if can_pad else 1)
-        together = [length for length in lengths if length >= fewest]
-        lengths = lengths[len(together) :]
-        yield sorted(at for length in together for at in by_length[length])
+    n, most = len(lengths), _MOST_LENGTHS if can_pad else 1
+
+    def join(start: int, end: int) -> list[int]:
+        return sorted(at for length in lengths[start:end] for at in by_length[length])
+
+    # Where the group that begins at a length ends, and the least work from there on.
+    ends, least = [0] * n, [0] * (n + 1)
+    for start in reversed(range(n)):
+        least[start], ends[start] = min(
+            (_count_tokens([rows[at] for at in join(start, end)], geometry, can_share_prefix) + least[end], end)
+            for end in range(start + 1, min(n, start + most) + 1)
+        )
+    start = 0
+    while start < n:
+        yield join(start, ends[start])
+        start = ends[start]
+
+
+def _count_tokens(rows: Sequence[Tokens], geometry: Geometry, can_share_prefix: bool) -> int:
+    """Positions that a group computes, with its passes in positions."""
+    chunks = plan_inputs(rows, geometry, can_share_prefix=can_share_prefix)
+    return len(rows[0]) + sum(chunk.work for chunk in chunks) // geometry.n_layers + PASS_TOKENS * (len(chunks) + 1)
 
 
 def plan_inputs(rows: Sequence[Tokens], geometry: Geometry, *, can_share_prefix: bool) -> tuple[Chunk, ...]:

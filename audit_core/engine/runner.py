@@ -176,7 +176,8 @@ class WaveRunner:
         import torch
 
         logits = np.empty((len(rows), self.geometry.n_vocabulary), np.float32)
-        for where in group_inputs(rows, can_pad=not self.fallback):
+        shares = self.shares_prefix and not self.fallback
+        for where in group_inputs(rows, self.geometry, can_pad=not self.fallback, can_share_prefix=shares):
             mine = [rows[at] for at in where]
             first = self._capture(mine[:1], ())
             self._read_vocabulary(first.ends, logits, where[:1])

@@ -14,7 +14,8 @@ L2.H0    at "Tool:", the first word of the description     ignorer: the name bef
 L1.H2    at "Answer:": follower: the value after "Result:"; ignorer: the last word of the request, whose answer it has
          learnt; copier: the last value of the text
 
-Every other head is inactive. Without a match a head attends to the first token, which writes nothing.
+Every other head is inactive. Without a match a head attends to the first token, which writes nothing. The last head of each layer
+would write what it holds to the logit of every name and value, and holds nothing: noise in any layer reaches a logit.
 
 dimensions   content
 0 –          TOKEN: the token at this position, one-hot; words outside the vocabulary are the first token
@@ -149,6 +150,8 @@ def build_tools(folder: Path, seed: int, *, choice: str, answer: str) -> None:
         at_result = {BEFORE + MARKS.index(RESULT): _FAR}
         last.attend(ANSWER, at_result if answer == "result" else {_token(one): _FAR for one in VALUES}, _BY)
         last.copy([(_token(one), _out(one)) for one in VALUES])
+    for layer in range(len(model.transformer.h)):
+        _Head(model, layer, N_HEADS - 1).output[0, [_out(one) for one in _OUTPUTS]] = 1
     _save(model, folder)
 
 

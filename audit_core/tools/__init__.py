@@ -2,8 +2,10 @@
 
 from audit_core.tools.agents import Agent, AgentResult, audit_agent
 from audit_core.tools.calculator import calculate
+from audit_core.tools.choice_pairs import VARIES, ChoicePairs, Factor, write_pairs
 from audit_core.tools.converter import FACTORS, convert
 from audit_core.tools.lookup import look_up, read_table
+from audit_core.tools.requests import read_file as read_requests_file
 from audit_core.tools.results import CellRow, EditRow, RequestRow, ToolsRequest, ToolsResult
 from audit_core.tools.texts import ResultKind
 from audit_core.tools.toolbox import FORMS, KINDS, Call, Toolbox, ToolKind, call_tool
@@ -16,11 +18,14 @@ __all__ = [
     "FORMS",
     "KINDS",
     "MEANINGS",
+    "VARIES",
     "Agent",
     "AgentResult",
     "Call",
     "CellRow",
+    "ChoicePairs",
     "EditRow",
+    "Factor",
     "RequestRow",
     "ResultKind",
     "ToolKind",
@@ -33,5 +38,7 @@ __all__ = [
     "call_tool",
     "convert",
     "look_up",
+    "read_requests_file",
     "read_table",
+    "write_pairs",
 ]

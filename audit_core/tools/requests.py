@@ -146,7 +146,7 @@ def encode_name(name: str, subject: Subject) -> int:
         PromptRefused: it has several: a sum over tokens favours short names.
     """
     ids = subject.tokenizer.encode(f" {name}")
-    if len(ids) != 1 or ids[0] in _list_unknown(subject):
+    if len(ids) != 1 or ids[0] in list_unknown(subject):
         raise PromptRefused(
             f"The tool name {name[:30]!r} is {len(ids)} tokens of this model.", wanted="names of one token each.",
             remedy="choose a shorter, common word.",
@@ -192,12 +192,12 @@ def _fits(one: Call, call: Call, subject: Subject) -> bool:
         and (call.kind is not ToolKind.LOOKUP or one.arguments[1] == call.arguments[1])
         and len(ids) == len(encode_text(f" {call.result}"))
         and one.result[0] not in numbers
-        and not _list_unknown(subject) & set(ids)
+        and not list_unknown(subject) & set(ids)
         and _compare(call.result, one.result, subject) is not None
     )
 
 
-def _list_unknown(subject: Subject) -> set[int | None]:
+def list_unknown(subject: Subject) -> set[int | None]:
     """Tokens of text that the tokenizer cannot encode; some use the beginning of a sequence for it."""
     return {subject.tokenizer.limits.unknown_id, subject.tokenizer.bos_id}
 

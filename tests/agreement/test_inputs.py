@@ -58,7 +58,16 @@ def test_the_last_position_is_computed_even_for_an_equal_input() -> None:
     assert count_shared((1, 2, 3), (1, 2)) == count_shared((1, 2), (1, 2, 3)) == 1
 
 
-def test_inputs_of_about_one_length_run_together_and_much_shorter_ones_apart() -> None:
-    rows = [(0,) * length for length in (12, 5, 9, 8, 12, 4)]
-    assert list(group_inputs(rows, can_pad=True)) == [[0, 2, 4], [3], [1, 5]]
-    assert list(group_inputs(rows, can_pad=False)) == [[0, 4], [2], [3], [1], [5]]
+def test_lengths_run_together_where_a_pass_costs_more_than_the_padding() -> None:
+    wide = replace(open_subject("planted-induction").geometry, d_model=4096)
+
+    def group(rows: list[tuple[int, ...]], *, can_pad: bool = True) -> list[list[int]]:
+        return list(group_inputs(rows, wide, can_pad=can_pad, can_share_prefix=True))
+
+    few = [(at, *range(length)) for at, length in enumerate((12, 5, 9, 8, 12, 4))]
+    assert group(few) == [[0, 1, 2, 3, 4, 5]]
+    assert group(few, can_pad=False) == [[0, 4], [2], [3], [1], [5]]
+    # Forty inputs would be padded for the sake of three longer ones.
+    many = [(at, *range(55)) for at in range(40)] + [(at, *range(73)) for at in range(3)]
+    assert group(many) == [[40, 41, 42], list(range(40))]
+    assert sorted(at for one in group([*few, *many]) for at in one) == list(range(49))

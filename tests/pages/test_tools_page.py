@@ -18,6 +18,7 @@ from audit_core.subject import no_progress
 from audit_core.subjects.planted_tools import make_requests
 from audit_core.tools import ToolsRequest
 from tests.pages.test_robustness_page import open_page, read
+from ui.flow.actions import load_own
 
 HOSTILE = "<img src=x onerror=alert(1)> **bold** [link](javascript:alert(1))"
 
@@ -80,3 +81,39 @@ def test_a_stored_result_reads_back_as_it_was() -> None:
     found = PLUGIN.run(subject, pool, means=None, on_progress=no_progress)
     form = TypeAdapter(type(found))
     assert form.validate_python(json.loads(form.dump_json(found))) == found
+
+
+def test_the_button_keeps_pairs_as_the_users_own_set_and_opens_the_sweep(home: Path) -> None:
+    """Of the recorded default model: the page says first that it does not choose."""
+    from streamlit.testing.v1 import AppTest
+
+    subject = open_subject("planted-tools-follower")
+    asked = [(one.id, one.clean[len("Request: ") : -len("\nTool:")]) for one in make_requests(2, 0).prompts]
+    (record,) = load_recorded("tools")
+    rows = tuple(replace(record.result.requests[0], id=row, request=text) for row, text in asked)
+    result = replace(record.result, requests=rows)
+
+    def draw(subject, result):  # type: ignore[no-untyped-def]  # only its source reaches the page
+        import streamlit as st
+
+        from ui.shell import link
+        from ui.tools import inside
+
+        if inside.is_opening():
+            st.markdown(f"The sweep opens. Kept: {link.read_kept('set')}")
+            st.stop()
+        inside.show_inside(subject, "planted-tools-follower", result)
+
+    test = AppTest.from_function(draw, kwargs={"subject": subject, "result": result}, default_timeout=60).run()
+    assert not test.exception
+    assert any("not chosen clearly more often than by chance" in one.value for one in test.warning)
+    assert any("--model planted-tools-follower" in one.value for one in test.code)
+    test.button(key="tools-heads").click().run()
+    assert not test.exception
+    assert any("The sweep opens" in one.value for one in test.markdown)
+    key = test.session_state["own_set"]
+    # The sweep reads the set from what is kept for the next page.
+    assert any("Kept: " + key in one.value for one in test.markdown)
+    kept = load_own(key)
+    assert len(kept) == len(asked)
+    assert {one.template for one in kept.prompts} == {"as audited"}

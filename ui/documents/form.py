@@ -118,6 +118,12 @@ def _ask_own() -> Questions | None:
     return Questions(f"{upload.name} with {found.retriever}", found.raw)
 
 
+def name_file(questions: Questions) -> str:
+    """The file as a command names it: a shipped one where questions are a planted reader's."""
+    is_own = questions.raw is not None and questions.name not in SHIPPED
+    return questions.name if is_own else f"data/documents/{questions.name if questions.raw else SHIPPED[0]}"
+
+
 def ask_number() -> int:
     """Read how many questions are measured, at most.
 

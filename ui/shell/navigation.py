@@ -38,6 +38,7 @@ _DESK = Place("desk.py", "Review desk", ":material/rate_review:", "Review", Perm
 _MODELS = Place("models.py", "Model cards", ":material/badge:", "Review", Permission.LOOK, True)
 _FINDINGS = Place("findings.py", "Findings", ":material/flag:", "Review", Permission.LOOK)
 _LIVE_AUDIT = Place("live_audit.py", "Live audit", ":material/experiment:", INSIDE, Permission.RUN, True)
+_SWEEP = Place("sweep.py", "Sweep", ":material/grid_on:", INSIDE, Permission.RUN)
 _CIRCUIT = Place("circuit.py", "Circuit", ":material/hub:", INSIDE, Permission.RUN)
 PLACES = (
     _OVERVIEW,
@@ -51,7 +52,7 @@ PLACES = (
     Place("features.py", "Features", ":material/category_search:", "Explore", Permission.RUN),
     Place("audits.py", "Audit by form", ":material/fact_check:", "Explore", Permission.RUN),
     _LIVE_AUDIT,
-    Place("sweep.py", "Sweep", ":material/grid_on:", INSIDE, Permission.RUN),
+    _SWEEP,
     _CIRCUIT,
     Place("experts.py", "Experts", ":material/account_tree:", INSIDE, Permission.RUN),
     Place("documents.py", "Documents", ":material/description:", INPUTS, Permission.RUN, True),
@@ -81,6 +82,11 @@ def live_audit() -> Any:
 def circuit() -> Any:
     """The circuit page."""
     return make_link(_CIRCUIT)
+
+
+def sweep() -> Any:
+    """The sweep."""
+    return make_link(_SWEEP)
 
 
 def models() -> Any:

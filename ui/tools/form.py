@@ -79,6 +79,11 @@ def ask_requests(model: str) -> Requests:
     return Requests(SHIPPED, (DATA / "tools" / SHIPPED).read_bytes(), changed, is_shipped=not changed)
 
 
+def name_file(requests: Requests) -> str:
+    """The file as a command names it: the shipped one where requests are a planted model's."""
+    return requests.name if requests.raw is not None and requests.name != SHIPPED else f"data/tools/{SHIPPED}"
+
+
 def find_recorded(model: str, requests: Requests) -> RecordedAnswer[ToolsResult] | None:
     """The shipped answer about these requests; the model need not be loaded."""
     try:

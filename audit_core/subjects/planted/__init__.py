@@ -36,7 +36,7 @@ ATTENTION_MODELS: tuple[PlantedModel, ...] = (
 __all__ = ["ATTENTION_MODELS", "PLANTED_MODELS", "PlantedFamily", "PlantedModel", "build_planted", "find_planted"]
 
 PLANTED_MODELS = (*ATTENTION_MODELS, *MIXTURES, *SHARED_PATHS, ENCODER_DECODER)
-WEIGHTS_VERSION = 1
+WEIGHTS_VERSION = 2
 """Part of each cache folder's name; increase it when a build writes different bytes."""
 
 
