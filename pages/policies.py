@@ -7,12 +7,13 @@ import streamlit as st
 from audit_core import AuditError, audit_home
 from audit_core.governance import compare_policies, parse_policy
 from audit_core.policy_choice import list_policy_choices, load_policy_choice
-from audit_core.review import read_trial_packs, try_policy
+from audit_core.review import try_policy
 from audit_core.store import list_policies
 from ui.flow import sample
 from ui.parts.refusal import show_refusal
 from ui.parts.tabs import lazy_tabs
 from ui.policies import draft, form, show
+from ui.policies.trial import read_packs
 from ui.shell import link
 
 # 1. ask
@@ -54,7 +55,7 @@ try:
     known = newest.get(base.id)
     reference = base if not is_brought else load_policy_choice(audit_home(), known.sha256 if known else "")
     now = sample.records_now()
-    packs = read_trial_packs(records)
+    packs = read_packs(records)
     policy = base
     try:
         policy = draft.read_draft(base)

@@ -14,7 +14,7 @@ from audit_core.governance.people import (
     require,
     require_recent,
 )
-from audit_core.governance.policy import Policy, load_policy, parse_policy
+from audit_core.governance.policy import Policy, ThresholdSource, load_policy, parse_policy
 from audit_core.governance.policy_changes import Direction, PolicyChange, compare_policies
 from audit_core.governance.policy_edit import edit_policy
 from audit_core.governance.role_map import RoleMap, load_role_map, parse_role_map
@@ -35,6 +35,7 @@ __all__ = [
     "PolicyChange",
     "RoleMap",
     "Severity",
+    "ThresholdSource",
     "compare_policies",
     "edit_policy",
     "identify_person",

@@ -15,7 +15,6 @@ from audit_core.governance.policy import Policy, parse_policy
 from audit_core.review.checked_pack import load_home_trust, read_check, read_evidence
 from audit_core.review.desk import assemble_pack, list_cases
 from audit_core.review.desk_record import consult_desk
-from audit_core.verifier.trust import Trust
 from audit_core.verifier.walk import verify_pack
 
 
@@ -66,24 +65,25 @@ class TriedPack:
 
 
 def read_trial_packs(home: Path) -> tuple[TrialPack, ...]:
-    """Every pack of the desk, newest first.
+    """Every pack of the desk, newest first; see `read_trial_pack`."""
+    return tuple(read_trial_pack(home, case.pack.root_digest) for case in list_cases(home))
+
+
+def read_trial_pack(home: Path, root_digest: str) -> TrialPack:
+    """Check one pack of the desk, and keep what a policy is decided on.
 
     Raises:
-        IntegrityError: a stored pack was changed.
+        Refused: the desk has no such pack.
+        IntegrityError: the stored pack was changed.
     """
-    trust = load_home_trust(home)
-    return tuple(_read_pack(home, case.pack.root_digest, case.pack.claim_ids, trust) for case in list_cases(home))
-
-
-def _read_pack(home: Path, root_digest: str, claim_ids: Sequence[str], trust: Trust | None) -> TrialPack:
     data = assemble_pack(home, root_digest)
-    found = verify_pack(data, trust)
+    found = verify_pack(data, load_home_trust(home))
     documents = read_evidence(found)
     if documents is None:
         raise IntegrityError(f"The pack {root_digest[:12]}… cannot be read: {found.integrity}.")
-    text = read_archive(data, str(found.pack_id))["policy/policy.toml"]
-    own = parse_policy(text, "policy.toml")
-    return TrialPack(root_digest, tuple(claim_ids), own, read_check(found), documents, consult_desk(home, root_digest))
+    own = parse_policy(read_archive(data, str(found.pack_id))["policy/policy.toml"], "policy.toml")
+    claim_ids = tuple(str(claim["claim_id"]) for claim in documents.claims)
+    return TrialPack(root_digest, claim_ids, own, read_check(found), documents, consult_desk(home, root_digest))
 
 
 def try_policy(

@@ -155,8 +155,9 @@ REVIEWED: dict[str, list[str]] = {
     ],
     "ui/policies/form.py": ["COUNTS", "kept['op']", "name.replace('_', ' ')", "names", "roles", "words"],
     "ui/policies/show.py": [
-        "counted(len(measured), 'criterion').replace('criterions', 'criteria')",
+        "'criterion' if len(measured) == 1 else 'criteria'",
         "describe_directions(changes)",
+        "len(sources)",
         "on_desk",
         "own",
         "policy.sha256",

@@ -85,8 +85,8 @@ def name_result(row: GateRow | None) -> str:
 
 
 def tabulate(tried: Sequence[TriedPack]) -> Any:
-    """The picture's rows with the numbers behind them."""
-    return make_table(COLUMNS, [_list_row(row) for row in list_claim_rows(tried)])
+    """The picture's rows with the numbers behind them, and the rows about whole packs, which decide as well."""
+    return make_table(COLUMNS, [_list_row(row) for pack in tried for row in pack.rows])
 
 
 def _list_row(row: TriedRow) -> tuple[Any, ...]:
@@ -96,6 +96,6 @@ def _list_row(row: TriedRow) -> tuple[Any, ...]:
     asked = "" if shown.threshold is None else f"{shown.comparator} {shown.threshold:g}"
     counts = "left out" if row.after is None else "required" if row.after.is_required else "shown only"
     return (
-        row.claim_id, row.criterion, counts, name_result(row.before), name_result(row.after), shown.estimate, interval, shown.n, asked,
+        row.claim_id or f"pack {row.pack[:8]}", row.criterion, counts, name_result(row.before), name_result(row.after), shown.estimate, interval, shown.n, asked,
         shown.reason or "",
     )  # fmt: skip

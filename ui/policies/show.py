@@ -9,11 +9,12 @@ from datetime import datetime
 import streamlit as st
 
 from audit_core import make_table
-from audit_core.governance import Direction, Policy, PolicyChange
+from audit_core.governance import Direction, Policy, PolicyChange, ThresholdSource
 from audit_core.review import TriedPack, describe_policy
 from audit_core.store import SavedPolicy
 from ui.parts import figures
 from ui.parts.header import counted, plain, show_table, table_with_csv
+from ui.policies.draft import list_tables
 from ui.policies.drawings import RESULTS, draw_trial, list_claim_rows, tabulate
 
 VERSION_COLUMNS = ("policy", "version", "when, UTC", "by", "why", "stricter", "laxer", "SHA-256")
@@ -23,7 +24,8 @@ CHANGE_COLUMNS = ("direction", "place", "before", "now")
 def show_answer(policy: Policy, tried: Sequence[TriedPack], changes: Sequence[PolicyChange]) -> None:
     """One sentence: what the policy asks, what it decides on the desk, and what was changed."""
     measured = [one for one in describe_policy(policy) if one.is_required]
-    own = sum(one.source is not None and one.source.value != "default" for one in policy.criteria)
+    sources = [kept["source"] for _, kept in list_tables(policy).values()]
+    own = sum(source != ThresholdSource.DEFAULT for source in sources)
     counts = Counter(pack.after for pack in tried)
     decided = ", ".join(f"{RESULTS[result][0]} {counts[result]}" for result in RESULTS if counts[result])
     n_claims = len({row.claim_id for row in list_claim_rows(tried)})
@@ -33,8 +35,8 @@ def show_answer(policy: Policy, tried: Sequence[TriedPack], changes: Sequence[Po
         else "No pack is on the desk, so nothing can be tried yet."
     )
     st.markdown(
-        f"**{plain(policy.id)}** requires {counted(len(measured), 'criterion').replace('criterions', 'criteria')}; "
-        f"{own} of {len(policy.criteria)} thresholds are your own or a regulator's. {on_desk}"
+        f"**{plain(policy.id)}** requires {len(measured)} {'criterion' if len(measured) == 1 else 'criteria'}; "
+        f"{own} of {len(sources)} thresholds are your own or a regulator's. {on_desk}"
     )
     if changes:
         st.markdown(f"Your changes: {describe_directions(changes)}. Nothing is saved yet.")
