@@ -155,9 +155,7 @@ REVIEWED: dict[str, list[str]] = {
     ],
     "ui/policies/form.py": ["COUNTS", "kept['op']", "name.replace('_', ' ')", "names", "roles", "words"],
     "ui/policies/show.py": [
-        "'criterion' if len(measured) == 1 else 'criteria'",
         "describe_directions(changes)",
-        "len(sources)",
         "on_desk",
         "own",
         "policy.sha256",
