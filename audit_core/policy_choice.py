@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from audit_core.errors import PolicyRefused
 from audit_core.governance.policy import Policy, ThresholdSource, load_policy
@@ -97,11 +98,22 @@ def save_own_policy(home: Path, policy: Policy, *, based_on: str, reason: str, b
 
 
 def list_borrowed(policy: Policy) -> tuple[str, ...]:
-    """Criteria whose source is this project although their values are not those of the shipped policy."""
-    shipped, own = load_shipped_policy().resolved(), policy.resolved()
-    tables = [(kind, name, kept) for kind in ("criteria", "answers") for name, kept in own.get(kind, {}).items()]
+    """Criteria whose source is this project although their own values are not those of the shipped policy."""
+    shipped, own = _list_values(load_shipped_policy()), _list_values(policy)
     return tuple(
         name
-        for kind, name, kept in tables
-        if kept["source"] == ThresholdSource.DEFAULT and kept != shipped.get(kind, {}).get(name)
+        for (kind, name), kept in own.items()
+        if kept["source"] == ThresholdSource.DEFAULT and kept != shipped.get((kind, name))
     )
+
+
+def _list_values(policy: Policy) -> dict[tuple[str, str], dict[str, Any]]:
+    """Criteria with their values, but for a level that is the gate's: it is not the criterion's own."""
+    table = policy.resolved()
+    return {
+        (kind, name): {
+            key: value for key, value in kept.items() if (key, value) != ("ci_level", table["gate"]["ci_level"])
+        }
+        for kind in ("criteria", "answers")
+        for name, kept in table.get(kind, {}).items()
+    }

@@ -129,7 +129,14 @@ def test_a_criterion_is_left_out_and_a_threshold_on_an_answer_added(desk: Path) 
 
 def test_a_hostile_file_is_refused_and_a_hostile_reason_is_shown_as_text(desk: Path) -> None:
     own = edit_policy(
-        SHIPPED, {("id",): "bank-1", (*NECESSITY, "source"): "organisation", (*NECESSITY, "why"): HOSTILE}
+        SHIPPED,
+        {
+            ("id",): "bank-1",
+            (*NECESSITY, "source"): "organisation",
+            (*NECESSITY, "why"): HOSTILE,
+            ("gate", "ci_level"): 0.9999,
+            ("approval", "max_age_days"): 3660,
+        },
     )
     save_own_policy(desk, own, based_on="", reason=HOSTILE, by=HOSTILE)
     test = open_page("policies", policy=own.sha256)

@@ -84,7 +84,7 @@ def test_the_third_generation_discloses_what_came_before_its_plans() -> None:
 
 
 @pytest.mark.parametrize("how", ["left out", "another split", "fewer runs before"])
-def test_a_golden_pack_with_another_disclosure_is_refused_by_a_stranger(how: str, tmp_path: Path) -> None:
+def test_a_golden_pack_with_another_disclosure_is_refused_by_the_verifier_alone(how: str, tmp_path: Path) -> None:
     """With a manifest that fits: the export's event names the disclosure, and the signature the manifest."""
     with zipfile.ZipFile(find_pack("planted-strict-3")) as pack:
         members = {name: pack.read(name) for name in pack.namelist()}

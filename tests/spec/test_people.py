@@ -22,7 +22,7 @@ from audit_core.governance.people import (
     require_recent,
 )
 
-# Written by hand, a row a deed: viewer, researcher, reviewer, approver, admin.
+# Written by hand, a row an action: viewer, researcher, reviewer, approver, admin.
 TABLE = {
     "look": "yes yes yes yes yes",
     "run": "no yes yes no no",
@@ -42,6 +42,7 @@ TABLE = {
     "accept_finding": "no no no yes no",
     "export_log": "no no yes yes yes",
     "manage_people": "no no no no yes",
+    "set_policy": "no no no yes no",
 }
 ROLES = ("viewer", "researcher", "reviewer", "approver", "admin")
 

@@ -173,6 +173,9 @@ def test_a_policy_is_saved_with_a_reason_a_source_and_an_id_of_its_own(home: Pat
     borrowed = edit_policy(own, {(*NECESSITY, "source"): "default"})
     assert list_borrowed(borrowed) == ("necessity",)
     refuse(borrowed, "necessity names this project as the source")
+    assert list_borrowed(edit_policy(own, {("gate", "ci_level"): 0.99})) == (), (
+        "the gate's level is not a criterion's own value"
+    )
     assert list_policies(home) == ()
     save_own_policy(home, own, based_on="", reason="why", by="ada")
     refuse(own, "newest version of bank-1 already", based_on=own.sha256)

@@ -53,8 +53,10 @@ def _ask_change(history: ClaimHistory) -> None:
         "and meet no policy. Else it is an amendment."
     )
     left, right = st.columns(2)
+    # A claim file may have a threshold beyond what a person would type here.
+    now = 100 * plan.claim.delta
     left.number_input(
-        "Smallest effect that matters, in % of the gap", 0.1, 1000.0, value=100 * plan.claim.delta, step=1.0, format="%g", key=f"{place}:delta",
+        "Smallest effect that matters, in % of the gap", min(0.1, now), max(200.0, now), value=now, step=1.0, format="%g", key=f"{place}:delta",
     )  # fmt: skip
     policies = {"": _KEEP} | {one.key: one.label for one in list_policy_choices(audit_home())}
     right.selectbox("Policy", list(policies), format_func=lambda key: policies[key], key=f"{place}:policy")

@@ -114,7 +114,7 @@ def _ask_criterion(
         "Fewest templates", min_value=1, key=seed_field(base, kept.get("min_templates"), kind, name, "min_templates"), placeholder="no limit"
     )  # fmt: skip
     fourth.number_input(
-        "Level of the interval", 0.5, 0.999, key=seed_field(base, kept["ci_level"], kind, name, "ci_level"), step=0.01, format="%g",
+        "Level of the interval", 0.5, 0.9999, key=seed_field(base, kept["ci_level"], kind, name, "ci_level"), step=0.01, format="%g",
     )  # fmt: skip
     left, right = st.columns([1, 3])
     left.selectbox(
@@ -191,7 +191,7 @@ def ask_people(base: Policy) -> None:
     gate, approval = resolved["gate"], resolved["approval"]
     first, second, third, fourth = st.columns(4)
     first.number_input(
-        "Lowest level of any interval", 0.5, 0.999, key=seed_field(base, gate["ci_level"], "gate", "ci_level"), step=0.01, format="%g"
+        "Lowest level of any interval", 0.5, 0.9999, key=seed_field(base, gate["ci_level"], "gate", "ci_level"), step=0.01, format="%g"
     )  # fmt: skip
     second.number_input(
         "Most waivers in force", 0, 100, key=seed_field(base, gate["max_waivers"], "gate", "max_waivers")
