@@ -19,8 +19,10 @@ from audit_core.component import head
 from audit_core.confirm import freeze_claim, run_confirmatory
 from audit_core.errors import Refused
 from audit_core.evidence.keys import make_key
+from audit_core.governance import edit_policy
 from audit_core.home import read_claim_history, render_claim_report
 from audit_core.packs import ExportOptions
+from audit_core.policy_choice import save_own_policy
 from audit_core.prompts.alignment import tokenise
 from audit_core.run import Actor, Auditor
 from audit_core.shipped import load_shipped_policy
@@ -271,11 +273,14 @@ def _events(test: AppTest):  # type: ignore[no-untyped-def]
 
 
 def test_a_plan_changed_after_its_results_is_a_deviation_and_a_claim_is_withdrawn_with_a_reason(claimed: Path) -> None:
+    own = edit_policy(load_shipped_policy(), {("id",): "bank-1"})
+    save_own_policy(claimed, own, based_on="", reason="why", by="ada")
     test = open_page("claims", claim="C-0001")
     test.session_state["amend-plan"] = test.session_state["withdraw-claim"] = True
     open_tab(test, "Preregistered plan")
     place = "amend:C-0001:1"
     test.number_input(key=f"{place}:delta").set_value(20.0)
+    test.selectbox(key=f"{place}:policy").set_value(own.sha256)
     test.text_input(key=f"{place}:by").set_value("anna")
     test = test.button(key="amend-press").click().run()
     assert "No reason" in test.error[0].value
@@ -285,7 +290,8 @@ def test_a_plan_changed_after_its_results_is_a_deviation_and_a_claim_is_withdraw
     assert "version 2, is locked: a deviation" in test.success[0].value.replace("\\", "")
     plan = Register(claimed).find("C-0001").plan
     assert (plan.version, plan.claim.delta, plan.is_exploratory) == (2, 0.2, True)
-    assert list(test.dataframe[1].value["why"]) == [HOSTILE]
+    assert plan.pins.policy_sha256 == own.sha256
+    assert set(test.dataframe[1].value["why"]) == {HOSTILE}
     assert "Exploratory, cannot meet a policy" in test.warning[0].value
     test = test.button(key="withdraw-press").click().run()
     assert "No reason" in test.error[0].value

@@ -161,3 +161,38 @@ def test_the_picture_has_a_sign_for_each_result_and_a_ring_where_it_changes(desk
     assert len(table) == sum(len(pack.rows) for pack in tried) > len(list_claim_rows(tried))
     assert f"pack {packs[0].root_digest[:8]}" in set(table["claim"]), "signatures decide too, and are in the table"
     assert set(table[table["criterion"] == "rerun"]["counts"]) <= {"left out"}
+
+
+def test_a_claim_and_a_question_are_frozen_under_the_policy_that_was_chosen(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from types import SimpleNamespace
+
+    from ui.flow import actions
+
+    own = edit_policy(SHIPPED, {("id",): "bank-1"})
+    save_own_policy(home, own, based_on="", reason="why", by="ada")
+    given: list[str] = []
+    monkeypatch.setattr(actions, "freeze_claim", lambda *args, **_: given.append(args[4].sha256))
+    form = actions.FreezeForm(
+        'name = "s"\ncomponents = ["L0.H0"]\n', "m", "indirect_object", (), "nothing_run", "anna", own.sha256
+    )
+    actions.freeze(SimpleNamespace(subject=None), form)  # type: ignore[arg-type]
+
+    def freeze(*args: object, is_seen: bool) -> SimpleNamespace:
+        given.append(args[3].sha256)  # type: ignore[attr-defined]
+        return SimpleNamespace(question=SimpleNamespace(question_id="Q-1"), is_exploratory=is_seen)
+
+    monkeypatch.setattr(actions, "freeze_question", freeze)
+
+    def page() -> None:
+        from ui.flow.freeze import offer_freeze
+
+        offer_freeze(None, "tools", None, "k", lambda: None)  # type: ignore[arg-type]
+
+    test = AppTest.from_function(page).run()
+    assert not test.exception
+    assert test.button(key="freeze-k").disabled
+    test.selectbox(key="saved-policy-k").set_value(own.sha256).run()
+    test.button(key="freeze-k").click().run()
+    assert given == [own.sha256] * 2
