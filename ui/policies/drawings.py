@@ -20,7 +20,7 @@ RESULTS = {
     "INTEGRITY_FAILED": ("integrity failed", "!", "x", "rgba(194, 65, 12, .8)"),
 }
 """Result of a row → word, sign, shape and colour: the sign alone is enough."""
-COLUMNS = ("claim", "criterion", "counts", "before", "now", "number", "interval", "n", "asked for", "why")
+COLUMNS = ("claim", "criterion", "counts", "before", "now", "number", "interval", "unit", "n", "asked for", "why")
 _ROW_PX, _FRAME_PX, _MARK_PX, _RING_PX = 44, 175, 26, 36
 
 
@@ -96,6 +96,6 @@ def _list_row(row: TriedRow) -> tuple[Any, ...]:
     asked = "" if shown.threshold is None else f"{shown.comparator} {shown.threshold:g}"
     counts = "left out" if row.after is None else "required" if row.after.is_required else "shown only"
     return (
-        row.claim_id or f"pack {row.pack[:8]}", row.criterion, counts, name_result(row.before), name_result(row.after), shown.estimate, interval, shown.n, asked,
+        row.claim_id or f"pack {row.pack[:8]}", row.criterion, counts, name_result(row.before), name_result(row.after), shown.estimate, interval, shown.unit or "", shown.n, asked,
         shown.reason or "",
     )  # fmt: skip
