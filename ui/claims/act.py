@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from audit_core import audit_home
 from audit_core.confirm import describe_sought
-from audit_core.governance import Permission, Person
+from audit_core.governance import Permission
 from audit_core.policy_choice import load_policy_choice
 from audit_core.preregistration import ChangeKind, Preregistration
 from audit_core.store import Register, keep_policy, load_kept_prompts
@@ -47,7 +47,7 @@ def amend_plan(claim_id: str, change: PlanChange, reason: str, kind: ChangeKind,
         return replace(plan, claim=claim, pins=pins, questions=questions)
 
     return register.amend(
-        claim_id, apply, by=_name(person, name), reason=reason, kind=kind,
+        claim_id, apply, by=services.name_author(person, name), reason=reason, kind=kind,
         sought=describe_sought(load_kept_prompts(known.prompts), pins.prompts_sha256),
     )  # fmt: skip
 
@@ -56,8 +56,4 @@ def withdraw_claim(claim_id: str, reason: str, name: str) -> None:
     """Withdraw a claim in the signed-in user's name; see `amend_plan`."""
     sample.refuse_on_sample("no claim was withdrawn")
     person = services.authorize(Permission.WITHDRAW, claim_id)
-    Register(audit_home()).withdraw(claim_id, by=_name(person, name), reason=reason)
-
-
-def _name(person: Person, name: str) -> str:
-    return (name.strip() or person.id) if person.is_local else person.id
+    Register(audit_home()).withdraw(claim_id, by=services.name_author(person, name), reason=reason)

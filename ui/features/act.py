@@ -18,5 +18,5 @@ def write_label(
     """
     sample.refuse_on_sample("no label was written")
     person = services.authorize(Permission.RUN, component)
-    by = (name.strip() or person.id) if person.is_local else person.id
+    by = services.name_author(person, name)
     return FeatureLabels(audit_home()).write(dictionary, component, text, by=by, based_on=based_on, test=test)

@@ -52,6 +52,11 @@ def person() -> Person:
     return found
 
 
+def name_author(author: Person, typed: str) -> str:
+    """Name that a record keeps of its author: with sign-in the person's id, else what was typed."""
+    return (typed.strip() or author.id) if author.is_local else author.id
+
+
 def current_actor() -> Actor:
     """The current actor, and the session that owns their runs: the person's with sign-in, else the browser's."""
     known = person()

@@ -17,5 +17,5 @@ def save_policy(policy: Policy, based_on: str, reason: str, name: str) -> SavedP
         name: the author without sign-in.
     """
     person = services.authorize(Permission.SET_POLICY, policy.id)
-    by = (name.strip() or person.id) if person.is_local else person.id
+    by = services.name_author(person, name)
     return save_own_policy(audit_home(), policy, based_on=based_on, reason=reason, by=by)

@@ -13,7 +13,7 @@ from audit_core.governance import Direction, Policy, PolicyChange, ThresholdSour
 from audit_core.review import TriedPack, describe_policy
 from audit_core.store import SavedPolicy
 from ui.parts import figures
-from ui.parts.header import counted, plain, show_table, table_with_csv
+from ui.parts.header import counted, figure_header, plain, show_table, table_with_csv
 from ui.policies.draft import list_tables
 from ui.policies.drawings import RESULTS, draw_trial, list_claim_rows, tabulate
 
@@ -52,13 +52,15 @@ def show_trial(tried: Sequence[TriedPack], now: datetime) -> None:
     """Show the picture and its table."""
     if not list_claim_rows(tried):
         return
+    figure_header(
+        "What it decides", "recorded",
+        f"A mark for each claim and criterion, on the packs of the desk as of {now:%Y-%m-%d}. A trial decides nothing: a policy that is written "
+        "after its results cannot be met by them.",
+    )  # fmt: skip
     figures.show(
         draw_trial(tried), "policy-trial",
         alt="A mark for each claim and criterion: met, not met, open or not measured. The table below has the numbers.",
     )  # fmt: skip
-    st.markdown(
-        f"A trial on the packs of the desk, as of {now:%Y-%m-%d}. It decides nothing: a policy that is written after its results cannot be met by them."
-    )
     table_with_csv(lambda: tabulate(tried), "What it decides", "policy-trial-rows")
 
 
