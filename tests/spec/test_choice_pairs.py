@@ -98,3 +98,15 @@ def test_what_gives_no_pair_is_refused(rows: Any, names: Any) -> None:
     toolbox = None if names is None else Toolbox(names)
     with pytest.raises(PromptRefused):
         write_pairs(rows, "bad", open_subject("planted-tools-follower"), factor=Factor.REQUEST, toolbox=toolbox)
+
+
+def test_a_side_of_another_length_does_not_fit() -> None:
+    from audit_core import open_subject
+    from audit_core.tools.choice_pairs import _Writer
+    from audit_core.tools.requests import encode
+
+    subject = open_subject("planted-tools-follower")
+    writer, text = _Writer(subject, Factor.REQUEST, Toolbox()), "How much is 10 plus 24?"
+    ids = encode(text, subject)
+    assert writer._fits(text, ids)
+    assert not writer._fits(f"{text} {text}", ids)
