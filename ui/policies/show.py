@@ -13,7 +13,8 @@ from audit_core.governance import Direction, Policy, PolicyChange, ThresholdSour
 from audit_core.review import TriedPack, describe_policy
 from audit_core.store import SavedPolicy
 from ui.parts import figures
-from ui.parts.header import counted, figure_header, plain, show_table, table_with_csv
+from ui.parts.header import counted, plain, show_table, table_with_csv
+from ui.parts.workbench import Table, pane_header
 from ui.policies.draft import list_tables
 from ui.policies.drawings import RESULTS, draw_trial, list_claim_rows, tabulate
 
@@ -52,16 +53,16 @@ def show_trial(tried: Sequence[TriedPack], now: datetime) -> None:
     """Show the picture and its table."""
     if not list_claim_rows(tried):
         return
-    figure_header(
+    pane_header(
         "What it decides", "recorded",
         f"A mark for each claim and criterion, on the packs of the desk as of {now:%Y-%m-%d}. A trial decides nothing: a policy that is written "
         "after its results cannot be met by them.",
+        table=Table(lambda: tabulate(tried), "What it decides", "policy-trial-rows"),
     )  # fmt: skip
     figures.show(
         draw_trial(tried), "policy-trial",
-        alt="A mark for each claim and criterion: met, not met, open or not measured. The table below has the numbers.",
+        alt="A mark for each claim and criterion: met, not met, open or not measured. The table has the numbers.",
     )  # fmt: skip
-    table_with_csv(lambda: tabulate(tried), "What it decides", "policy-trial-rows")
 
 
 def show_changes(changes: Sequence[PolicyChange], reference: str) -> None:
