@@ -2,8 +2,8 @@
 
 Templates are drawn from populations with a mean effect of exactly the smallest effect of interest, 0.10, so that each
 "supported" and each "negligible" is an error of the interval. The former rule (bias-corrected and accelerated bootstrap,
-widened to Student's t) is measured on the same samples. A second table has the rate of "supported" at half that effect;
-`--half` makes it alone.
+widened to Student's t) is measured on the same samples. A second table has the rate of "supported" at half that effect, a
+third counts *negligible* with and without a rare kind of template in the sample. `--table`, `--half`, `--rare`: that one alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from audit_core.stats.groups import estimate_groups
 
 Array = NDArray[np.float64]
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "intervals.md"
-MARK, MARK_HALF = "table", "half"
+MARK, MARK_HALF, MARK_RARE = "table", "half", "rare"
 """Names of the places that the tables are written to."""
 TRIALS, TRIALS_OWN_GAPS = 3_000, 500
 PER_TEMPLATE = 5
@@ -157,6 +157,41 @@ def write_half_table() -> str:
     return "\n".join(rows)
 
 
+def measure_rare(k: int, *, trials: int) -> tuple[int, int, int, int]:
+    """Samples of "one template in ten" with the rare kind in them, and those called "negligible"; then the same without it."""
+    rng = np.random.default_rng(k)
+    clusters = tuple(f"t{at:02}" for at in range(k) for _ in range(PER_TEMPLATE))
+    is_present, called = np.zeros(trials, bool), np.zeros(trials, bool)
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+        found = draw_two_kinds(rng, shape, RARE_TEMPLATE)
+        is_present[:] = (found > 0).any(1)
+        return found
+
+    numerators, denominators = draw_trials(Design("one template in ten", draw), k, trials, rng)
+    for at in range(0, trials, BATCH):
+        batch = slice(at, at + BATCH)
+        low, high = take_present(numerators[batch], denominators[at], clusters, 0.90)
+        called[batch] = [
+            is_small and not differs(row, denominators[at], clusters)
+            for row, is_small in zip(numerators[batch], (low > -DELTA) & (high < DELTA), strict=True)
+        ]
+    with_it, without = called[is_present], called[~is_present]
+    return with_it.size, int(with_it.sum()), without.size, int(without.sum())
+
+
+def write_rare_table() -> str:
+    """Counts of "negligible" with and without the rare kind of template as Markdown; a number of templates a row."""
+    rows = [
+        "| templates | samples with the rare kind | of these *negligible* | samples without it | of these *negligible* |",
+        "|---|---|---|---|---|",
+    ]
+    for k in SIZES:
+        rows.append(f"| {k} | {' | '.join(f'{count:,}' for count in measure_rare(k, trials=TRIALS))} |")
+        print(rows[-1], flush=True)
+    return "\n".join(rows)
+
+
 def differs(numerator: Array, denominator: Array, clusters: tuple[str, ...]) -> bool:
     """Whether the rule refuses "negligible" because of one template."""
     groups = estimate_groups(numerator, denominator, clusters, unit="", min_gap=-np.inf)
@@ -189,9 +224,14 @@ def put(mark: str, table: str) -> None:
 
 
 def main(words: Sequence[str]) -> None:
-    if "--half" not in words:
-        put(MARK, write_table())
-    put(MARK_HALF, write_half_table())
+    tables = {
+        "--table": (MARK, write_table),
+        "--half": (MARK_HALF, write_half_table),
+        "--rare": (MARK_RARE, write_rare_table),
+    }
+    for word in [one for one in tables if one in words] or tables:
+        mark, write = tables[word]
+        put(mark, write())
 
 
 if __name__ == "__main__":
