@@ -38,7 +38,8 @@ def calibrate_rule(options: argparse.Namespace) -> int:
         )
     if options.audits:
         return check_audits(options)
-    found = _recalibrate(options) if options.experts_only or options.ranges_only else _calibrate_all(options)
+    is_in_part = options.heads_only or options.experts_only or options.ranges_only
+    found = _recalibrate(options) if is_in_part else _calibrate_all(options)
     if options.write:
         save_calibration(found)
         print_status(f"Written to {PAGE.name} and the record that verdicts quote.")
@@ -73,16 +74,19 @@ def _calibrate_all(options: argparse.Namespace) -> Calibration:
 
 
 def _recalibrate(options: argparse.Namespace) -> Calibration:
-    """The record with new error rates of experts, of the check of ranges, or of both; all else stays as it was measured."""
+    """The record with new error rates of what the options name; all else stays as it was measured."""
     found = load_calibration()
     if found is None:
         raise Refused(
             "No record of this version of the rule.",
             wanted="a record whose other rows can stay.",
-            remedy="run `calibrate --write` without --experts-only and --ranges-only.",
+            remedy="run `calibrate --write` without --heads-only, --experts-only and --ranges-only.",
         )
     experts = _calibrate_experts(options) if options.experts_only else found.experts
-    return replace(found, experts=experts, ranges=_calibrate_ranges(options) if options.ranges_only else found.ranges)
+    ranges = _calibrate_ranges(options) if options.ranges_only else found.ranges
+    if not options.heads_only:
+        return replace(found, experts=experts, ranges=ranges)
+    return summarise(_judge(options, list_planted(about=Kind.HEAD)), found.census, experts, ranges)
 
 
 def _calibrate_ranges(options: argparse.Namespace) -> RangeCalibration:

@@ -177,6 +177,9 @@ def _add_judging(add: Adder) -> None:
     )
     calibration.add_argument("--planted-only", action="store_true", help="omit the default model")
     calibration.add_argument(
+        "--heads-only", action="store_true", help="only planted heads; other rows stay as recorded"
+    )
+    calibration.add_argument(
         "--experts-only", action="store_true", help="only planted mixtures; other rows stay as recorded"
     )
     calibration.add_argument(
