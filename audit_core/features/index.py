@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.data_folder import read_record
+from audit_core.dictionary import Dictionary
 from audit_core.evidence.kind import NotEvidence, Observational
-from audit_core.features.dictionary import Dictionary
 from audit_core.prompts.answers import Tokenizer, Tokens
 from audit_core.subject import Floats
 

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from audit_core.data_folder import DATA
-from audit_core.errors import IntegrityError, Refused
-from audit_core.features.dictionary import Dictionary
+from audit_core.dictionary import SHIPPED, Dictionary, Features
+from audit_core.errors import IntegrityError, ModelRefused, Refused
 from audit_core.features.index import FeatureIndex, read_index
 from audit_core.features.planted import write_planted
 from audit_core.features.store import CARD, load_dictionary, read_object
+from audit_core.subject import Subject
 
 DEFAULT, PLANTED = "default-layer-12", "planted-strict"
-SHIPPED = (DEFAULT, PLANTED)
-"""Names of the dictionaries."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +64,53 @@ def find_dictionary(name: str) -> ShippedDictionary:
     if name not in SHIPPED:
         raise Refused(f"No dictionary {name[:60]!r}.", wanted=", ".join(SHIPPED) + ".", remedy="name one of them.")
     if name == PLANTED:
-        return ShippedDictionary(name, "planted-strict", "", write_planted().sha256, None)
+        return ShippedDictionary(name, SHIPPED[name], "", write_planted().sha256, None)
     folder = DATA / "features" / name
     card = read_object(folder / CARD)
-    return ShippedDictionary(name, "default", str(card.get("model")), str(card.get("sha256")), folder)
+    return ShippedDictionary(name, SHIPPED[name], str(card.get("model")), str(card.get("sha256")), folder)
 
 
 def find_of_model(model: str) -> ShippedDictionary | None:
     """The dictionary of a model by the model's name."""
     return next((one for one in map(find_dictionary, SHIPPED) if one.model == model), None)
+
+
+def open_dictionary(subject: Subject, name: str) -> tuple[ShippedDictionary, Dictionary]:
+    """A dictionary of the shelf, for the model that it was trained on.
+
+    Raises:
+        Refused: none has this name.
+        ModelRefused: it is of another model: its directions mean nothing there.
+    """
+    entry = find_dictionary(name)
+    identity = subject.identity
+    is_its_own = (
+        identity.weights_sha256 == entry.weights_sha256
+        if entry.weights_sha256
+        else identity.model.startswith(entry.model)
+    )
+    if not is_its_own:
+        raise ModelRefused(
+            f"The dictionary {entry.name} is not of {identity.model[:60]}.",
+            wanted=f"the model {entry.model}, with the weights that its card names.",
+            remedy=f"choose the model {entry.model}, or another dictionary ({PLANTED} is of planted-strict).",
+        )
+    return entry, entry.load()
+
+
+def attach_dictionary(subject: Subject, name: str) -> Subject:
+    """The model with the features of a dictionary of the shelf as components.
+
+    Raises:
+        Refused, ModelRefused: as `open_dictionary`; or it gives no activations.
+    """
+    entry, dictionary = open_dictionary(subject, name)
+    if not isinstance(subject, Features):
+        raise ModelRefused(
+            f"Features of {subject.identity.model[:60]}.", wanted="a decoder with all of its weights in memory.",
+            remedy="open it without `--streamed`.",
+        )  # fmt: skip
+    return subject.with_dictionary(dictionary, entry.name)
 
 
 @cache

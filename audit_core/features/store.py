@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from audit_core.dictionary import Dictionary
 from audit_core.errors import IntegrityError, Refused
-from audit_core.features.dictionary import Dictionary
 from audit_core.features.quality import Card
 
 WEIGHTS, CARD = "dictionary.safetensors", "card.json"

@@ -70,9 +70,11 @@ def list_candidates(subject: Subject, part: Component) -> tuple[Component, ...]:
 
 def list_later(subject: Subject, part: Component) -> tuple[Component, ...]:
     """Heads and MLPs that read the output of this component."""
-    heads = (c for c in subject.components(Kind.HEAD) if c.layer > part.layer)
+    # A feature is a share of what enters its layer, so that the heads there read it too.
+    first = part.layer if part.kind is Kind.FEATURE else part.layer + 1
+    heads = (c for c in subject.components(Kind.HEAD) if c.layer >= first)
     # In sequential blocks the MLP of a head's own layer reads it too.
-    first = part.layer if part.kind is Kind.HEAD else part.layer + 1
+    first = part.layer if part.kind in (Kind.HEAD, Kind.FEATURE) else part.layer + 1
     mlps = (c for c in subject.components(Kind.MLP) if c.layer >= first)
     return (*heads, *mlps)
 
