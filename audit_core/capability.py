@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from audit_core.activations import Activations, Lenses
 from audit_core.component import Kind
-from audit_core.dictionary import Features
+from audit_core.dictionaries.dictionary import Features
 from audit_core.errors import CapabilityRefused
 from audit_core.subject import (
     Attention,

@@ -44,7 +44,8 @@ class Universe(StrEnum):
     DECODER_HEADS = "decoder_heads"
     CROSS_HEADS = "cross_heads"
     FEATURES = "features"
-    """The features of the sparse dictionary that the model was opened with; what the dictionary does not rebuild stays."""
+    """The features of the sparse dictionary that the model was opened with. All of them are replaced as the residual stream that
+    enters their layer, so that a claim's fraction is of everything there, and not of what the dictionary rebuilds."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

@@ -21,11 +21,11 @@ from audit_core.audit import Audit
 from audit_core.capability import MEANS, PATTERNS
 from audit_core.circuits.circuit_search import KnownOrders
 from audit_core.component import Kind
-from audit_core.dictionary import split_name
+from audit_core.dictionaries.dictionary import split_name
+from audit_core.dictionaries.shelf import attach_dictionary
 from audit_core.engine.pace import Pace
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
-from audit_core.features.shelf import attach_dictionary
 from audit_core.intervention import Intervention
 from audit_core.judging.verdict import RULE_VERSION
 from audit_core.models import ANONYMOUS, ModelAccess, ModelIdentity

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from audit_core.capability import ACTIVATIONS
 from audit_core.component import resid
-from audit_core.dictionary import Activity, Dictionary
+from audit_core.dictionaries.dictionary import Activity, Dictionary
 from audit_core.effect import MIN_ACCURACY, Effect, get_metric, measure_effect
 from audit_core.errors import ControlFailed, NotMeasured, Refused
 from audit_core.features.results import DELTA, EffectsReport, EffectVerdict, FamilyEffect, FeatureEffect

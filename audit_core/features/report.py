@@ -11,7 +11,8 @@ import numpy as np
 
 from audit_core.capability import ACTIVATIONS
 from audit_core.component import Kind, parse_components, resid
-from audit_core.dictionary import Dictionary
+from audit_core.dictionaries.dictionary import Dictionary
+from audit_core.dictionaries.shelf import find_dictionary, open_dictionary
 from audit_core.errors import ComponentRefused, Refused
 from audit_core.features.labels import LabelledText, check_label
 from audit_core.features.measurement import ALPHA, FIXED, LEAD, MAX_FEATURES, measure_activity, measure_features
@@ -26,7 +27,6 @@ from audit_core.features.results import (
     LabelVerdict,
     describe_both,
 )
-from audit_core.features.shelf import find_dictionary, open_dictionary
 from audit_core.intervention import Edit, Intervention, Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.estimates import MIN_PROMPTS

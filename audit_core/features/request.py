@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from audit_core.controls import Controls
-from audit_core.dictionary import SHIPPED
+from audit_core.dictionaries.dictionary import SHIPPED
+from audit_core.dictionaries.shelf import DEFAULT, find_dictionary
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
 from audit_core.features.results import DELTA, LEAST_AUROC, EffectVerdict, LabelVerdict
-from audit_core.features.shelf import DEFAULT, find_dictionary
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.request import Ask, Request
 from audit_core.stats.estimates import Estimate

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit_core.capability import ACTIVATIONS
-from audit_core.dictionary import Dictionary
+from audit_core.dictionaries.dictionary import Dictionary
 from audit_core.errors import Refused
 from audit_core.evidence.kind import NotEvidence, Observational
 from audit_core.features.index import FeatureIndex, TokenWeight

@@ -34,7 +34,7 @@ from audit_core.capability import (
     components_of,
 )
 from audit_core.component import Component, Kind
-from audit_core.dictionary import Activity, Dictionary
+from audit_core.dictionaries.dictionary import Activity, Dictionary
 from audit_core.documents import form
 from audit_core.engine.adapters import register_adapters
 from audit_core.engine.checkpoint import check_against_files, check_kind

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
-from audit_core.capability import FEATURES, Capability, components_of
-from audit_core.component import Kind
-from audit_core.dictionary import SHIPPED, split_name
+from audit_core.dictionaries.dictionary import SHIPPED, split_name
 from audit_core.models import ModelAccess, find_known
 from audit_core.models import Progress as FetchProgress
-from audit_core.references.model_class import Setting
 from audit_core.subject_family import ListedModel, SubjectFamily, find_folder, find_here
-
-_OFFERS: Mapping[Setting, frozenset[Capability[Any]]] = MappingProxyType(
-    {Setting.DENSE: frozenset((FEATURES, components_of(Kind.FEATURE)))}
-)
 
 
 @dataclass(frozen=True)
@@ -27,7 +17,6 @@ class DictionaryFamily(SubjectFamily):
 
     name: str = "with_dictionary"
     question: str = "What are the effects of the features of a sparse dictionary?"
-    offers: Mapping[Setting, frozenset[Capability[Any]]] = field(default_factory=lambda: _OFFERS)
 
     def list_models(self) -> tuple[ListedModel, ...]:
         known = {model: find_known(model) for model in SHIPPED.values()}

@@ -6,7 +6,7 @@ from toy.models import build_random, load
 from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind, head, mlp
-from audit_core.intervention import Replacement
+from audit_core.intervention import Replacement, intervene
 from audit_core.judging.null import DRAWS, draw_null, draw_sets, plan_remainders, plan_removals
 from audit_core.stats.multiplicity import rank_in_null, step_down
 from audit_core.subjects.transformer import TransformerSubject
@@ -39,7 +39,7 @@ def test_an_expert_is_compared_with_experts_that_receive_about_as_many_tokens() 
     """80 experts of one layer; those with an even number receive 100 tokens, the others 10, as does the claim's."""
     experts = [Component(0, Kind.EXPERT, index) for index in range(80)]
     slots = {expert: 10 if expert.index % 2 else 100 for expert in experts}
-    own = experts[1]
+    loads, own = {expert: (float(n),) for expert, n in slots.items()}, experts[1]
     sets, _ = draw_sets([own], experts, seed=0, loads=loads)
     assert {slots[part] for (part,) in sets} == {10}
     assert len(sets) == 39

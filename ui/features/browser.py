@@ -14,6 +14,7 @@ from audit_core.features import (
     IndexedFeature,
     ShippedDictionary,
     Shown,
+    find_index,
     search_firing,
     search_labels,
     search_text,
@@ -37,7 +38,7 @@ _MOST, _PROMPTS, _SET = 8, 12, "indirect_object"
 
 def show_browser(entry: ShippedDictionary, auditor: Auditor | None) -> None:
     """Show the search, its results, and the chosen feature."""
-    index = entry.read_index()
+    index = find_index(entry)
     if index is None:
         st.markdown("This dictionary has no texts to search. Its features are measured above.")
         return

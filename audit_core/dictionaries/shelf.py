@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from audit_core.data_folder import DATA
-from audit_core.dictionary import SHIPPED, Dictionary, Features
-from audit_core.errors import IntegrityError, ModelRefused, Refused
-from audit_core.features.index import FeatureIndex, read_index
-from audit_core.features.planted import write_planted
-from audit_core.features.store import CARD, load_dictionary, read_object
+from audit_core.dictionaries.dictionary import SHIPPED, Dictionary, Features
+from audit_core.dictionaries.planted import write_planted
+from audit_core.dictionaries.store import CARD, load_dictionary, read_object
+from audit_core.errors import ModelRefused, Refused
 from audit_core.subject import Subject
 
 DEFAULT, PLANTED = "default-layer-12", "planted-strict"
@@ -42,15 +41,6 @@ class ShippedDictionary:
     def read_card(self) -> dict[str, Any]:
         """The card; empty for a dictionary that was not trained."""
         return {} if self.folder is None else _load(self.folder)[1]
-
-    def read_index(self) -> FeatureIndex | None:
-        """What its features fire on and write; None for a dictionary without texts."""
-        if self.folder is None:
-            return None
-        found = _read_index(self.folder)
-        if found.dictionary != self.sha256:
-            raise IntegrityError(f"The index of {self.name} is of another dictionary.")
-        return found
 
 
 @cache
@@ -116,8 +106,3 @@ def attach_dictionary(subject: Subject, name: str) -> Subject:
 @cache
 def _load(folder: Path) -> tuple[Dictionary, dict[str, Any]]:
     return load_dictionary(folder)
-
-
-@cache
-def _read_index(folder: Path) -> FeatureIndex:
-    return read_index(folder)
