@@ -70,9 +70,10 @@ def test_the_feature_that_the_answer_is_read_from_is_supported_and_its_decoy_is_
     used, decoy = judge("L1.F0"), judge("L1.F1")
     assert (used.state, decoy.state) == ("supported", "negligible")
     assert used.null is not None
-    assert used.null.design.startswith(f"{MATCHED} random sets")
-    assert "how often and how strongly" in used.null.design
-    assert used.null.p == pytest.approx(1 / (MATCHED + 1))
+    # The planted ones that fire with the last letter, and the decoy, which fires more strongly.
+    assert used.null.design.startswith(f"{MATCHED + 1} random sets")
+    assert "at least half as often and half as strongly, from the same dictionary" in used.null.design
+    assert used.null.p == pytest.approx(1 / (MATCHED + 2))
     assert used.families["zero"].value == pytest.approx(used.families["mean"].value, abs=0.1)
     assert all(abs(one.value) < 1e-3 for one in decoy.families.values())
     assert used.repair is not None
