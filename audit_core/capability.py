@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from audit_core.activations import Activations, Lenses
 from audit_core.component import Kind
+from audit_core.dictionaries.dictionary import Features
 from audit_core.errors import CapabilityRefused
 from audit_core.subject import (
     Attention,
@@ -151,6 +152,15 @@ PATHS: Capability[Paths] = Capability(
 )
 LENSES: Capability[Lenses] = Capability(
     "lenses", "measure effects without a lens: `sweep` and `positions`", _explain_lenses
+)
+FEATURES: Capability[Features] = Capability(
+    "features of a dictionary",
+    "open it with its dictionary, such as default+default-layer-12",
+    lambda subject: (
+        ""
+        if isinstance(subject, Features) and subject.dictionary is not None
+        else _explain_closed(subject, "This model was opened without a dictionary of features.")
+    ),
 )
 ROUTING: Capability[Routing] = Capability("routing", "choose a mixture of experts, such as moe-tiny", _explain_routing)
 

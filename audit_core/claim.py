@@ -43,6 +43,9 @@ class Universe(StrEnum):
     ENCODER_HEADS = "encoder_heads"
     DECODER_HEADS = "decoder_heads"
     CROSS_HEADS = "cross_heads"
+    FEATURES = "features"
+    """The features of the sparse dictionary that the model was opened with. All of them are replaced as the residual stream that
+    enters their layer, so that a claim's fraction is of everything there, and not of what the dictionary rebuilds."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -74,12 +77,6 @@ class Claim:
         allowed = set(self.universe.kinds)
         if not self.components:
             raise ClaimRefused("No components.", wanted="at least one.", remedy='write components = ["L9.H6"].')
-        if Kind.FEATURE in kinds:
-            raise ClaimRefused(
-                f"{format_components(c for c in self.components if c.kind is Kind.FEATURE)[:200]} in a claim.",
-                wanted="heads, MLPs or experts: a claim does not name the dictionary that gives a feature its meaning.",
-                remedy="measure it with `audit features`; a pack can carry the result as an answer.",
-            )
         if not kinds <= allowed:
             raise ClaimRefused(
                 f"{format_components(c for c in self.components if c.kind not in allowed)} outside the universe {self.universe}.",

@@ -11,6 +11,7 @@ from typing import Any
 from audit_core.audits.confirmation import ConfirmationRequest, ConfirmationResult
 from audit_core.circuits.circuit_check import list_claim_questions
 from audit_core.claim import Claim
+from audit_core.component import Kind
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.source import hash_source
 from audit_core.governance.policy import Policy
@@ -218,6 +219,12 @@ def _check_parts(subject: Subject, request: ConfirmationRequest) -> None:
     """Refuse a claim about components that the model lacks before it is frozen."""
     known = {part for kind in request.kinds for part in subject.components(kind)}
     if unknown := [part for part in request.claim.components if part not in known]:
+        if unknown[0].kind is Kind.FEATURE and not subject.components(Kind.FEATURE):
+            raise ClaimRefused(
+                f"{unknown[0]} on a model that was opened without a dictionary.",
+                wanted="the dictionary that gives this feature its meaning.",
+                remedy="open the model with it: --model default+default-layer-12.",
+            )
         raise ClaimRefused(
             f"{unknown[0]} is not in this model.", wanted="components of the model.", remedy="fix the claim."
         )

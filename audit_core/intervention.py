@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from audit_core.component import Component, Kind, format_components
 from audit_core.errors import InterventionRefused
 
@@ -84,25 +87,46 @@ MAX_STEP = 1e6
 """Longest step along a direction, in units of the activation."""
 
 
-@dataclass(frozen=True)
-class Gate:
-    """When a feature of a sparse dictionary is active: its value is what its encoder reads plus `bias`, if that is above
-    `threshold`, and else 0."""
+@dataclass(frozen=True, eq=False)
+class FeatureBlock:
+    """Features of one sparse dictionary that are read together from an activation and replaced together.
 
-    bias: float
-    threshold: float = 0.0
-    """In units of the value; not negative."""
+    value = encoder · x + bias if that is above the threshold, else 0.
+    """
+
+    encoder: NDArray[np.float32]
+    """Shape (feature, d_model)."""
+    bias: NDArray[np.float32]
+    """Shape (feature,)."""
+    threshold: NDArray[np.float32]
+    """Shape (feature,); not negative."""
+    decoder: NDArray[np.float32]
+    """Unit vectors; shape (feature, d_model)."""
     longest: float = math.inf
     """Norm of an activation above which the dictionary does not read it, nor the edit change it. The first token of a text
     has a norm a hundred times that of others, and no dictionary was trained on it."""
+    values: NDArray[np.float32] | None = None
+    """For `set`: what each feature's value becomes, shape (feature,); None: the factor of the edit."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.bias) and math.isfinite(self.threshold) and self.threshold >= 0 < self.longest):
+        arrays = (
+            self.encoder,
+            self.bias,
+            self.threshold,
+            self.decoder,
+            *(() if self.values is None else (self.values,)),
+        )
+        is_finite = all(bool(np.isfinite(array).all()) for array in arrays)
+        is_unit = bool((np.abs(np.linalg.norm(self.decoder, axis=1) - 1) < 1e-3).all())
+        if not (is_finite and is_unit and bool((self.threshold >= 0).all()) and self.longest > 0):
             raise InterventionRefused(
-                f"A gate with bias {self.bias}, threshold {self.threshold} and norm {self.longest}.",
-                wanted="finite numbers, the threshold not negative, the norm positive.",
+                "A dictionary's feature with numbers that are not finite, a decoder not of length 1, or a negative threshold or norm.",
+                wanted="finite numbers, decoders of length 1, thresholds that are not negative, a positive norm.",
                 remedy="check the dictionary.",
             )
+
+    def __len__(self) -> int:
+        return len(self.encoder)
 
 
 @dataclass(frozen=True)
@@ -118,9 +142,9 @@ class Edit:
     reads: tuple[float, ...] | None = None
     """Vector whose product with the activation is what is replaced along `direction`, for an oblique projection; its product
     with `direction` is 1. None: `direction` itself."""
-    gate: Gate | None = None
-    """For a feature: its value is gated, and what `reads` and `direction` have in common is not 1: the encoder and the
-    decoder of the dictionary."""
+    block: FeatureBlock | None = None
+    """For features: their dictionary's vectors. The component is the first of them. None in an edit of a feature by its name,
+    which a model that was opened with its dictionary completes."""
 
     def __post_init__(self) -> None:
         self._check_component()
@@ -178,7 +202,7 @@ class Edit:
                 wanted=f"a number from -{most:g} to {most:g}.",
                 remedy="choose a smaller factor.",
             )
-        if self.replacement in (Replacement.ADD, Replacement.SET) and self.direction is None:
+        if self.replacement in (Replacement.ADD, Replacement.SET) and self.direction is None and self.block is None:
             raise InterventionRefused(
                 f"Nothing to {self.replacement} at {self.component}.",
                 wanted="a direction.",
@@ -192,41 +216,35 @@ class Edit:
             )
 
     def _check_feature(self) -> None:
-        """Refuse a feature without its dictionary, and a gate of anything else."""
-        if self.component.kind is Kind.FEATURE and (self.gate is None or self.reads is None or self.direction is None):
+        """Refuse what a feature does not have, and a dictionary's vectors of anything else."""
+        if self.component.kind is not Kind.FEATURE:
+            if self.block is not None:
+                raise InterventionRefused(
+                    f"A dictionary's vectors at {self.component}.", wanted="a feature such as L12.F431.",
+                    remedy="leave them out.",
+                )  # fmt: skip
+            return
+        if self.direction is not None or self.reads is not None:
             raise InterventionRefused(
-                f"An edit of {self.component} without its dictionary.",
-                wanted="the feature's encoder, decoder and threshold.",
-                remedy="make the edit with `Dictionary.edit`.",
-            )
-        if self.component.kind is Kind.FEATURE and self.replacement in (Replacement.MEAN, Replacement.MEAN_TEMPLATE):
+                f"A direction of {self.component}.", wanted="the feature's own vectors.",
+                remedy="make the edit with `Dictionary.edit`, or name the feature on a model that was opened with its dictionary.",
+            )  # fmt: skip
+        is_mean = self.replacement in (Replacement.MEAN, Replacement.MEAN_TEMPLATE)
+        if self.replacement is Replacement.MEAN_TEMPLATE or (is_mean and self.block is not None):
             raise InterventionRefused(
                 f"{self.component} → {self.replacement}.",
                 wanted="zero, set, scale, add or resample: the value of a mean activation is not the mean value.",
                 remedy="use `set` with the feature's mean value.",
             )
-        if self.gate is not None and self.component.kind is not Kind.FEATURE:
-            raise InterventionRefused(
-                f"A gate at {self.component}.", wanted="a feature such as L12.F431.", remedy="leave the gate out."
-            )
 
     def _check_reads(self, reads: tuple[float, ...]) -> None:
         is_of_one_space = self.direction is not None and len(self.direction) == len(reads)
-        cannot_read = self.replacement is Replacement.ADD and self.gate is None
-        if self.direction is None or not is_of_one_space or cannot_read:
+        if self.direction is None or not is_of_one_space or self.replacement is Replacement.ADD:
             raise InterventionRefused(
                 f"A vector that is read at {self.component}, without the direction that it belongs to.",
                 wanted="a direction of the same size, and a replacement that reads.",
                 remedy="give both, or choose zero, set or resample.",
             )
-        if self.gate is not None:
-            if not all(map(math.isfinite, reads)):
-                raise InterventionRefused(
-                    f"The encoder of {self.component} is not finite.",
-                    wanted="finite numbers.",
-                    remedy="check the dictionary.",
-                )
-            return
         if not abs(math.fsum(a * b for a, b in zip(reads, self.direction)) - 1) < 1e-3:
             raise InterventionRefused(
                 f"The vector that is read at {self.component} does not have product 1 with its direction.",
@@ -235,8 +253,7 @@ class Edit:
             )
 
     def __str__(self) -> str:
-        is_whole = self.direction is None or self.gate is not None
-        part = str(self.component) if is_whole else f"a direction of {self.component}"
+        part = str(self.component) if self.direction is None else f"a direction of {self.component}"
         if self.replacement is Replacement.SCALE:
             return f"{part} × {self.factor:g}"
         return f"{part} → {self.replacement}"
@@ -278,13 +295,13 @@ class Intervention:
 
 
 def _check_features(edits: tuple[Edit, ...]) -> None:
-    """Refuse two features of one layer: the second would be read from what the first edit left."""
-    layers = [edit.component.layer for edit in edits if edit.component.kind is Kind.FEATURE]
-    if len(layers) != len(set(layers)):
+    """Refuse two blocks of features in one layer: the second would be read from what the first left."""
+    blocks = [edit.component for edit in edits if edit.block is not None]
+    if len(blocks) != len({part.layer for part in blocks}):
         raise InterventionRefused(
-            f"{format_components(e.component for e in edits if e.component.kind is Kind.FEATURE)[:200]} edited together.",
-            wanted="one feature per layer: features of one layer are read from the same activations.",
-            remedy="make them separate interventions.",
+            f"{format_components(blocks)[:200]} edited together.",
+            wanted="one replacement for the features of a layer, which are read from the same activations.",
+            remedy="make them separate interventions, or one block of features.",
         )
 
 

@@ -21,6 +21,8 @@ from audit_core.audit import Audit
 from audit_core.capability import MEANS, PATTERNS
 from audit_core.circuits.circuit_search import KnownOrders
 from audit_core.component import Kind
+from audit_core.dictionaries.dictionary import split_name
+from audit_core.dictionaries.shelf import attach_dictionary
 from audit_core.engine.pace import Pace
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
@@ -346,6 +348,8 @@ def open_subject(
 ) -> Subject:
     """Load a model by known or planted name, folder or hub id, fetching or building it if needed; see `ModelAccess`.
 
+    A name such as `default+default-layer-12` opens a model with a dictionary that ships, whose features are then components.
+
     Args:
         streamed: keep its layers in its files and read one at a time, for a model larger than memory; it can then be
             swept and ablated, with equal results, and gives no gradients, patterns or attention.
@@ -353,7 +357,9 @@ def open_subject(
     Raises:
         ModelRefused: it cannot or must not be loaded.
     """
-    return load_folder(find_folder(name, on_progress=on_progress, access=access), streamed=streamed)
+    subject = load_folder(find_folder(name, on_progress=on_progress, access=access), streamed=streamed)
+    _, dictionary = split_name(name)
+    return attach_dictionary(subject, dictionary) if dictionary else subject
 
 
 def dump_result(result: Any) -> dict[str, Any]:

@@ -89,6 +89,9 @@ class Means:
     ranges: Floats | None = None
     """For `in_range`: smallest and largest value of every neuron on unedited runs, at the first token and at all others;
     shape (2: smallest, largest, layer, 2: first token, others, neuron); NaN in a layer without neurons."""
+    features: Floats | None = None
+    """Mean value of each feature of the model's dictionary over all read tokens, clean and corrupted; shape (feature,). None
+    if they were not captured."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from audit_core.evidence.kind import Causal, Observational
 from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import describe_tuple, list_kinds
 from audit_core.judging.identification import Assumption, describe_scope, list_assumptions
+from audit_core.judging.loads import find_loads
 from audit_core.judging.members import Member, can_test_members, describe_members, plan_members, read_members
 from audit_core.judging.null import PROMPTS as NULL_PROMPTS
 from audit_core.judging.repair import MOST_PROMPTS as REPAIR_PROMPTS
@@ -33,7 +34,6 @@ from audit_core.judging.repair import (
     read_direct,
 )
 from audit_core.judging.shift import DistributionShift, measure_divergence
-from audit_core.judging.slots import find_slots
 from audit_core.judging.trial import (
     FAMILIES,
     Judgement,
@@ -185,7 +185,7 @@ class ClaimTestAudit(Audit):
 def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_progress: Progress) -> ClaimTestResult:
     claim, prompts, seed = request.claim, request.prompts, request.seed
     metric, clusters = get_metric(claim.metric), prompts.templates
-    slots = find_slots(subject, prompts, claim.components)
+    loads = find_loads(subject, prompts, claim.components)
     plan = plan_trial(
         subject,
         claim,
@@ -193,7 +193,7 @@ def _test(subject: Subject, request: ClaimTestRequest, means: Means | None, on_p
             MEANS.of(subject).activation_change_rms(prompts, claim.components, claim.ablation, means=means).tolist()
         ),
         seed=seed,
-        slots=slots,
+        loads=loads,
     )
     stages = _count_stages(subject, request, plan)
     on_own, on_ranges, on_repair = _split_progress((stages[0] + stages[1], *stages[2:]), on_progress)

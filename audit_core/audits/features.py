@@ -9,11 +9,11 @@ from typing import Any
 from audit_core.audit import Audit, Example
 from audit_core.capability import ACTIVATIONS, Capability, components_of
 from audit_core.component import Kind
+from audit_core.dictionaries.shelf import PLANTED
 from audit_core.errors import Refused
 from audit_core.features.report import count_work_of, measure_request
 from audit_core.features.request import FeaturesRequest, FeaturesResult
 from audit_core.features.results import EffectVerdict, LabelVerdict
-from audit_core.features.shelf import PLANTED
 from audit_core.probes.reading import ask_labelled
 from audit_core.probes.results import ProbesFile
 from audit_core.request import Request

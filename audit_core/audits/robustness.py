@@ -17,7 +17,7 @@ from audit_core.errors import ControlFailed, NotMeasured, Refused
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
 from audit_core.intervention import Replacement
 from audit_core.judging.difference import estimate_difference
-from audit_core.judging.slots import find_slots
+from audit_core.judging.loads import find_loads
 from audit_core.judging.trial import FAMILIES, Judgement, Trial, judge_trial, plan_trial, run_trial
 from audit_core.judging.usual_range import keep_in_range, plan_in_range
 from audit_core.judging.verdict import State
@@ -304,8 +304,8 @@ class _Measurement:
             change = MEANS.of(subject).activation_change_rms
             return list(map(float, change(kept, claim.components, claim.ablation, means=means)))
 
-        slots = find_slots(subject, kept, claim.components)
-        plan = plan_trial(subject, claim, measure_sizes, seed=seed, slots=slots)
+        loads = find_loads(subject, kept, claim.components)
+        plan = plan_trial(subject, claim, measure_sizes, seed=seed, loads=loads)
         trial, judged, effect = run_trial(
             subject, claim, kept, plan, reading, means=means, seed=seed, on_progress=self.report
         )

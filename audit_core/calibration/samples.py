@@ -16,7 +16,7 @@ from audit_core.effect import get_metric, measure_effect
 from audit_core.errors import NotMeasured
 from audit_core.intervention import Replacement
 from audit_core.judging.faithfulness import estimate_faithfulness, list_kinds
-from audit_core.judging.slots import find_slots
+from audit_core.judging.loads import find_loads
 from audit_core.judging.trial import FAMILIES, Trial, TrialPlan, judge_trial, measure_null_draws, plan_trial, read_trial
 from audit_core.judging.verdict import State
 from audit_core.prompts.alignment import tokenise
@@ -170,7 +170,7 @@ def plan_population(subject: Subject, claim: Claim, prompts: TokenisedPrompts, *
     Raises:
         NotMeasured: the claim is about experts that no token is sent to.
     """
-    slots = find_slots(subject, prompts, claim.components)
+    loads = find_loads(subject, prompts, claim.components)
     means = MEANS.of(subject).capture_means(prompts, kinds=list_kinds(claim.universe))
     plan = plan_trial(
         subject,
@@ -179,7 +179,7 @@ def plan_population(subject: Subject, claim: Claim, prompts: TokenisedPrompts, *
             MEANS.of(subject).activation_change_rms(prompts, claim.components, claim.ablation, means=means).tolist()
         ),
         seed=seed,
-        slots=slots,
+        loads=loads,
     )
     return means, plan
 

@@ -180,8 +180,18 @@ class CircuitRunner:
         return intervene([part for part in self.universe if part in out], self.question.replacement)
 
 
+def refuse_features(universe: Universe) -> None:
+    """Refuse a circuit of features: what else a circuit would consist of, a dictionary of one layer does not say."""
+    if Kind.FEATURE in universe.kinds:
+        raise ClaimRefused(
+            "A circuit of features.", wanted="a circuit of heads, MLPs or experts.",
+            remedy="test a claim on the features: its verdict names the members that carry a set.",
+        )  # fmt: skip
+
+
 def check_circuit(components: Sequence[Component], universe: Sequence[Component], kind: Universe) -> None:
-    """Refuse an empty circuit and components outside the universe."""
+    """Refuse an empty circuit, components outside the universe, and features."""
+    refuse_features(kind)
     outside = sorted(map(str, set(components) - set(universe)))
     if outside or not components:
         raise ClaimRefused(

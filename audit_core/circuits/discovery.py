@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.circuits.circuit_question import refuse_features
 from audit_core.claim import Universe
 from audit_core.component import Component
 from audit_core.controls import Controls
@@ -27,6 +28,9 @@ class DiscoveryRequest:
     replacement: Replacement = Replacement.RESAMPLE
     metric: str = "logit_difference"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        refuse_features(self.universe)
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,8 +92,9 @@ def keep_in_range(neurons: torch.Tensor, edit: SiteEdit, sources: Sources, start
 
 
 def sort_jobs(jobs: Sequence[tuple[int, PromptSide, SiteEdit]]) -> list[tuple[int, PromptSide, SiteEdit]]:
-    """Edits of one layer in the order in which its block reaches their sites."""
-    return sorted(jobs, key=lambda job: _ORDER[job[2].kind])
+    """Edits of one layer in the order in which its block reaches their sites; features after a stream that is replaced as a
+    whole, so that they can be kept in it."""
+    return sorted(jobs, key=lambda job: (_ORDER[job[2].kind], job[2].block is not None))
 
 
 class EditHooks:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Component, Kind
 from audit_core.errors import ComponentRefused, InterventionRefused
-from audit_core.intervention import Edit, Gate, Intervention, Replacement
+from audit_core.intervention import Edit, FeatureBlock, Intervention, Replacement
 from audit_core.subject import Geometry
 
 if TYPE_CHECKING:
@@ -159,6 +159,12 @@ def check_places(interventions: Sequence[Intervention], geometry: Geometry, n_po
         drawn: set[tuple[int, int]] = set()
         for edit in intervention.edits:
             part = edit.component
+            if part.kind is Kind.FEATURE and edit.block is None:
+                raise InterventionRefused(
+                    f"{part} on a model that was opened without a dictionary.",
+                    wanted="the dictionary that gives this feature its meaning.",
+                    remedy="open the model with it, such as `default+default-layer-12`.",
+                )
             if not (0 <= part.layer < geometry.n_layers and 0 <= part.index < sizes.get(part.kind, 0)):
                 raise ComponentRefused(
                     f"{part} is not in this model.",
@@ -219,11 +225,11 @@ class SiteEdit:
     key: int | None
     direction: tuple[float, ...] | None = None
     reads: tuple[float, ...] | None = None
-    gate: Gate | None = None
+    block: FeatureBlock | None = None
 
     @property
     def n_edits(self) -> int:
-        return max(1, len(self.indices))
+        return max(1, len(self.indices)) if self.block is None else len(self.block)
 
     def find_start(self, n_positions: int, first_difference: int) -> int:
         """First position whose activations this edit can change.
@@ -295,7 +301,7 @@ def group_edits(edits: Sequence[Edit]) -> tuple[SiteEdit, ...]:
     for edit in edits:
         part = edit.component
         place = (
-            part.layer, find_kind(edit), edit.replacement, edit.factor, part.position, part.key, edit.direction, edit.reads, edit.gate,
+            part.layer, find_kind(edit), edit.replacement, edit.factor, part.position, part.key, edit.direction, edit.reads, edit.block,
         )  # fmt: skip
         found.setdefault(place, []).append(part.index)
     return tuple(
@@ -309,9 +315,9 @@ def group_edits(edits: Sequence[Edit]) -> tuple[SiteEdit, ...]:
             key,
             direction,
             reads,
-            gate,
+            block,
         )
-        for (layer, kind, replacement, factor, position, key, direction, reads, gate), indices in found.items()
+        for (layer, kind, replacement, factor, position, key, direction, reads, block), indices in found.items()
     )
 
 
@@ -326,43 +332,46 @@ def replace_part(
     """
     import torch
 
+    if edit.block is not None:
+        return _replace_features(part, edit, edit.block, source, generator)
     if edit.direction is None:
         return _replace(part, edit, source, generator)
     along = torch.tensor(edit.direction, dtype=part.dtype, device=part.device)
-    if edit.replacement is Replacement.ADD and edit.gate is None:
+    if edit.replacement is Replacement.ADD:
         return part + edit.factor * along
     reads = along if edit.reads is None else torch.tensor(edit.reads, dtype=part.dtype, device=part.device)
-    if edit.gate is not None:
-        return _replace_feature(part, edit, edit.gate, source, (along, reads), generator)
     now = (part @ reads)[..., None]
     put = _replace(now, edit, None if source is None else (source @ reads)[..., None], generator)
     return part + (put - now) * along
 
 
-def _replace_feature(
+def _replace_features(
     part: torch.Tensor,
     edit: SiteEdit,
-    gate: Gate,
+    block: FeatureBlock,
     source: torch.Tensor | None,
-    vectors: tuple[torch.Tensor, torch.Tensor],
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """New residual stream: the feature's share of it is replaced, what the dictionary does not reconstruct stays."""
+    """New residual stream: the features' share of it is replaced, what the dictionary does not reconstruct stays."""
     import torch
 
-    along, reads = vectors
+    encoder, bias, threshold, decoder = (
+        torch.from_numpy(array).to(part) for array in (block.encoder, block.bias, block.threshold, block.decoder)
+    )
 
     def read(x: torch.Tensor) -> torch.Tensor:
-        value = (x @ reads + gate.bias)[..., None]
-        return torch.where((value > gate.threshold) & (x.norm(dim=-1, keepdim=True) <= gate.longest), value, 0.0)
+        value = x @ encoder.T + bias
+        return torch.where((value > threshold) & (x.norm(dim=-1, keepdim=True) <= block.longest), value, 0.0)
 
     now = read(part)
     if edit.replacement is Replacement.ADD:
         put = now + edit.factor
+    elif edit.replacement is Replacement.SET and block.values is not None:
+        put = torch.from_numpy(block.values).to(part).expand_as(now)
     else:
         put = _replace(now, edit, None if source is None else read(source), generator)
-    step = torch.where(part.norm(dim=-1, keepdim=True) <= gate.longest, put - now, 0.0)
-    return part + step * along
+    step = torch.where(part.norm(dim=-1, keepdim=True) <= block.longest, put - now, 0.0)
+    return part + step @ decoder
 
 
 def _replace(

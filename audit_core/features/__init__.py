@@ -4,12 +4,20 @@ The `Dictionary` is trained here or imported; a feature's label is tested by det
 effect on a lead (causal). The two findings are shown side by side and are never one number.
 """
 
-from audit_core.features.dictionary import Dictionary, draw_dictionary
-from audit_core.features.index import FeatureIndex, IndexedFeature, Shown
+from audit_core.dictionaries.dictionary import Dictionary, draw_dictionary
+from audit_core.dictionaries.shelf import (
+    ShippedDictionary,
+    attach_dictionary,
+    find_dictionary,
+    find_of_model,
+    open_dictionary,
+)
+from audit_core.dictionaries.store import import_saelens, load_dictionary
+from audit_core.features.index import FeatureIndex, IndexedFeature, Shown, find_index
 from audit_core.features.labels import LabelledText, check_label
 from audit_core.features.measurement import compare_families, list_principal, measure_activity, measure_features
 from audit_core.features.quality import Card, Training, measure_quality
-from audit_core.features.report import measure_request, open_dictionary
+from audit_core.features.report import measure_request
 from audit_core.features.request import FeatureRow, FeaturesRequest, FeaturesResult
 from audit_core.features.results import (
     EffectsReport,
@@ -20,9 +28,8 @@ from audit_core.features.results import (
     LabelVerdict,
     describe_both,
 )
+from audit_core.features.saving import save_dictionary
 from audit_core.features.search import Found, search_firing, search_labels, search_text, search_writes
-from audit_core.features.shelf import ShippedDictionary, find_dictionary, find_of_model
-from audit_core.features.store import import_saelens, load_dictionary, save_dictionary
 from audit_core.features.texts import TextRows, split_texts
 from audit_core.features.training import Recipe, train_dictionary
 
@@ -47,11 +54,13 @@ __all__ = [
     "Shown",
     "TextRows",
     "Training",
+    "attach_dictionary",
     "check_label",
     "compare_families",
     "describe_both",
     "draw_dictionary",
     "find_dictionary",
+    "find_index",
     "find_of_model",
     "import_saelens",
     "list_principal",

@@ -6,14 +6,17 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.data_folder import read_record
+from audit_core.dictionaries.dictionary import Dictionary
+from audit_core.dictionaries.shelf import ShippedDictionary
+from audit_core.errors import IntegrityError
 from audit_core.evidence.kind import NotEvidence, Observational
-from audit_core.features.dictionary import Dictionary
 from audit_core.prompts.answers import Tokenizer, Tokens
 from audit_core.subject import Floats
 
@@ -160,3 +163,22 @@ def read_index(folder: Path) -> FeatureIndex:
     """
     found: FeatureIndex = read_record(folder / INDEX, FeatureIndex, max_bytes=MAX_INDEX_BYTES)
     return found
+
+
+def find_index(entry: ShippedDictionary) -> FeatureIndex | None:
+    """What the features of a shipped dictionary fire on and write; None for a dictionary without texts.
+
+    Raises:
+        IntegrityError: the index is of another dictionary.
+    """
+    if entry.folder is None:
+        return None
+    found = _read_once(entry.folder)
+    if found.dictionary != entry.sha256:
+        raise IntegrityError(f"The index of {entry.name} is of another dictionary.")
+    return found
+
+
+@cache
+def _read_once(folder: Path) -> FeatureIndex:
+    return read_index(folder)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.capability import ACTIVATIONS
+from audit_core.dictionaries.dictionary import Dictionary, draw_dictionary
 from audit_core.errors import Refused
-from audit_core.features.dictionary import Dictionary, draw_dictionary
 from audit_core.features.results import LEAST_AUROC, LabelTest, LabelVerdict
 from audit_core.prompts.answers import Tokens
 from audit_core.stats.bootstrap import draw_weights, expanded_tail

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.capability import ACTIVATIONS
 from audit_core.component import resid
+from audit_core.dictionaries.dictionary import Activity, Dictionary
 from audit_core.effect import MIN_ACCURACY, Effect, get_metric, measure_effect
 from audit_core.errors import ControlFailed, NotMeasured, Refused
-from audit_core.features.dictionary import Dictionary
 from audit_core.features.results import DELTA, EffectsReport, EffectVerdict, FamilyEffect, FeatureEffect
 from audit_core.intervention import Edit, Intervention, Replacement
 from audit_core.judging.verdict import State, classify
@@ -31,26 +30,11 @@ FIXED = 4
 LEAD = "of the lead"
 
 
-@dataclass(frozen=True, eq=False)
-class Activity:
-    """How a dictionary fires on some tokens."""
-
-    rates: NDArray[np.float64]
-    """Share of tokens; shape (feature,)."""
-    strengths: NDArray[np.float64]
-    """Mean value where active, 0 where never; shape (feature,)."""
-    means: NDArray[np.float64]
-    """Mean value over all tokens; shape (feature,)."""
-
-
 def measure_activity(subject: Subject, dictionary: Dictionary, prompts: TokenisedPrompts) -> Activity:
     """Firing on the clean prompts, without their first token."""
     rows = [pair.clean_ids for pair in prompts.pairs]
     x = np.concatenate([one[1:] for one in ACTIVATIONS.of(subject).read_stream(rows, dictionary.layer)])
-    values = dictionary.encode(x).astype(np.float64)
-    active = values > 0
-    totals = active.sum(0)
-    return Activity(active.mean(0), values.sum(0) / np.maximum(totals, 1), values.mean(0))
+    return dictionary.measure_activity(x)
 
 
 def draw_matched(activity: Activity, index: int, most: int, *, excluded: Sequence[int], seed: int) -> tuple[int, ...]:

@@ -10,9 +10,9 @@ import numpy as np
 
 from audit_core.activations import StreamChange
 from audit_core.capability import ACTIVATIONS
+from audit_core.dictionaries.dictionary import Dictionary, draw_dictionary
 from audit_core.errors import ControlFailed, NotMeasured, Refused
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
-from audit_core.features.dictionary import Dictionary, draw_dictionary
 from audit_core.features.training import Recipe
 from audit_core.prompts.answers import Tokens
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio

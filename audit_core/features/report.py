@@ -11,8 +11,9 @@ import numpy as np
 
 from audit_core.capability import ACTIVATIONS
 from audit_core.component import Kind, parse_components, resid
-from audit_core.errors import ComponentRefused, ModelRefused, Refused
-from audit_core.features.dictionary import Dictionary
+from audit_core.dictionaries.dictionary import Dictionary
+from audit_core.dictionaries.shelf import find_dictionary, open_dictionary
+from audit_core.errors import ComponentRefused, Refused
 from audit_core.features.labels import LabelledText, check_label
 from audit_core.features.measurement import ALPHA, FIXED, LEAD, MAX_FEATURES, measure_activity, measure_features
 from audit_core.features.request import FeatureRow, FeaturesRequest, FeaturesResult
@@ -26,7 +27,6 @@ from audit_core.features.results import (
     LabelVerdict,
     describe_both,
 )
-from audit_core.features.shelf import PLANTED, ShippedDictionary, find_dictionary
 from audit_core.intervention import Edit, Intervention, Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.estimates import MIN_PROMPTS
@@ -66,29 +66,6 @@ def read_features(text: str) -> tuple[tuple[int, int], ...]:
                 f"{part} is no feature on all tokens.", wanted="addresses such as L12.F431.", remedy="name features."
             )
     return tuple((part.layer, part.index or 0) for part in parts)
-
-
-def open_dictionary(subject: Subject, name: str) -> tuple[ShippedDictionary, Dictionary]:
-    """A dictionary of the shelf, for the model that it was trained on.
-
-    Raises:
-        Refused: none has this name.
-        ModelRefused: it is of another model: its directions mean nothing there.
-    """
-    entry = find_dictionary(name)
-    identity = subject.identity
-    is_its_own = (
-        identity.weights_sha256 == entry.weights_sha256
-        if entry.weights_sha256
-        else identity.model.startswith(entry.model)
-    )
-    if not is_its_own:
-        raise ModelRefused(
-            f"The dictionary {entry.name} is not of {identity.model[:60]}.",
-            wanted=f"the model {entry.model}, with the weights that its card names.",
-            remedy=f"choose the model {entry.model}, or another dictionary ({PLANTED} is of planted-strict).",
-        )
-    return entry, entry.load()
 
 
 def measure_request(subject: Subject, request: FeaturesRequest, on_progress: Progress) -> FeaturesResult:

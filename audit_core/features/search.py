@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit_core.capability import ACTIVATIONS
+from audit_core.dictionaries.dictionary import Dictionary
 from audit_core.errors import Refused
 from audit_core.evidence.kind import NotEvidence, Observational
-from audit_core.features.dictionary import Dictionary
 from audit_core.features.index import FeatureIndex, TokenWeight
 from audit_core.subject import Subject
 

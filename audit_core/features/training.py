@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.dictionaries.dictionary import Array, Dictionary
 from audit_core.errors import NotMeasured, Refused
-from audit_core.features.dictionary import Array, Dictionary
 from audit_core.subject import Progress, no_progress
 
 if TYPE_CHECKING:

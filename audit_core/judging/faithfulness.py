@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.claim import Claim, Role, Universe
-from audit_core.component import Component, Kind
+from audit_core.component import Component, Kind, resid
 from audit_core.effect import Effect
 from audit_core.errors import NotMeasured
-from audit_core.intervention import Intervention, Replacement, intervene
+from audit_core.intervention import Edit, Intervention, Replacement, intervene
 from audit_core.stats.bootstrap import bootstrap_ratio
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import Subject
@@ -46,19 +46,33 @@ def list_universe(subject: Subject, universe: Universe) -> tuple[Component, ...]
 
 
 def list_kinds(universe: Universe) -> tuple[Kind, ...]:
-    """Kinds of components in a universe."""
-    return universe.kinds
+    """Kinds of components that are replaced where a whole universe is; see `replace_rest`."""
+    return (*universe.kinds, Kind.RESID) if Kind.FEATURE in universe.kinds else universe.kinds
+
+
+def replace_rest(
+    subject: Subject, kept: Collection[Component], universe: Universe, replacement: Replacement
+) -> Intervention:
+    """Replace everything in a universe but some components; with none of them, the whole universe: the empty circuit.
+
+    Features of a dictionary are a share of the residual stream, so that everything is the stream that enters their layer: what
+    the dictionary does not rebuild is replaced too, and the kept features have the values of the same run.
+    """
+    everything, inside = list_universe(subject, universe), set(kept)
+    if Kind.FEATURE not in universe.kinds:
+        return intervene([part for part in everything if part not in inside], replacement)
+    stream = [Edit(resid(layer), replacement) for layer in sorted({part.layer for part in everything})]
+    return Intervention((*stream, *(Edit(part, Replacement.IDENTITY) for part in kept)))
 
 
 def plan_circuit(
     subject: Subject, components: Sequence[Component], universe: Universe, replacement: Replacement
 ) -> CircuitRuns:
     """Build the interventions of a circuit."""
-    everything, inside = list_universe(subject, universe), set(components)
     return CircuitRuns(
         intervene(components, replacement),
-        intervene([c for c in everything if c not in inside], replacement),
-        intervene(everything, replacement),
+        replace_rest(subject, components, universe, replacement),
+        replace_rest(subject, (), universe, replacement),
     )
 
 

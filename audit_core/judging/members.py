@@ -12,7 +12,7 @@ from audit_core.claim import DEFAULT_DELTA, Claim, Role
 from audit_core.component import Component
 from audit_core.effect import Effect
 from audit_core.intervention import Intervention, intervene
-from audit_core.judging.faithfulness import UNIT, CircuitEffect, list_universe
+from audit_core.judging.faithfulness import UNIT, CircuitEffect, replace_rest
 from audit_core.stats.bootstrap import bootstrap_ratio
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import Subject
@@ -43,12 +43,11 @@ def can_test_members(claim: Claim) -> bool:
 
 def plan_members(subject: Subject, claim: Claim) -> tuple[Intervention, ...]:
     """Two runs of each member: the set of it alone, and the set without it."""
-    universe = list_universe(subject, claim.universe)
 
     def judge_set(kept: Sequence[Component]) -> Intervention:
         if claim.role is Role.NECESSARY:
             return intervene(kept, claim.ablation)
-        return intervene([part for part in universe if part not in set(kept)], claim.ablation)
+        return replace_rest(subject, kept, claim.universe, claim.ablation)
 
     alone = [judge_set([part]) for part in claim.components]
     without = [judge_set([other for other in claim.components if other != part]) for part in claim.components]

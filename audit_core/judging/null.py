@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from audit_core.component import Component
+from audit_core.component import Component, Kind
 from audit_core.intervention import Edit, Intervention, Replacement, intervene
 
 DRAWS = 199
@@ -17,7 +17,12 @@ PROMPTS = 48
 FEW_PARTS = 60
 """With fewer other components, most random sets contain one that matters and are not a random baseline."""
 LOAD_RANGE = 2.0
-"""An expert that receives few tokens can do little: random experts receive between 1 / 2 and 2 times as many (methods 2.20)."""
+"""An expert that receives few tokens can do little: random experts receive between 1 / 2 and 2 times as many (methods 2.20).
+Random features are active at least 1 / 2 as often and as strongly. There is no upper limit, because a dictionary has few features
+that fire as rarely as one that says one thing, and one that fires more can do more: the baseline is only harder to beat."""
+Loads = Mapping[Component, tuple[float, ...]]
+"""What a component may do on these prompts at most, in numbers that random ones are matched on: of an expert the tokens sent to
+it, of a feature the share of tokens on which it is active and its mean value there."""
 _TRIES = 40
 """Attempts per draw to find a new set."""
 
@@ -41,7 +46,7 @@ def draw_null(
     *,
     can_use_directions: bool,
     seed: int,
-    slots: Mapping[Component, int] | None = None,
+    loads: Loads | None = None,
 ) -> Null:
     """Matched random sets or, in a small model, random directions of equal size.
 
@@ -50,17 +55,18 @@ def draw_null(
         candidates: all components of the universe.
         widths: dimensions of each component's output, for directions.
         can_use_directions: whether random directions are a valid control; not for sufficiency.
-        slots: for experts, the numbers of tokens sent to each; see `draw_sets`.
+        loads: of experts and features; see `draw_sets`.
     """
-    sets, reach = draw_sets(parts, candidates, seed=seed, slots=slots)
+    sets, reach = draw_sets(parts, candidates, seed=seed, loads=loads)
     is_small = len(set(candidates) - set(parts)) < FEW_PARTS
     if not ((is_small or len(sets) < DRAWS) and can_use_directions):
-        load = "" if slots is None else f", experts within a factor of {LOAD_RANGE:g} in tokens received"
         near = "the same layers" if not reach else f"layers at most {reach} away"
+        if all(part.kind is Kind.FEATURE for part in parts):
+            near = "the same dictionary"
         return Null(
             sets,
             (),
-            f"{len(sets)} random sets of the same size and kinds{load}, from {near}, excluding the claim's components",
+            f"{len(sets)} random sets of the same size and kinds{_describe_loads(parts, loads)}, from {near}, excluding the claim's components",
         )
     rng = np.random.default_rng(seed)
     directions = tuple(
@@ -80,12 +86,13 @@ def draw_sets(
     *,
     seed: int,
     draws: int = DRAWS,
-    slots: Mapping[Component, int] | None = None,
+    loads: Loads | None = None,
 ) -> tuple[tuple[tuple[Component, ...], ...], int]:
     """Distinct random sets with the same number of components of each kind, from the same layers.
 
     Args:
-        slots: numbers of tokens sent to experts; an expert is drawn for one that receives about as many.
+        loads: see `Loads`; a component is drawn for one whose numbers are about as large, a feature for one whose numbers are not
+            much smaller.
 
     Returns:
         Sets (fewer than `draws` in a small model), and the maximum layer distance that was needed.
@@ -97,7 +104,7 @@ def draw_sets(
     reach = 0
     for reach in range(furthest + 1):
         pools = [
-            [c for c in others if c.kind is p.kind and abs(c.layer - p.layer) <= reach and _is_as_loaded(c, p, slots)]
+            [c for c in others if c.kind is p.kind and abs(c.layer - p.layer) <= reach and _is_as_loaded(c, p, loads)]
             for p in parts
         ]
         if all(pools):
@@ -107,10 +114,22 @@ def draw_sets(
     return found, reach
 
 
-def _is_as_loaded(other: Component, part: Component, slots: Mapping[Component, int] | None) -> bool:
-    if slots is None or part not in slots:
+def _is_as_loaded(other: Component, part: Component, loads: Loads | None) -> bool:
+    if loads is None or part not in loads:
         return True
-    return slots[part] <= LOAD_RANGE * slots[other] and slots[other] <= LOAD_RANGE * slots[part]
+    has_limit = part.kind is not Kind.FEATURE
+    both = zip(loads[part], loads[other], strict=True)
+    return all(own <= LOAD_RANGE * theirs and (theirs <= LOAD_RANGE * own or not has_limit) for own, theirs in both)
+
+
+def _describe_loads(parts: Sequence[Component], loads: Loads | None) -> str:
+    if loads is None:
+        return ""
+    of_kind = {
+        Kind.EXPERT: f", experts within a factor of {LOAD_RANGE:g} in tokens received",
+        Kind.FEATURE: ", features active at least half as often and half as strongly",
+    }
+    return "".join(text for kind, text in of_kind.items() if any(part.kind is kind for part in parts))
 
 
 def _sample(
@@ -149,8 +168,10 @@ def plan_removals(null: Null, replacement: Replacement, sizes: Sequence[float]) 
     return tuple(intervene(parts, replacement) for parts in null.sets)
 
 
-def plan_remainders(null: Null, universe: Sequence[Component], replacement: Replacement) -> tuple[Intervention, ...]:
-    """Ablate everything except each draw; undefined for directions."""
-    if null.directions:
-        return ()
-    return tuple(intervene([c for c in universe if c not in set(parts)], replacement) for parts in null.sets)
+def plan_remainders(null: Null, keep: Callable[[Sequence[Component]], Intervention]) -> tuple[Intervention, ...]:
+    """Ablate everything except each draw; undefined for directions.
+
+    Args:
+        keep: the run in which everything but a set is replaced.
+    """
+    return () if null.directions else tuple(map(keep, null.sets))

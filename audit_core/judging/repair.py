@@ -70,10 +70,13 @@ def list_candidates(subject: Subject, part: Component) -> tuple[Component, ...]:
 
 def list_later(subject: Subject, part: Component) -> tuple[Component, ...]:
     """Heads and MLPs that read the output of this component."""
-    heads = (c for c in subject.components(Kind.HEAD) if c.layer > part.layer)
-    # In sequential blocks the MLP of a head's own layer reads it too.
-    first = part.layer if part.kind is Kind.HEAD else part.layer + 1
-    mlps = (c for c in subject.components(Kind.MLP) if c.layer >= first)
+    # A feature is a share of what enters its layer: heads and MLP there read it. In sequential blocks the MLP of a head's own
+    # layer reads it too.
+    is_feature = part.kind is Kind.FEATURE
+    first_head = part.layer if is_feature else part.layer + 1
+    first_mlp = part.layer if is_feature or part.kind is Kind.HEAD else part.layer + 1
+    heads = (c for c in subject.components(Kind.HEAD) if c.layer >= first_head)
+    mlps = (c for c in subject.components(Kind.MLP) if c.layer >= first_mlp)
     return (*heads, *mlps)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.claim import Claim, Role
-from audit_core.component import Component, Kind
+from audit_core.component import Kind
 from audit_core.effect import Effect, Metric, check_gap, measure_effect
 from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.intervention import Direction, Intervention, Replacement, intervene
@@ -21,8 +21,9 @@ from audit_core.judging.faithfulness import (
     estimate_faithfulness,
     list_universe,
     plan_circuit,
+    replace_rest,
 )
-from audit_core.judging.null import DRAWS, PROMPTS, Null, draw_null, plan_remainders, plan_removals
+from audit_core.judging.null import DRAWS, PROMPTS, Loads, Null, draw_null, plan_remainders, plan_removals
 from audit_core.judging.shift import average_shift, measure_norm_shift
 from audit_core.judging.verdict import State, Verdict, classify, judge, refuse_verdict
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -63,27 +64,28 @@ def plan_trial(
     measure_sizes: Callable[[], Sequence[float]],
     *,
     seed: int,
-    slots: Mapping[Component, int] | None = None,
+    loads: Loads | None = None,
 ) -> TrialPlan:
     """Plan the runs of a claim.
 
     Args:
         measure_sizes: change of each component's output by the claim's replacement; called only for random directions.
         seed: seed of the draws.
-        slots: for experts, the numbers of tokens sent to each; random sets are matched on them.
+        loads: of experts and features; random sets are matched on them.
     """
     universe = list_universe(subject, claim.universe)
     widths = [
         subject.geometry.d_head if part.kind is Kind.HEAD else subject.geometry.d_model for part in claim.components
     ]
-    null = draw_null(
-        claim.components, universe, widths, can_use_directions=claim.role is Role.NECESSARY, seed=seed, slots=slots
-    )
+    # A feature is a direction itself: another direction of the same size is what its matched features are.
+    has_feature = any(part.kind is Kind.FEATURE for part in claim.components)
+    can_use_directions = claim.role is Role.NECESSARY and not has_feature
+    null = draw_null(claim.components, universe, widths, can_use_directions=can_use_directions, seed=seed, loads=loads)
     sizes = measure_sizes() if null.directions else ()
     draws = (
         plan_removals(null, claim.ablation, sizes)
         if claim.role is Role.NECESSARY
-        else plan_remainders(null, universe, claim.ablation)
+        else plan_remainders(null, lambda kept: replace_rest(subject, kept, claim.universe, claim.ablation))
     )
     return TrialPlan(
         {family: plan_circuit(subject, claim.components, claim.universe, family) for family in FAMILIES},

@@ -55,6 +55,7 @@ REASONS = {
     "unstable": "another sample of prompts gives other components",
     "off_distribution": "the intervention moved activations outside their usual distribution",
     "not_routed": "the router sends no token of these prompts to the experts",
+    "not_active": "the features are active on no token of these prompts",
     "no_source": "the prompt does not contain the source token",
 }
 """Machine-readable reason of an inconclusive verdict → its text."""

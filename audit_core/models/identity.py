@@ -57,16 +57,22 @@ class ModelIdentity:
     """Quantisation in the history of the weights, or "none"."""
     licence: str
     """SPDX identifier, or "not stated"."""
+    dictionary_sha256: str = ""
+    """Digest of the sparse dictionary that the model was opened with; empty without one."""
 
     @property
     def short(self) -> str:
         """Return twelve hexadecimal digits over everything that determines the model's numbers."""
         parts = [self.weights_sha256, self.tokenizer_sha256, self.config_sha256, self.dtype, self.attention]
+        parts += [self.dictionary_sha256] if self.dictionary_sha256 else []
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
     def to_json(self) -> dict[str, str]:
-        """Return every field and `short`, for `json.dumps`."""
-        return {**asdict(self), "short": self.short}
+        """Return every field and `short`, for `json.dumps`; the dictionary only where there is one."""
+        fields = asdict(self)
+        if not self.dictionary_sha256:
+            del fields["dictionary_sha256"]
+        return {**fields, "short": self.short}
 
 
 def identify_model(folder: Path, *, dtype: str, attention: str) -> ModelIdentity:

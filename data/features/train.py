@@ -17,9 +17,9 @@ from transformers import AutoModelForCausalLM
 
 from audit_core import open_subject
 from audit_core.capability import ACTIVATIONS
+from audit_core.dictionaries.store import round_to_half
 from audit_core.features import Recipe, Training, measure_quality, save_dictionary, train_dictionary
 from audit_core.features.index import build_index, write_index
-from audit_core.features.store import round_to_half
 from audit_core.prompts.answers import Tokens
 from audit_core.prompts.prompt_set import take_split
 from audit_core.shipped import list_prompt_sets, load_prompt_set

@@ -17,7 +17,7 @@ from audit_core.engine.experts import find_mixtures
 from audit_core.engine.mixture_check import check_mixtures
 from audit_core.errors import ControlFailed, InterventionRefused
 from audit_core.intervention import CLEAN_RUN, ROUTING, Edit, Intervention, Replacement, intervene
-from audit_core.judging.slots import count_slots
+from audit_core.judging.loads import count_slots
 from audit_core.subjects.transformer import TransformerSubject
 
 Load = Callable[[str], TransformerSubject]

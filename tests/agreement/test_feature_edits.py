@@ -10,8 +10,9 @@ import pytest
 import torch
 from toy.prompts import tokenise_letters
 
+from audit_core.component import Kind, resid
 from audit_core.features import Dictionary
-from audit_core.intervention import Edit, Intervention, PromptSide, Replacement
+from audit_core.intervention import Edit, Intervention, PromptSide, Replacement, intervene
 from audit_core.subjects.transformer import TransformerSubject
 
 LAYER, N = 1, 6
@@ -32,9 +33,10 @@ def draw_dictionary_of(subject: TransformerSubject, rows: Sequence[Sequence[int]
     return Dictionary(LAYER, encoder, bias, np.full(N, 0.01, np.float32), decoder, np.zeros(size, np.float32), longest)
 
 
-def read_value(x: np.ndarray, edit: Edit) -> float:
-    value = float(np.dot(x, edit.reads)) + edit.gate.bias
-    return value if value > edit.gate.threshold and np.linalg.norm(x) <= edit.gate.longest else 0.0
+def read_value(x: np.ndarray, edit: Edit, at: int = 0) -> float:
+    block = edit.block
+    value = float(np.dot(x, block.encoder[at])) + float(block.bias[at])
+    return value if value > block.threshold[at] and np.linalg.norm(x) <= block.longest else 0.0
 
 
 def run_whole(subject: TransformerSubject, own: Sequence[int], other: Sequence[int], edit: Edit) -> np.ndarray:
@@ -46,7 +48,7 @@ def run_whole(subject: TransformerSubject, own: Sequence[int], other: Sequence[i
         value = value.clone()
         for at in range(value.shape[1]) if position is None else [position % value.shape[1]]:
             x = value[0, at].numpy()
-            if np.linalg.norm(x) > edit.gate.longest:
+            if np.linalg.norm(x) > edit.block.longest:
                 continue
             now = read_value(x, edit)
             put = {
@@ -54,7 +56,7 @@ def run_whole(subject: TransformerSubject, own: Sequence[int], other: Sequence[i
                 Replacement.ADD: now + edit.factor, Replacement.RESAMPLE: read_value(source[at], edit),
                 Replacement.IDENTITY: now,
             }[edit.replacement]  # fmt: skip
-            value[0, at] += torch.tensor((put - now) * np.array(edit.direction), dtype=value.dtype)
+            value[0, at] += torch.tensor((put - now) * edit.block.decoder[0], dtype=value.dtype)
         return value
 
     with torch.inference_mode():
@@ -91,3 +93,44 @@ def test_an_edited_feature_gives_what_a_whole_forward_pass_gives(
     for number, intervention in enumerate(asked):
         moved = np.abs(fast[number] - plain[int(intervention.side is PromptSide.CORRUPTED)]).max()
         assert (moved > 1e-4) == (intervention.edits[0].replacement is not Replacement.IDENTITY)
+
+
+def test_named_features_are_read_together_and_kept_in_a_stream_that_is_replaced(
+    load_family: Callable[[str], TransformerSubject],
+) -> None:
+    """Two features whose encoders overlap: reading the second after the first edit would give another value."""
+    plain = load_family("llama")
+    prompts = tokenise_letters(plain.tokenizer, (6, 6))
+    dictionary = draw_dictionary_of(plain, [pair.clean_ids for pair in prompts.pairs])
+    subject, parts = plain.with_dictionary(dictionary, "drawn"), [dictionary.component(at) for at in (0, 3)]
+    means = subject.capture_means(prompts, kinds=[Kind.FEATURE, Kind.RESID])
+    stream = Edit(resid(LAYER), Replacement.RESAMPLE)
+    asked = [
+        intervene(parts, Replacement.ZERO), intervene(parts, Replacement.MEAN), intervene(parts, Replacement.RESAMPLE),
+        Intervention((stream, *(Edit(part, Replacement.IDENTITY) for part in parts))),
+    ]  # fmt: skip
+    fast = subject.run(prompts, asked, means=means, vocabulary=True).vocabulary
+    for at, pair in enumerate(prompts.pairs):
+        own, other = (
+            plain.read_stream([ids], LAYER)[0].astype(np.float64) for ids in (pair.clean_ids, pair.corrupted_ids)
+        )
+        values, others = dictionary.encode(own)[:, [0, 3]], dictionary.encode(other)[:, [0, 3]]
+        is_read, stays = (np.linalg.norm(x, axis=1, keepdims=True) <= dictionary.longest for x in (own, other))
+        both = dictionary.decoder[[0, 3]]
+        wanted = [
+            own + is_read * (0 - values) @ both,
+            own + is_read * (means.features[[0, 3]] - values) @ both,
+            own + is_read * (others - values) @ both,
+            other + stays * (values - others) @ both,
+        ]  # fmt: skip
+        for number, entering in enumerate(wanted):
+            put = torch.tensor(entering[None], dtype=torch.float32)
+            with torch.inference_mode():
+                slow = plain.bridge.run_with_hooks(
+                    torch.tensor([list(pair.clean_ids)]),
+                    fwd_hooks=[(f"blocks.{LAYER}.hook_resid_pre", lambda value, hook, put=put: put)],
+                )[0, -1].numpy()
+            np.testing.assert_allclose(fast[number, at], slow, rtol=0, atol=1e-4 * np.abs(slow).max())
+    texts = [ids for pair in prompts.pairs for ids in (pair.clean_ids, pair.corrupted_ids)]
+    read = np.concatenate([one[1:] for one in plain.read_stream(texts, LAYER)])
+    np.testing.assert_allclose(means.features, dictionary.encode(read).mean(0), rtol=1e-5)

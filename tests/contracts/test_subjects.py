@@ -125,9 +125,10 @@ def test_what_a_subject_of_numbers_cannot_give_is_not_among_its_capabilities() -
 def test_every_name_in_the_menu_is_offered_once_and_found_by_one_family() -> None:
     names = [model.name for model in list_models()]
     assert len(names) == len(set(names))
-    assert names[:3] == ["default", "moe-tiny", "t5-tiny"]
-    # It has applicants in the place of prompt sets and claims.
-    assert set(names[3:]) == {model.name for model in list_planted()} | {"planted-decision"}
+    assert names[:4] == ["default", "moe-tiny", "t5-tiny", "default+default-layer-12"]
+    # The first has applicants in the place of prompt sets and claims, the second is one of the others with a dictionary.
+    more = {"planted-decision", "planted-strict+planted-strict"}
+    assert set(names[4:]) == {model.name for model in list_planted()} | more
     assert find_listed("planted-or") is not None
     assert find_listed("gpt2") is None
 

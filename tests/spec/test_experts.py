@@ -16,7 +16,7 @@ from audit_core.calibration import quote_calibration
 from audit_core.component import Kind, parse_component, parse_components
 from audit_core.errors import CapabilityRefused, NotMeasured, Refused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
-from audit_core.judging.slots import find_slots
+from audit_core.judging.loads import find_loads
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
@@ -274,8 +274,8 @@ def test_a_claim_about_an_expert_without_tokens_is_not_tested(
 ) -> None:
     subject, prompts = open_planted("planted-mixture")
     with pytest.raises(NotMeasured, match=r"not_routed: the router sends 0 of .* to L0\.E6"):
-        find_slots(subject, prompts, [parse_component("L0.E6")])
-    assert find_slots(subject, prompts, [parse_component("L0.H0")]) is None
+        find_loads(subject, prompts, [parse_component("L0.E6")])
+    assert find_loads(subject, prompts, [parse_component("L0.H0")]) is None
 
 
 def test_beside_a_verdict_on_an_expert_its_own_error_rate_is_quoted() -> None:

@@ -16,14 +16,21 @@ from toy.probe_texts import write_votes
 
 from audit_core import open_subject
 from audit_core.data_folder import DATA
+from audit_core.dictionaries.planted import DECOY, USED, write_planted
+from audit_core.dictionaries.shelf import DEFAULT, PLANTED
+from audit_core.dictionaries.store import MAX_JSON_BYTES, WEIGHTS
 from audit_core.errors import ComponentRefused, FindingRefused, IntegrityError, ModelRefused, Refused
-from audit_core.features import FeaturesRequest, LabelVerdict, find_dictionary, find_of_model, open_dictionary
+from audit_core.features import (
+    FeaturesRequest,
+    LabelVerdict,
+    find_dictionary,
+    find_index,
+    find_of_model,
+    open_dictionary,
+)
 from audit_core.features.index import FeatureIndex, IndexedFeature, TokenWeight, build_index
-from audit_core.features.planted import DECOY, USED, write_planted
 from audit_core.features.results import EffectVerdict
 from audit_core.features.search import MAX_FOUND, search_firing, search_labels, search_text, search_writes
-from audit_core.features.shelf import DEFAULT, PLANTED
-from audit_core.features.store import MAX_JSON_BYTES, WEIGHTS
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
 from audit_core.store import FeatureLabels, LabelEvidence, list_current, verify_log
@@ -134,7 +141,7 @@ def test_what_cannot_be_measured_is_refused_with_what_was_wanted() -> None:
 
 def test_the_shipped_dictionary_has_the_digest_of_its_card_and_of_its_index() -> None:
     entry = find_dictionary(DEFAULT)
-    card, weights, index = entry.read_card(), entry.load(), entry.read_index()
+    card, weights, index = entry.read_card(), entry.load(), find_index(entry)
     assert weights.sha256 == card["sha256"] == entry.sha256
     assert index is not None
     assert index.dictionary == entry.sha256
@@ -147,7 +154,7 @@ def test_the_shipped_dictionary_has_the_digest_of_its_card_and_of_its_index() ->
 
 
 def test_every_search_of_the_shipped_dictionary_answers_within_a_second() -> None:
-    index = find_dictionary(DEFAULT).read_index()
+    index = find_index(find_dictionary(DEFAULT))
     assert index is not None
     start = perf_counter()
     firing, writing = search_firing(index, "the"), search_writes(index, "the")

@@ -16,6 +16,8 @@ from toy.probe_texts import write_votes
 
 from audit_core import open_subject
 from audit_core.component import Kind, parse_component, resid
+from audit_core.dictionaries.planted import DECOY, USED
+from audit_core.dictionaries.planted import write_planted as write_dictionary
 from audit_core.effect import measure_effect
 from audit_core.errors import Cancelled, ComponentRefused, ControlFailed, IntegrityError, InterventionRefused, Refused
 from audit_core.features import (
@@ -35,8 +37,6 @@ from audit_core.features import (
     save_dictionary,
     train_dictionary,
 )
-from audit_core.features.planted import DECOY, USED
-from audit_core.features.planted import write_planted as write_dictionary
 from audit_core.intervention import Edit, Intervention, Replacement, intervene
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
 from audit_core.probes.reading import ask_labelled
@@ -113,14 +113,14 @@ def test_a_feature_is_addressed_and_needs_its_dictionary() -> None:
     part = write_dictionary().component(USED)
     assert (str(part), part.kind) == ("L1.F0", Kind.FEATURE)
     assert parse_component("L1.F0") == part
-    with pytest.raises(InterventionRefused, match="without its dictionary"):
-        intervene([part], Replacement.ZERO)
+    with pytest.raises(InterventionRefused, match="opened without a dictionary"):
+        strict().run(votes(), [intervene([part], Replacement.ZERO)])
     with pytest.raises(ComponentRefused):
         write_dictionary().component(99)
     with pytest.raises(InterventionRefused, match="mean value"):
         write_dictionary().edit(USED, Replacement.MEAN)
     two = [write_dictionary().edit(at, Replacement.ZERO) for at in (0, 1)]
-    with pytest.raises(InterventionRefused, match="one feature per layer"):
+    with pytest.raises(InterventionRefused, match="one replacement for the features of a layer"):
         Intervention(tuple(two))
 
 

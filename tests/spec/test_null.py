@@ -6,7 +6,7 @@ from toy.models import build_random, load
 from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind, head, mlp
-from audit_core.intervention import Replacement
+from audit_core.intervention import Replacement, intervene
 from audit_core.judging.null import DRAWS, draw_null, draw_sets, plan_remainders, plan_removals
 from audit_core.stats.multiplicity import rank_in_null, step_down
 from audit_core.subjects.transformer import TransformerSubject
@@ -39,17 +39,17 @@ def test_an_expert_is_compared_with_experts_that_receive_about_as_many_tokens() 
     """80 experts of one layer; those with an even number receive 100 tokens, the others 10, as does the claim's."""
     experts = [Component(0, Kind.EXPERT, index) for index in range(80)]
     slots = {expert: 10 if expert.index % 2 else 100 for expert in experts}
-    own = experts[1]
-    sets, _ = draw_sets([own], experts, seed=0, slots=slots)
+    loads, own = {expert: (float(n),) for expert, n in slots.items()}, experts[1]
+    sets, _ = draw_sets([own], experts, seed=0, loads=loads)
     assert {slots[part] for (part,) in sets} == {10}
     assert len(sets) == 39
     unmatched, _ = draw_sets([own], experts, seed=0)
     assert {slots[part] for (part,) in unmatched} == {10, 100}
-    pair, _ = draw_sets([own, experts[2]], experts, seed=0, slots=slots, draws=20)
+    pair, _ = draw_sets([own, experts[2]], experts, seed=0, loads=loads, draws=20)
     assert all(sorted(slots[part] for part in drawn) == [10, 100] for drawn in pair)
     assert (
         "within a factor of 2 in tokens received"
-        in draw_null([own], experts, [4], can_use_directions=False, seed=0, slots=slots).design
+        in draw_null([own], experts, [4], can_use_directions=False, seed=0, loads=loads).design
     )
 
 
@@ -75,7 +75,7 @@ def test_a_claim_of_sufficiency_is_compared_with_sets_even_in_a_small_model() ->
     parts = (head(0, 0), head(1, 0))
     null = draw_null(parts, SMALL, [4, 4], can_use_directions=False, seed=0)
     assert not null.directions
-    runs = plan_remainders(null, SMALL, Replacement.ZERO)
+    runs = plan_remainders(null, lambda kept: intervene([c for c in SMALL if c not in kept], Replacement.ZERO))
     assert 110 <= len(runs) <= 120
     assert all(len(run.edits) == 16 for run in runs)
 

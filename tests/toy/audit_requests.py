@@ -38,10 +38,10 @@ from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Component, Kind, edge, head, mlp, resid
 from audit_core.data_folder import DATA
 from audit_core.decisions import DecisionsRequest, DecisionTask, read_task
+from audit_core.dictionaries.shelf import PLANTED
 from audit_core.documents import DocumentsRequest
 from audit_core.explanations import UnitKind
 from audit_core.features import FeaturesRequest
-from audit_core.features.shelf import PLANTED
 from audit_core.intervention import Direction, Replacement
 from audit_core.lenses import LensesRequest
 from audit_core.probes import ProbesRequest

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.dictionaries.planted import WIDTH
 from audit_core.features import Dictionary
-from audit_core.features.planted import WIDTH
 
 
 def write_basis() -> Dictionary:

@@ -44,6 +44,7 @@ UNIVERSES = {
     "heads+experts": "heads and experts",
     "experts+shared": "experts and shared paths",
     "heads+experts+shared": "heads, experts and shared paths",
+    "features": "features of the model's dictionary",
 }
 GAP = (
     "The gap is the difference between the whole model and the model with every such component replaced. "

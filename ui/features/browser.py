@@ -14,17 +14,20 @@ from audit_core.features import (
     IndexedFeature,
     ShippedDictionary,
     Shown,
+    find_index,
     search_firing,
     search_labels,
     search_text,
     search_writes,
 )
+from audit_core.governance import Permission
 from audit_core.prompts import take_split, tokenise
 from audit_core.store import FeatureLabel, FeatureLabels, list_current
 from ui.features import labels
-from ui.flow import answers
+from ui.flow import actions, answers
 from ui.flow.answers import show_refusal
 from ui.parts.header import figure_header, plain, show_rows, show_table
+from ui.shell import navigation
 
 BY = {
     "label": "its label", "fires on": "a word that it fires on", "writes": "a word that it makes more likely",
@@ -37,7 +40,7 @@ _MOST, _PROMPTS, _SET = 8, 12, "indirect_object"
 
 def show_browser(entry: ShippedDictionary, auditor: Auditor | None) -> None:
     """Show the search, its results, and the chosen feature."""
-    index = entry.read_index()
+    index = find_index(entry)
     if index is None:
         st.markdown("This dictionary has no texts to search. Its features are measured above.")
         return
@@ -71,6 +74,11 @@ def show_browser(entry: ShippedDictionary, auditor: Auditor | None) -> None:
     )
     if chosen is not None:
         _show_feature(int(chosen), index, written, layer)
+        if actions.may(Permission.FREEZE):
+            st.page_link(
+                navigation.claims(), label="Claim on this feature", icon=":material/gavel:",
+                query_params={"view": "new", "c": f"L{layer}.F{chosen}", "model": f"{entry.model}+{entry.name}"},
+            )  # fmt: skip
         mine = [one for one in versions if one.component == f"L{layer}.F{chosen}"]
         labels.show_labels(entry, f"L{layer}.F{chosen}", int(chosen), mine, auditor)
 

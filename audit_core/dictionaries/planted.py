@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audit_core.features.dictionary import Dictionary
+from audit_core.dictionaries.dictionary import Dictionary
 
 WIDTH, MATCHED = 192, 44
 USED, DECOY = 0, 1

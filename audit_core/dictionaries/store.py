@@ -10,49 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 
+from audit_core.dictionaries.dictionary import Dictionary
 from audit_core.errors import IntegrityError, Refused
-from audit_core.features.dictionary import Dictionary
-from audit_core.features.quality import Card
 
 WEIGHTS, CARD = "dictionary.safetensors", "card.json"
 MAX_WEIGHT_BYTES = 512 * 1024**2
 MAX_JSON_BYTES = 1024**2
 MAX_WIDTH, MAX_D_MODEL = 65_536, 16_384
-_ARRAYS = ("encoder", "bias", "threshold", "decoder", "centre")
+ARRAYS = ("encoder", "bias", "threshold", "decoder", "centre")
 _HOOK = re.compile(r"blocks\.(\d{1,4})\.hook_resid_(pre|post)", re.ASCII)
-
-
-def save_dictionary(dictionary: Dictionary, card: Card, folder: Path) -> None:
-    """Write weights and card.
-
-    Raises:
-        Refused: the folder holds something already, or the card is of another dictionary.
-    """
-    if card.sha256 != dictionary.sha256:
-        raise Refused("A card of another dictionary.", wanted="its own.", remedy="measure this dictionary's quality.")
-    if folder.exists() and any(folder.iterdir()):
-        raise Refused(f"{folder.name[:60]!r} is not empty.", wanted="a new folder.", remedy="choose another name.")
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = {name: _pack(getattr(dictionary, name)) for name in _ARRAYS}
-    (folder / WEIGHTS).write_bytes(save(arrays))
-    written = {"layer": dictionary.layer, "longest": dictionary.longest, **card.to_json()}
-    (folder / CARD).write_text(json.dumps(written, indent=1, allow_nan=True) + "\n", encoding="utf-8")
 
 
 def round_to_half(dictionary: Dictionary) -> Dictionary:
     """The dictionary with encoder and decoder as 2-byte numbers hold them; its file has half the size."""
     both = {name: getattr(dictionary, name).astype(np.float16).astype(np.float32) for name in ("encoder", "decoder")}
     return replace(dictionary, **both)
-
-
-def _pack(array: NDArray[np.float32]) -> NDArray[Any]:
-    """As 2-byte numbers where that loses nothing."""
-    half = np.ascontiguousarray(array, np.float16)
-    return half if (half.astype(np.float32) == array).all() else np.ascontiguousarray(array, np.float32)
 
 
 def load_dictionary(folder: Path) -> tuple[Dictionary, dict[str, Any]]:
@@ -63,7 +38,7 @@ def load_dictionary(folder: Path) -> tuple[Dictionary, dict[str, Any]]:
         IntegrityError: the weights are not those that the card names.
     """
     card = read_object(folder / CARD)
-    arrays = _read_weights(folder / WEIGHTS, _ARRAYS)
+    arrays = _read_weights(folder / WEIGHTS, ARRAYS)
     layer, longest = card.get("layer"), card.get("longest")
     if type(layer) is not int or not isinstance(longest, int | float) or not longest > 0:
         raise _malformed(CARD, "a layer and a norm")
