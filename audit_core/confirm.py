@@ -83,11 +83,12 @@ def freeze_claim(
     Raises:
         AuditError: prompts do not align, a question is unknown, or a component is not in the model.
     """
-    questions = list_claim_questions(usual=True) if questions is None else tuple(questions)
-    if unknown := [name for name in questions if name not in list_claim_questions()]:
+    known = list_claim_questions(universe=claim.universe)
+    questions = list_claim_questions(usual=True, universe=claim.universe) if questions is None else tuple(questions)
+    if unknown := [name for name in questions if name not in known]:
         raise ClaimRefused(
             f"Question {unknown[0]!r}.",
-            wanted=f"one of {', '.join(list_claim_questions())}.",
+            wanted=f"one of {', '.join(known)}." if known else "none: checks of circuits are not made of features.",
             remedy="remove it; specificity needs other tasks, use the circuit page.",
         )
     prompts = drop_repeats(prompts)

@@ -9,7 +9,8 @@ from typing import Any
 from audit_core.audit import Audit
 from audit_core.circuits.circuit_question import CircuitQuestion
 from audit_core.circuits.circuit_search import SearchQuestion
-from audit_core.component import Component
+from audit_core.claim import Universe
+from audit_core.component import Component, Kind
 from audit_core.errors import ClaimRefused
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import list_plugins
@@ -104,8 +105,13 @@ def list_quick_questions() -> tuple[str, ...]:
     return tuple(check.name for check in sorted(quick, key=lambda check: check.search is Search.FIRST))
 
 
-def list_claim_questions(*, usual: bool = False) -> tuple[str, ...]:
-    """Names of the checks that can be preregistered with a claim, as listed; or of the usual ones, in order of name."""
+def list_claim_questions(*, usual: bool = False, universe: Universe = Universe.HEADS) -> tuple[str, ...]:
+    """Names of the checks that can be preregistered with a claim, as listed; or of the usual ones, in order of name.
+
+    They are about circuits, so that a claim on features has none.
+    """
+    if Kind.FEATURE in universe.kinds:
+        return ()
     if usual:
         return tuple(sorted(check.name for check in list_checks() if check.with_claim is WithClaim.USUAL))
     return tuple(check.name for check in list_checks() if check.with_claim is not WithClaim.NEVER)

@@ -55,7 +55,6 @@ def add_claim_commands(add: Adder) -> None:
         "--ask",
         nargs="*",
         choices=questions,
-        default=list_claim_questions(usual=True),
         help="robustness checks fixed with the claim",
     )
     prereg.add_argument(
@@ -91,7 +90,7 @@ def freeze(options: argparse.Namespace) -> int:
     prompts = put_in_form(prompts, options, subject)
     plan = freeze_claim(
         Register(audit_home()), subject, claim, prompts, policy, owner=current_actor().name, model=options.model,
-        questions=tuple(options.ask), declared=PriorAccess(options.prior_access), seed=options.seed,
+        questions=None if options.ask is None else tuple(options.ask), declared=PriorAccess(options.prior_access), seed=options.seed,
     )  # fmt: skip
     half = tokenise(take_split(drop_repeats(prompts), exploratory=False), subject.tokenizer)
     notices = keep_measurable(half, half, FAMILIES).notices

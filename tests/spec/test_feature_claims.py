@@ -106,7 +106,12 @@ def test_a_plan_pins_the_dictionary_and_its_pack_is_verified_by_the_file_alone(
     monkeypatch.setenv("AUDIT_HOME", str(tmp_path))
     policy = load_shipped_policy("default")
     register = Register(tmp_path)
-    plan = freeze_claim(register, strict(), claim_on("L1.F0"), votes(), policy, owner="anna", model=NAME, questions=())
+    plan = freeze_claim(register, strict(), claim_on("L1.F0"), votes(), policy, owner="anna", model=NAME)
+    assert plan.questions == (), "the usual further checks are about circuits"
+    with pytest.raises(ClaimRefused, match="not made of features"):
+        freeze_claim(
+            register, strict(), claim_on("L1.F1"), votes(), policy, owner="anna", model=NAME, questions=("curve",)
+        )
     other = strict().with_dictionary(draw_other(), "another")
     assert {one.identity.weights_sha256 for one in (strict(), other)} == {plan.pins.weights_sha256}
     with pytest.raises(ClaimRefused, match="frozen with other inputs: model was"):

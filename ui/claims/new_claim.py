@@ -10,7 +10,7 @@ import streamlit as st
 from audit_core import AuditError, Claim, audit_home, get_plugin, list_prompt_sets
 from audit_core.circuits import list_claim_questions
 from audit_core.claim import DEFAULT_DELTA, Role, Universe, dump_claim, fit_universe, read_claim
-from audit_core.component import format_components, parse_components
+from audit_core.component import Kind, format_components, parse_components
 from audit_core.governance import Permission
 from audit_core.intervention import Replacement
 from audit_core.policy_choice import list_policy_choices, load_policy_choice
@@ -161,10 +161,13 @@ def _ask_prompts() -> PromptSet | None:
 
 
 def _ask_circumstances() -> None:
-    names = list_claim_questions()
-    st.multiselect(
-        "Further checks in the same run", names, key="claim_asks", format_func=lambda name: get_plugin("audits", name).question
-    )  # fmt: skip
+    if _is_on_features():
+        st.markdown("Further checks in the same run: none, as they are about circuits and not about features.")
+    else:
+        st.multiselect(
+            "Further checks in the same run", list_claim_questions(), key="claim_asks",
+            format_func=lambda name: get_plugin("audits", name).question,
+        )  # fmt: skip
     left, right = st.columns(2)
     left.selectbox(
         "What you know of the test prompts", list(ACCESS), key="claim_access", format_func=ACCESS.get,
@@ -233,11 +236,23 @@ def _read_claim() -> Claim | None:
         return None
 
 
+def _is_on_features() -> bool:
+    try:
+        return any(part.kind is Kind.FEATURE for part in parse_components(st.session_state.claim_parts))
+    except AuditError:
+        return False
+
+
+def _list_asked() -> tuple[str, ...]:
+    """The chosen further checks that a claim on these components can have."""
+    return () if _is_on_features() else tuple(st.session_state.claim_asks)
+
+
 def _preview(claim: Claim, prompts: PromptSet) -> None:
     counts: SplitCounts = count_splits(prompts)
     st.subheader("The plan, as it will be locked", anchor=False)
     asked = st.session_state
-    questions = tuple(get_plugin("audits", name).question for name in asked.claim_asks)
+    questions = tuple(get_plugin("audits", name).question for name in _list_asked())
     owner = asked.get("claim_owner", "") if services.person().is_local else services.person().name
     policy = load_policy_choice(audit_home(), asked.claim_policy)
     shown = preview_claim(
@@ -265,7 +280,7 @@ def _lock(claim: Claim | None, prompts: PromptSet | None) -> None:
         return
     assert claim is not None
     form = actions.FreezeForm(
-        dump_claim(claim), asked.claim_model, asked.claim_set, tuple(asked.claim_asks), asked.claim_access, asked.get("claim_owner", "").strip(), asked.claim_policy,
+        dump_claim(claim), asked.claim_model, asked.claim_set, _list_asked(), asked.claim_access, asked.get("claim_owner", "").strip(), asked.claim_policy,
     )  # fmt: skip
     _freeze(form)
     asked.freezing = False
