@@ -5,15 +5,25 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from audit_core.claim import dump_claim
 from audit_core.cli.output import print_json, print_result
-from audit_core.errors import Refused
+from audit_core.cli.session import current_actor
+from audit_core.errors import IntegrityError, NotMeasured, Refused
 from audit_core.evidence.whole_file import write_whole
+from audit_core.exchange.model_signature import ModelSignature, SignatureState, check_folder_signature
 from audit_core.exchange.plans import export_plan, import_plan, name_sidecar
 from audit_core.exchange.prml import MAX_MANIFEST_BYTES
+from audit_core.exchange.signature_record import MAX_NAMES, record_signature
 from audit_core.store import audit_home
+from audit_core.subject_family import find_here
+
+_EXIT_CODES = {
+    SignatureState.MATCH: 0, SignatureState.MISMATCH: IntegrityError.exit_code, SignatureState.NOT_TRUSTED: IntegrityError.exit_code,
+    SignatureState.NOT_SIGNED: NotMeasured.exit_code,
+}  # fmt: skip
 
 
 def add_exchange_commands(exchange: argparse.ArgumentParser) -> None:
@@ -33,8 +43,27 @@ def add_exchange_commands(exchange: argparse.ArgumentParser) -> None:
     read = add("read-plan", read_plan, "read a PRML manifest of a frozen plan; refused if it was changed or is foreign")
     read.add_argument("manifest", type=Path)
     read.add_argument("--sha256", default="", help="digest that its author published before the run")
-    read.add_argument("--claim", default="", metavar="CLAIM_ID", help="claim of this register that it must be the plan of")
+    read.add_argument(
+        "--claim", default="", metavar="CLAIM_ID", help="claim of this register that it must be the plan of"
+    )
     read.add_argument("--out", type=Path, help="write the claim in it as TOML, to freeze it here")
+    model = add(
+        "model",
+        check_model,
+        "verify the OpenSSF signature of a model's folder, offline; exit 4 if it does not match, 3 if unsigned",
+    )
+    model.add_argument("model", help="a folder, default, or the name of a fetched model")
+    trusted = model.add_mutually_exclusive_group(required=True)
+    trusted.add_argument("--key", type=Path, help="public key of the signer, PEM")
+    trusted.add_argument("--certificates", type=Path, help="certificates trusted to issue the signer's, PEM")
+    model.add_argument("--signature", type=Path, help="the signature; model.sig in the folder unless given")
+    model.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="path in the folder where unsigned files are allowed",
+    )
 
 
 def write_plan(options: argparse.Namespace) -> int:
@@ -69,11 +98,60 @@ def read_plan(options: argparse.Namespace) -> int:
                 "claim": plan.claim.to_json(), "plan": plan.plan,
             }
         )  # fmt: skip
-    print_result(f"{options.manifest}: unchanged, compared with the {found.compared_with}; digest {plan.manifest_sha256}")
-    print_result(f"  plan {plan.plan_sha256}, frozen at {plan.plan['frozen_at']} as {plan.claim_id} by {plan.plan['authors'][0]!a}")
-    print_result(f"  {plan.claim.name!a}: {plan.claim.role}, {plan.claim.metric}, more than {plan.claim.delta:g} of the gap")
+    print_result(
+        f"{options.manifest}: unchanged, compared with the {found.compared_with}; digest {plan.manifest_sha256}"
+    )
+    print_result(
+        f"  plan {plan.plan_sha256}, frozen at {plan.plan['frozen_at']} as {plan.claim_id} by {plan.plan['authors'][0]!a}"
+    )
+    print_result(
+        f"  {plan.claim.name!a}: {plan.claim.role}, {plan.claim.metric}, more than {plan.claim.delta:g} of the gap"
+    )
     print_result(f"  in this register: {found.registered or 'no'}")
     return 0
+
+
+def check_model(options: argparse.Namespace) -> int:
+    """Check one model's signature, and log the outcome."""
+    folder = Path(options.model)
+    if not folder.is_dir():
+        folder = find_here(options.model) or folder
+    found = check_folder_signature(
+        folder, key=options.key, roots=options.certificates, signature=options.signature, ignored=options.ignore
+    )
+    event = record_signature(audit_home(), found, actor=current_actor().name)
+    if options.json:
+        print_json({"folder": str(folder), "event": event.seq, **asdict(found), "digest": found.digest._asdict()})
+    else:
+        _print_signature(folder, found)
+        print_result(f"  event {event.seq} of the audit log")
+    return _EXIT_CODES[found.state]
+
+
+def _print_signature(folder: Path, found: ModelSignature) -> None:
+    print_result(f"{folder}: {found.state.upper()}")
+    if found.key:
+        print_result(f"  key {found.key}{f', certificate of {found.subject!a}' if found.subject else ''}")
+    if found.expired_at:
+        print_result(f"  the certificate expired at {found.expired_at}")
+    if found.state is SignatureState.NOT_SIGNED:
+        print_result(
+            "  found no model.sig; wanted a signature in the folder or with --signature; ask the model's publisher for it"
+        )
+    elif found.why_not:
+        print_result(f"  {found.why_not}")
+        print_result("  compare the key with the one that the publisher states, and do not use the files as theirs")
+    else:
+        print_result(f"  {found.n_files} signed files")
+    for names, text in (
+        (found.changed, "changed since the signature"), (found.missing, "signed, and missing here"),
+        (found.extra, "not signed; remove it, or allow it with --ignore"),
+        (found.left_out, "left out by the signature, and used by the model"),
+    ):  # fmt: skip
+        for name in names[:MAX_NAMES]:
+            print_result(f"  {name!a}: {text}")
+        if len(names) > MAX_NAMES:
+            print_result(f"  and {len(names) - MAX_NAMES} more: {text}")
 
 
 def read_file(path: Path, most: int) -> bytes:

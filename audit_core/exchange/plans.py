@@ -38,7 +38,9 @@ def export_plan(home: Path, claim_id: str, version: int | None = None) -> bytes:
     plans = known.plans if version is None else known.plans[: max(version, 0)]
     if version is not None and len(plans) != version:
         raise ClaimRefused(
-            f"{claim_id} has no version {version}.", wanted=f"1 to {len(known.plans)}.", remedy="leave it out for the newest."
+            f"{claim_id} has no version {version}.",
+            wanted=f"1 to {len(known.plans)}.",
+            remedy="leave it out for the newest.",
         )
     return write_manifest(plans)
 
@@ -48,7 +50,9 @@ def name_sidecar(path: Path) -> Path:
     return path.with_suffix("").with_name(path.with_suffix("").name + SIDECAR)
 
 
-def import_plan(home: Path, raw: bytes, *, name: str, expected: str, sidecar: str = "", claim_id: str = "") -> ComparedPlan:
+def import_plan(
+    home: Path, raw: bytes, *, name: str, expected: str, sidecar: str = "", claim_id: str = ""
+) -> ComparedPlan:
     """Read a manifest, and compare its digest with one that was known before.
 
     Args:
@@ -62,7 +66,9 @@ def import_plan(home: Path, raw: bytes, *, name: str, expected: str, sidecar: st
     """
     for text in (expected, sidecar):
         if text and not _DIGEST.fullmatch(text):
-            raise Refused(f"The digest {text[:80]!a}.", wanted="64 lowercase hexadecimal digits.", remedy="copy it again.")
+            raise Refused(
+                f"The digest {text[:80]!a}.", wanted="64 lowercase hexadecimal digits.", remedy="copy it again."
+            )
     found = read_manifest(raw, name=name, expected=expected or sidecar)
     claims = Register(home).list_claims()
     own = next((known.claim_id for known in claims if _has_plan(known, found)), "")

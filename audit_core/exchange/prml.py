@@ -189,7 +189,11 @@ def _read_plan(text: str, name: str) -> dict[str, Any]:
     try:
         plan = load_strict(text.encode())
         is_known = dump_canonical(plan) == text.encode() and plan["schema"] == SCHEMA
-        read = (plan["claims"][0]["claim_id"], plan["claims"][0]["claim_sha256"], datetime.fromisoformat(plan["frozen_at"]))
+        read = (
+            plan["claims"][0]["claim_id"],
+            plan["claims"][0]["claim_sha256"],
+            datetime.fromisoformat(plan["frozen_at"]),
+        )
         read += (plan["prompts"]["set_id"], plan["prompts"]["sha256"], plan["seeds"][0], plan["authors"][0])
         read += (plan["model"]["repo"], plan["model"]["weights_tree_sha256"])
     except (NotStrictJson, AuditError, KeyError, IndexError, TypeError, ValueError) as error:

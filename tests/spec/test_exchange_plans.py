@@ -68,8 +68,14 @@ def test_the_digest_is_the_one_that_the_reference_tool_of_the_format_prints() ->
     assert hashlib.sha256(manifest).hexdigest() == "99bf07492ab956b64253ad3c93234715c7c11cffe516e848e32fb2d50e428816"
     found = yaml.safe_load(manifest)
     assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", found["claim_id"])
-    assert int(found["claim_id"].replace("-", "")[:12], 16) == 1796004966569, "the first 48 bits are the time of the freeze"
-    assert (found["metric"], found["comparator"], found["threshold"]) == ("sufficiency_share:logit_difference", ">", 0.8)
+    assert int(found["claim_id"].replace("-", "")[:12], 16) == 1796004966569, (
+        "the first 48 bits are the time of the freeze"
+    )
+    assert (found["metric"], found["comparator"], found["threshold"]) == (
+        "sufficiency_share:logit_difference",
+        ">",
+        0.8,
+    )
 
 
 def test_anyone_can_check_both_inner_digests_with_sha256sum() -> None:
@@ -157,13 +163,17 @@ FOREIGN = {
         ({"threshold": True}, "threshold 'True'"),
         ({"metric_args": {"plan": "{", "claim": "{}"}}, "metric_args.plan of m cannot be read"),
         ({"metric_args": {"plan": "[" * 5000, "claim": "{}"}}, "metric_args.plan of m cannot be read"),
-        ({"metric_args": {"plan": '{"schema": "assay/prereg/1"}', "claim": "{}"}}, "metric_args.plan of m cannot be read"),
+        (
+            {"metric_args": {"plan": '{"schema": "assay/prereg/1"}', "claim": "{}"}},
+            "metric_args.plan of m cannot be read",
+        ),
     ],
 )
 def test_a_foreign_manifest_is_refused_with_what_to_do(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(Refused, match=re.escape(message)) as caught:
         read_manifest(yaml.safe_dump(FOREIGN | changed).encode(), name="m")
-    assert caught.value.wanted and caught.value.remedy
+    assert caught.value.wanted
+    assert caught.value.remedy
 
 
 @pytest.mark.parametrize(
