@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,9 +18,12 @@ from audit_core.evidence.whole_file import write_whole
 from audit_core.exchange.model_signature import ModelSignature, SignatureState, check_folder_signature
 from audit_core.exchange.plans import export_plan, import_plan, name_sidecar
 from audit_core.exchange.prml import MAX_MANIFEST_BYTES
+from audit_core.exchange.signature_bundle import MAX_KEY_BYTES, write_public_key
 from audit_core.exchange.signature_record import MAX_NAMES, record_signature
-from audit_core.store import audit_home
+from audit_core.exchange.statements import MAX_STATEMENT_BYTES, read_statement_about, write_test_result
+from audit_core.store import audit_home, load_key
 from audit_core.subject_family import find_here
+from audit_core.verifier.container import MAX_PACK_BYTES
 
 _EXIT_CODES = {
     SignatureState.MATCH: 0, SignatureState.MISMATCH: IntegrityError.exit_code, SignatureState.NOT_TRUSTED: IntegrityError.exit_code,
@@ -64,6 +69,22 @@ def add_exchange_commands(exchange: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="path in the folder where unsigned files are allowed",
     )
+    statement = add(
+        "statement",
+        write_statement,
+        "write a signed in-toto statement with a pack's result, for other supply-chain tools",
+    )
+    statement.add_argument("pack", type=Path)
+    statement.add_argument("--key", required=True, metavar="PERSON", help="whose statement it is")
+    statement.add_argument(
+        "--out", type=Path, required=True, help="such as PACK.intoto.json; the public key goes beside it"
+    )
+    check = add(
+        "check-statement", check_statement, "verify somebody's in-toto statement about a pack with their public key"
+    )
+    check.add_argument("statement", type=Path)
+    check.add_argument("pack", type=Path)
+    check.add_argument("--key", type=Path, required=True, help="their public key, PEM")
 
 
 def write_plan(options: argparse.Namespace) -> int:
@@ -152,6 +173,41 @@ def _print_signature(folder: Path, found: ModelSignature) -> None:
             print_result(f"  {name!a}: {text}")
         if len(names) > MAX_NAMES:
             print_result(f"  and {len(names) - MAX_NAMES} more: {text}")
+
+
+def write_statement(options: argparse.Namespace) -> int:
+    """Write one statement about a pack."""
+    key, pack = load_key(audit_home(), options.key), read_file(options.pack, MAX_PACK_BYTES)
+    statement = write_test_result(pack, name=options.pack.name, key=key)
+    public = options.out.with_name(options.out.name + ".pub.pem")
+    _write(options.out, statement)
+    _write(public, write_public_key(key.public_key))
+    found = json.loads(base64.b64decode(json.loads(statement)["payload"]))
+    if options.json:
+        return print_json({"out": str(options.out), "public_key": str(public), "statement": found})
+    print_result(
+        f"{options.out}: {found['predicate']['result']}, {found['predicateType']}, signed by {key.person} ({key.keyid})"
+    )
+    print_result(f"  the public key is in {public}; readers need it from you by another way")
+    return 0
+
+
+def check_statement(options: argparse.Namespace) -> int:
+    """Check one statement about a pack; exit code 4 if it is about something else."""
+    raw, key = read_file(options.statement, MAX_STATEMENT_BYTES), read_file(options.key, MAX_KEY_BYTES)
+    found = read_statement_about(read_file(options.pack, MAX_PACK_BYTES), raw, key, name=options.statement.name)
+    if not found.about:
+        raise IntegrityError(
+            f"{options.statement.name} is about {', '.join(map(ascii, found.subjects))[:200]}, and not about this pack. Wanted: the SHA-256 of the "
+            "pack or of its manifest among its subjects. What to do: ask for the statement about this file."
+        )
+    if options.json:
+        return print_json(asdict(found))
+    print_result(f"{options.statement}: signed with the given key, about {' and '.join(found.about)}")
+    print_result(f"  {found.statement_type}, {found.predicate_type}")
+    print_result(f"  says {json.dumps(found.predicate)[:600]}")
+    print_result("  what it says is its signer's: nothing of it was checked here")
+    return 0
 
 
 def read_file(path: Path, most: int) -> bytes:

@@ -97,7 +97,7 @@ def check_key(bundle: Bundle, key_file: bytes, name: str) -> Signer:
     except (ValueError, UnsupportedAlgorithm) as error:
         raise _refuse_key(name, str(error)) from error
     curve = _require_curve(key, name)
-    good = _verifies(bundle, curve)
+    good = _verifies(bundle.signature, encode_before_signing(bundle.payload), curve)
     why = "" if good else "the signature was not made with this key, or the signed list of files was changed"
     return Signer(hash_key(curve), why_not=why)
 
@@ -138,10 +138,42 @@ def check_certificates(bundle: Bundle, roots_file: bytes, name: str) -> Signer:
         why = f"its certificate does not lead to a trusted one: {str(error)[:120]}"
     if not why and not _may_sign(chain[0]):
         why = "its certificate is not for signing"
-    if not why and not _verifies(bundle, key):
+    if not why and not _verifies(bundle.signature, encode_before_signing(bundle.payload), key):
         why = "the signed list of files was changed, or signed with another key than the certificate's"
     past = end.strftime("%Y-%m-%dT%H:%M:%SZ") if end < datetime.now(UTC) else ""
     return Signer(hash_key(key), subject, past, why)
+
+
+def write_public_key(raw: bytes) -> bytes:
+    """Return an Ed25519 public key of 32 bytes as PEM, the form that other tools read."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return Ed25519PublicKey.from_public_bytes(raw).public_bytes(*form)
+
+
+def verify_bytes(key_file: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether a signature over a message was made with the key of a PEM file: Ed25519, or ECDSA on a NIST curve.
+
+    Raises:
+        ModelRefused: not a public key of these kinds.
+    """
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        key = load_pem_public_key(key_file)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise _refuse_key("The key", str(error)) from error
+    if not isinstance(key, Ed25519PublicKey):
+        return _verifies(signature, message, _require_curve(key, "The key"))
+    try:
+        key.verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def hash_key(key: EllipticCurvePublicKey) -> str:
@@ -152,14 +184,14 @@ def hash_key(key: EllipticCurvePublicKey) -> str:
     return "sha256:" + hashlib.sha256(key.public_bytes(*form)).hexdigest()
 
 
-def _verifies(bundle: Bundle, key: EllipticCurvePublicKey) -> bool:
+def _verifies(signature: bytes, message: bytes, key: EllipticCurvePublicKey) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 
     algorithm = getattr(hashes, _CURVES[key.curve.name])()
     try:
-        key.verify(bundle.signature, encode_before_signing(bundle.payload), ECDSA(algorithm))
+        key.verify(signature, message, ECDSA(algorithm))
     except InvalidSignature:
         return False
     return True

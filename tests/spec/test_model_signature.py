@@ -18,7 +18,7 @@ from toy.model_signatures import DATA, describe, encode, issue, make_key, sign, 
 from audit_core import cli
 from audit_core.errors import ModelRefused
 from audit_core.exchange.model_signature import ModelSignature, SignatureState, check_folder_signature
-from audit_core.exchange.signature_record import read_signature, record_signature
+from audit_core.exchange.signature_record import find_signature, read_signature, record_signature
 from audit_core.models import ModelIdentity
 from audit_core.store import Action, list_events, open_database
 
