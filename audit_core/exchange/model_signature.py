@@ -28,7 +28,7 @@ PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 FILE_NAME = "model.sig"
 MAX_FILES = 50_000
 GIT_FILES = (".git", ".gitattributes", ".github", ".gitignore")
-"""Left out by the signing tool unless it is told otherwise."""
+"""Left out by the signing tool by default."""
 _HASHES = ("sha256", "blake2b")
 _DIGEST = re.compile(r"([0-9a-f]{2}){32,64}")
 
@@ -198,7 +198,7 @@ def _list_files(folder: Path, signature: Path) -> dict[str, Path]:
             if not path.is_file():
                 kind = "a link to a folder" if path.is_dir() else "no regular file"
                 raise ModelRefused(
-                    f"{path} is {kind}.", wanted="files and folders.", remedy="replace it by what it stands for."
+                    f"{path} is {kind}.", wanted="files and folders.", remedy="put the files themselves there."
                 )
             if path.resolve() != own:
                 found[path.relative_to(folder).as_posix()] = path
