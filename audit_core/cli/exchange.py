@@ -80,7 +80,9 @@ def add_exchange_commands(exchange: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, help="such as PACK.intoto.json; the public key goes beside it"
     )
     check = add(
-        "check-statement", check_statement, "verify another party's in-toto statement about a pack with their public key"
+        "check-statement",
+        check_statement,
+        "verify another party's in-toto statement about a pack with their public key",
     )
     check.add_argument("statement", type=Path)
     check.add_argument("pack", type=Path)

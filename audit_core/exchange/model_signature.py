@@ -121,8 +121,8 @@ def check_folder_signature(
     allowed = tuple(sorted(map(_clean, ignored)))
     found = _compare(_list_files(folder, path), signed, {*unsigned, *GIT_FILES, *allowed}, files)
     require_unchanged(folder, stamps)
-    state = SignatureState.MISMATCH if any(found.values()) else SignatureState.MATCH
-    return ModelSignature(state, *who, digest, len(signed), *known, **found, ignored=allowed)
+    state = SignatureState.MISMATCH if any(found) else SignatureState.MATCH
+    return ModelSignature(state, *who, digest, len(signed), *known, *found, allowed)
 
 
 def _check_signer(bundle: Bundle, key: Path | None, roots: Path | None) -> Signer:
@@ -164,8 +164,8 @@ def _read_signed(statement: Mapping[str, Any], name: str) -> tuple[dict[str, tup
 
 def _compare(
     there: Mapping[str, Path], signed: Mapping[str, tuple[str, str]], allowed: set[str], computing: Mapping[str, str]
-) -> dict[str, tuple[str, ...]]:
-    """Compare the folder's files with the signed ones.
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Compare the folder's files with the signed ones; returns the changed, missing, extra and left-out files.
 
     Args:
         allowed: paths at and below which unsigned files are no matter.
@@ -179,12 +179,9 @@ def _compare(
 
     unsigned = there.keys() - signed.keys()
     extra = {name for name in unsigned if not _is_below(name, allowed)}
-    return {
-        "changed": tuple(name for name in sorted(there.keys() & signed.keys()) if differs(name)),
-        "missing": tuple(sorted(signed.keys() - there.keys())),
-        "extra": tuple(sorted(extra)),
-        "left_out": tuple(sorted(unsigned & computing.keys() - extra)),
-    }
+    changed = tuple(name for name in sorted(there.keys() & signed.keys()) if differs(name))
+    left_out = unsigned & computing.keys() - extra
+    return changed, tuple(sorted(signed.keys() - there.keys())), tuple(sorted(extra)), tuple(sorted(left_out))
 
 
 def _list_files(folder: Path, signature: Path) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from audit_core.claim import Claim, Role, parse_claim
+from audit_core.component import head
 from audit_core.errors import AuditError, IntegrityError, Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.exchange.plain_yaml import read_plain_yaml
@@ -189,13 +190,9 @@ def _read_plan(text: str, name: str) -> dict[str, Any]:
     try:
         plan = load_strict(text.encode())
         is_known = dump_canonical(plan) == text.encode() and plan["schema"] == SCHEMA
-        read = (
-            plan["claims"][0]["claim_id"],
-            plan["claims"][0]["claim_sha256"],
-            datetime.fromisoformat(plan["frozen_at"]),
-        )
-        read += (plan["prompts"]["set_id"], plan["prompts"]["sha256"], plan["seeds"][0], plan["authors"][0])
-        read += (plan["model"]["repo"], plan["model"]["weights_tree_sha256"])
+        # With any claim: whether the plan has every field that a manifest is built from.
+        _build(text, json.dumps(Claim("any", (head(0, 0),)).to_json()), "")
+        _ = plan["claims"][0]["claim_id"], plan["claims"][0]["claim_sha256"]
     except (NotStrictJson, AuditError, KeyError, IndexError, TypeError, ValueError) as error:
         raise _refuse_part(name, "plan", str(error)) from error
     if not is_known or len(plan["claims"]) != 1:
