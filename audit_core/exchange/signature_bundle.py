@@ -42,7 +42,7 @@ class Signer:
     """Who signed, as far as the given key or certificates tell."""
 
     key: str
-    """"sha256:" and the SHA-256 of the public key (SubjectPublicKeyInfo, DER); of the given key where nothing could be verified."""
+    """"sha256:" and the SHA-256 of the public key (SubjectPublicKeyInfo, DER); of the given key where the signature is another's."""
     subject: str = ""
     """Subject of the certificate; empty for a bare key."""
     expired_at: str = ""

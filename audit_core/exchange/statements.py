@@ -30,7 +30,7 @@ _CONFIGURATION = ("policy/policy.toml", "prereg/prereg.json")
 
 @dataclass(frozen=True)
 class StatementReading:
-    """A statement from elsewhere whose signature was verified with the given key."""
+    """A statement from elsewhere whose signature was made with the given key."""
 
     statement_type: str
     predicate_type: str
