@@ -34,7 +34,7 @@ class RecordedSignature:
 
     def describe(self) -> str:
         """The outcome in one sentence, with the time of the check."""
-        who = f"key {self.key[:23]}…" + (f" of {self.subject}" if self.subject else "")
+        who = f"key {self.key[:23]}…" + (f" of {self.subject!a}" if self.subject else "")
         if self.state is SignatureState.NOT_SIGNED:
             said = "no signature"
         elif self.state is SignatureState.NOT_TRUSTED:
