@@ -78,7 +78,7 @@ def test_the_digest_is_the_one_that_the_reference_tool_of_the_format_prints() ->
     )
 
 
-def test_anyone_can_check_both_inner_digests_with_sha256sum() -> None:
+def test_both_inner_digests_are_those_of_sha256sum() -> None:
     plan = make_plan()
     arguments = yaml.safe_load(write_manifest([plan]))["metric_args"]
     assert hashlib.sha256(arguments["plan"].encode()).hexdigest() == arguments["plan_sha256"] == plan.digest
