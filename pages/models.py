@@ -61,4 +61,4 @@ with written:
     form.ask_card(name)
     form.ask_link(card, own)
 with identity:
-    show.show_identity(sheet)
+    show.show_identity(sheet, facts)

@@ -23,6 +23,7 @@ from audit_core.cli.claims import add_claim_commands
 from audit_core.cli.dashboard import serve_dashboard
 from audit_core.cli.desk import add_desk_commands
 from audit_core.cli.endpoint import add_endpoint_command
+from audit_core.cli.exchange import add_exchange_commands
 from audit_core.cli.findings import add_finding_commands
 from audit_core.cli.home import add_home_commands
 from audit_core.cli.html import write_page
@@ -89,6 +90,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_finding_commands(commands.add_parser("finding", help=text, description=text))
     text = "policies: list, read, compare, try on packs, and save"
     add_policy_commands(commands.add_parser("policy", help=text, description=text))
+    text = "exchange with other tools: plans as PRML manifests, model signatures, statements about packs"
+    add_exchange_commands(commands.add_parser("exchange", help=text, description=text))
     text = "back up or restore the data directory"
     add_home_commands(commands.add_parser("home", help=text, description=text))
     text = "the run log, and the audit log behind it"

@@ -1,4 +1,4 @@
-"""RO-Crate metadata of a pack (Process Run Crate profile): runs with their inputs and outputs."""
+"""RO-Crate metadata of a pack (Process Run Crate profile): who made what, when, with what and from what."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from audit_core.errors import Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.report.pack_view import Documents, PackView, Run, as_table
+from audit_core.evidence.ro_crate_actions import COMPLETED, FAILED, add_log_actions, describe_agent, find_actor
 
 if TYPE_CHECKING:
     from rocrate.rocrate import ROCrate
 
 PROCESS_PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 RUN_CONTEXT = "https://w3id.org/ro/terms/workflow-run/context"
-_COMPLETED = "http://schema.org/CompletedActionStatus"
-_FAILED = "http://schema.org/FailedActionStatus"
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _MEDIA = {
     ".json": "application/json", ".jsonl": "application/jsonl", ".txt": "text/plain", ".md": "text/markdown", ".html": "text/html",
@@ -47,6 +46,7 @@ def dump_crate(documents: Documents, *, paths: Iterable[str] = ()) -> bytes:
         _add_file(crate, path)
     instrument = _add_instrument(crate, as_table(pack.header.get("producer")))
     actions = [_add_action(crate, pack, run, instrument) for run in pack.runs]
+    actions += add_log_actions(crate, pack, instrument)
     if actions:
         crate.root_dataset["mentions"] = actions
     found: dict[str, Any] = crate.metadata.generate()
@@ -103,13 +103,15 @@ def _add_action(crate: ROCrate, pack: PackView, run: Run, instrument: Any) -> An
     properties: dict[str, Any] = {
         "@type": "CreateAction",
         "name": f"Run {run.run_id} of {', '.join(run.claim_ids)}",
-        "actionStatus": {"@id": _COMPLETED if run.identity.get("status") == "done" else _FAILED},
+        "description": f"Attempt {run.identity.get('attempt_no', 'without number')} under the plan {str(run.identity.get('prereg_digest'))[:64]}.",
+        "actionStatus": {"@id": COMPLETED if run.identity.get("status") == "done" else FAILED},
     }
     properties |= {
         key: run.identity[field]
         for field, key in (("started_at", "startTime"), ("ended_at", "endTime"))
         if run.identity.get(field)
     }
+    properties |= describe_agent(crate, find_actor(pack, "run.started", run.run_id))
     return crate.add_action(
         instrument,
         identifier=f"#run-{run.run_id}",

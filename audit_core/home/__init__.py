@@ -6,7 +6,7 @@ from audit_core.home.claim_status import CardState, ClaimStatus, ClaimSummary, j
 from audit_core.home.cost import AnswerTally, CostReport, KindCost, Seconds, read_costs
 from audit_core.home.evidence_counts import EvidenceCount, list_evidence_counts
 from audit_core.home.home_records import HomeFacts, read_home
-from audit_core.home.model_sheet import ModelSheet, count_done, list_model_names, read_sheet
+from audit_core.home.model_sheet import ModelSheet, count_done, describe_signature, list_model_names, read_sheet
 from audit_core.home.overview_report import OverviewClaim, OverviewFacts, OverviewModel, render_overview
 from audit_core.home.portfolio import ModelLine, Trend, follow_figures, list_models
 from audit_core.home.result_page import render_result
@@ -30,6 +30,7 @@ __all__ = [
     "Seconds",
     "Trend",
     "count_done",
+    "describe_signature",
     "follow_figures",
     "judge_sentence",
     "list_evidence_counts",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audit_core.errors import AuditError
+from audit_core.exchange.signature_record import find_signature
 from audit_core.home.home_records import HomeFacts
 from audit_core.models import KNOWN_MODELS, ModelIdentity, identify_model
 from audit_core.references.model_class import ModelClass, read_architecture
@@ -51,6 +52,12 @@ def read_sheet(name: str) -> ModelSheet:
         return ModelSheet(name, title, identity, read_architecture(folder), "")
     except AuditError as error:
         return ModelSheet(name, title, None, None, str(error))
+
+
+def describe_signature(facts: HomeFacts, identity: ModelIdentity) -> str:
+    """The last recorded outcome of the signature of exactly these files, or that none was checked."""
+    found = find_signature(facts.events, identity)
+    return "never checked for these files: `python -m audit_core exchange model`" if found is None else found.describe()
 
 
 def count_done(facts: HomeFacts, model_digest: str) -> Mapping[str, int]:

@@ -42,7 +42,7 @@ def test_the_crate_names_every_member_and_every_run_with_what_it_made() -> None:
         assert {"@id": f"runs/{run_id}/metrics.json"} in action["result"]
         assert {"@id": "prereg/prereg.json"} in action["object"]
     assert entities["./"]["conformsTo"]["@id"].endswith("/wfrun/process/0.5")
-    assert len(entities["./"]["mentions"]) == 3
+    assert len(entities["./"]["mentions"]) == 3 + 3, "three runs, and what else the log shows: see below"
     assert entities["./"]["datePublished"] == sample_documents()["pack.json"]["created_at"]
 
 
@@ -58,7 +58,54 @@ def test_the_crate_is_read_back_by_the_library(tmp_path: Path) -> None:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text("{}")
     (tmp_path / "ro-crate-metadata.json").write_bytes(dump_crate(sample_documents(), paths=["README.txt"]))
-    assert len(ROCrate(tmp_path).root_dataset["mentions"]) == 3
+    assert len(ROCrate(tmp_path).root_dataset["mentions"]) == 6
+
+
+def test_the_crate_says_who_did_what_when_as_the_log_does_and_nothing_more() -> None:
+    """Every action's time and agent is an entry of the pack's log; what the log does not have, the crate does not say."""
+    entities = crate()
+    entries = {str(entry["seq"]): entry for entry in sample_documents()["log/entries.jsonl"]}
+    actions = {key: entity for key, entity in entities.items() if entity["@type"] == "CreateAction"}
+    assert {key for key in actions if key.startswith("#run-")} == {f"#run-{run_id}" for run_id in RUNS.values()}
+    logged = {key.removeprefix("#log-"): entity for key, entity in actions.items() if key.startswith("#log-")}
+    assert {entries[seq]["action"] for seq in logged} == {"prereg.frozen", "run.started", "pack.exported"}
+    for seq, action in logged.items():
+        times = {action["endTime"], action.get("startTime")} - {None}
+        assert times <= {entry["ts"] for entry in entries.values() if entry["object_id"] == entries[seq]["object_id"]}
+    for action in actions.values():
+        assert entities[action["agent"]["@id"]] == {
+            "@id": action["agent"]["@id"],
+            "@type": "Person",
+            "name": "sample-preparer",
+        }
+        assert action["instrument"] == {"@id": "#instrument"}
+        assert action["description"]
+    without_log = crate({name: one for name, one in sample_documents().items() if name != "log/entries.jsonl"})
+    assert not [entity for entity in without_log.values() if entity["@type"] == "Person" or "agent" in entity]
+
+
+def test_an_attempt_without_a_result_is_a_failed_action_with_its_reason() -> None:
+    failed = [entity for entity in crate().values() if entity.get("error")]
+    assert [entity["error"] for entity in failed] == ["failed control_failed"]
+    assert failed[0]["actionStatus"] == {"@id": "http://schema.org/FailedActionStatus"}
+    assert "result" not in failed[0]
+    assert failed[0]["endTime"] > failed[0]["startTime"]
+
+
+def test_the_export_made_the_verdict_and_reports_from_the_rest() -> None:
+    (export,) = [entity for entity in crate().values() if str(entity.get("name")).startswith("Export of")]
+    made, used = ({one["@id"] for one in export[name]} for name in ("result", "object"))
+    assert "verdict/verdict.json" in made
+    assert {"prereg/prereg.json", "policy/policy.resolved.json", "README.txt"} <= used
+    assert not made & used
+
+
+def test_a_name_of_markup_in_the_log_is_text_and_no_identifier() -> None:
+    documents = sample_documents()
+    documents["log/entries.jsonl"] = [entry | {"actor": "../<b>@id"} for entry in documents["log/entries.jsonl"]]
+    people = [entity for entity in crate(documents).values() if entity["@type"] == "Person"]
+    assert [one["name"] for one in people] == ["../<b>@id"]
+    assert re.fullmatch(r"#person-[0-9a-f]{16}", people[0]["@id"])
 
 
 @pytest.mark.parametrize("version", [SchemaVersion.V1_6, SchemaVersion.V1_7])

@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from audit_core import make_table
-from audit_core.home import ClaimSummary, HomeFacts, ModelSheet, count_done, judge_sentence, read_sheet
+from audit_core.home import (
+    ClaimSummary,
+    HomeFacts,
+    ModelSheet,
+    count_done,
+    describe_signature,
+    judge_sentence,
+    read_sheet,
+)
 from audit_core.references import COVERAGE_WORDS, AuditFit, Demand, Setting, list_capabilities, load_governance_map
 from audit_core.review import CaseFile
 from audit_core.store import CardClaim
@@ -22,8 +30,8 @@ def read(name: str) -> ModelSheet:
     return read_sheet(name)
 
 
-def show_identity(sheet: ModelSheet) -> None:
-    """Show the identity of the model by digest."""
+def show_identity(sheet: ModelSheet, facts: HomeFacts) -> None:
+    """Show the identity of the model by digest, and the last recorded outcome of its signature."""
     identity = sheet.identity
     if identity is None:
         st.info(f"{plain(sheet.title)}: {plain(sheet.why)}", icon=":material/info:")
@@ -32,6 +40,7 @@ def show_identity(sheet: ModelSheet) -> None:
         ("title", identity.model), ("licence", identity.licence), ("quantisation", identity.quantisation),
         ("precision, attention", f"{identity.dtype}, {identity.attention}"), ("weights, SHA-256", identity.weights_sha256),
         ("tokenizer, SHA-256", identity.tokenizer_sha256), ("config, SHA-256", identity.config_sha256), ("combined digest", identity.short),
+        ("signature", describe_signature(facts, identity)),
     ]  # fmt: skip
     show_table(make_table(("", "as read from its files"), rows), key="identity", height="content")
 

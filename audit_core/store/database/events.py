@@ -55,6 +55,7 @@ class Action(StrEnum):
     GATE_DECIDED = "gate.decided"
     WAIVER_GIVEN = "waiver.given"
     POLICY_SAVED = "policy.saved"
+    MODEL_SIGNATURE_CHECKED = "model_signature.checked"
     CHECKLIST_SAVED = "checklist.saved"
     FINDING_RECORDED = "finding.recorded"
     FINDING_CHANGED = "finding.changed"
