@@ -234,6 +234,19 @@ class Images(Protocol):
         """A copy whose weights are permuted within each tensor; this subject is unchanged."""
 
 
+@runtime_checkable
+class Tables(Protocol):
+    """Capability of a model of tables: rows of numbers in, one or two outputs a row out."""
+
+    names: tuple[str, ...]
+    """Names of its inputs where it has one a feature; else empty."""
+    n_features: int
+    """0 where the model does not say."""
+
+    def read_rows(self, rows: Floats) -> Floats:
+        """Outputs; shape (row, feature) → (row, output)."""
+
+
 MEAN_KINDS = frozenset((Kind.HEAD, Kind.MLP, Kind.RESID, Kind.EDGE))
 
 
