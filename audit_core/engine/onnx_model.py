@@ -38,7 +38,9 @@ class OnnxTables:
         self._inputs = [(one.name, one.type, one.shape) for one in self._session.get_inputs()]
         if bad := [kind for _, kind, _ in self._inputs if kind not in _TYPES]:
             raise ModelRefused(
-                f"An input of type {bad[0]}.", wanted="numbers.", remedy="export the model without its encoding of words."
+                f"An input of type {bad[0]}.",
+                wanted="numbers.",
+                remedy="export the model without its encoding of words.",
             )
         self.names: tuple[str, ...] = tuple(name for name, _, _ in self._inputs) if len(self._inputs) > 1 else ()
         width = self._inputs[0][2][-1] if len(self._inputs) == 1 and self._inputs[0][2] else len(self._inputs)
@@ -83,7 +85,11 @@ def list_errors() -> tuple[type[Exception], ...]:
 
 def _pick_output(outputs: Any) -> str:
     """The last output of real numbers: scikit-learn's converters give the label first and probabilities after it."""
-    named = [one.name for one in outputs if one.type in ("tensor(float)", "tensor(double)") or one.type.startswith("seq(map(")]
+    named = [
+        one.name
+        for one in outputs
+        if one.type in ("tensor(float)", "tensor(double)") or one.type.startswith("seq(map(")
+    ]
     if not named:
         raise ModelRefused(
             "A model without an output of real numbers.", wanted="probabilities or scores.",

@@ -12,11 +12,7 @@ from audit_core.errors import ModelRefused
 
 MAX_BYTES, MAX_NODES = 8_000_000, 2_000
 OPERATORS = frozenset(
-    "Abs Add ArrayFeatureExtractor BatchNormalization Binarizer Cast Clip Concat Constant Div Dropout Elu Equal Exp "
-    "FeatureVectorizer Flatten Gather Gemm Greater Identity Imputer LeakyRelu Less LinearClassifier LinearRegressor Log "
-    "LogSoftmax MatMul Max Min Mul Neg Normalizer Not Or And Pow Reciprocal ReduceMax ReduceMean ReduceSum Relu Reshape "
-    "SVMClassifier SVMRegressor Scaler Selu Sigmoid Softmax Softplus Sqrt Squeeze Sub Sum Tanh Transpose TreeEnsemble "
-    "TreeEnsembleClassifier TreeEnsembleRegressor Unsqueeze Where ZipMap ArgMax".split()
+    ["Abs", "Add", "ArrayFeatureExtractor", "BatchNormalization", "Binarizer", "Cast", "Clip", "Concat", "Constant", "Div", "Dropout", "Elu", "Equal", "Exp", "FeatureVectorizer", "Flatten", "Gather", "Gemm", "Greater", "Identity", "Imputer", "LeakyRelu", "Less", "LinearClassifier", "LinearRegressor", "Log", "LogSoftmax", "MatMul", "Max", "Min", "Mul", "Neg", "Normalizer", "Not", "Or", "And", "Pow", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "SVMClassifier", "SVMRegressor", "Scaler", "Selu", "Sigmoid", "Softmax", "Softplus", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Transpose", "TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor", "Unsqueeze", "Where", "ZipMap", "ArgMax"]
 )
 """Operators of classifiers and regressors of tables. None repeats a part of the graph, draws a number or opens a file."""
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
@@ -107,5 +103,7 @@ def _read_number(raw: bytes, at: int) -> tuple[int, int]:
 
 def _refuse(found: str, wanted: str) -> ModelRefused:
     return ModelRefused(
-        f"{found}.", wanted=f"{wanted}.", remedy="export the model again, for example with skl2onnx; no pickle is opened."
+        f"{found}.",
+        wanted=f"{wanted}.",
+        remedy="export the model again, for example with skl2onnx; no pickle is opened.",
     )

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +10,15 @@ from typing import Any, NoReturn
 from audit_core.component import Component, Kind
 from audit_core.engine.onnx_model import OnnxTables
 from audit_core.errors import InterventionRefused, ModelRefused, PromptRefused
-from audit_core.models import ModelAccess, ModelIdentity, Progress, identify_model, model_cache
+from audit_core.models import ModelAccess, ModelIdentity, Progress, identify_model
 from audit_core.models.identity import ONNX_FILE
-from audit_core.models.onnx_file import MAX_BYTES, check_onnx
 from audit_core.prompts.answers import TokenLimits
 from audit_core.subject import Geometry, Subject
 from audit_core.subject_family import SubjectFamily
+from audit_core.tabular.kept import MODEL_TYPE, find_kept, is_kept_name, keep_onnx, read_bounded
 from audit_core.tabular.prompts import NO_ID, NO_WORD, YES_ID, YES_WORD, number_id
 from audit_core.tabular.shipped import FOLDER, MODELS
 from audit_core.tabular.table import MAX_FEATURES
-
-MODEL_TYPE = "onnx-table"
-_KEPT = re.compile(r"onnx-[0-9a-f]{64}")
-_CONFIG = json.dumps({"model_type": MODEL_TYPE}) + "\n"
 
 
 class NumberWords:
@@ -80,29 +72,6 @@ class TabularSubject(OnnxTables):
     run = count_work
 
 
-def read_bounded(path: Path) -> bytes:
-    """Bytes of a file; one byte more than allowed where it is larger, which the check then refuses."""
-    with path.open("rb") as stream:
-        return stream.read(MAX_BYTES + 1)
-
-
-def keep_onnx(raw: bytes) -> str:
-    """Check an ONNX file and keep it in the cache of models; gives the name that it opens by.
-
-    Raises:
-        ModelRefused: it may not be opened.
-    """
-    check_onnx(raw)
-    name = f"onnx-{hashlib.sha256(raw).hexdigest()}"
-    folder = model_cache() / "tabular" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, content in ((ONNX_FILE, raw), ("config.json", _CONFIG.encode())):
-        part = folder / f".{file}.{os.getpid()}"
-        part.write_bytes(content)
-        part.replace(folder / file)
-    return name
-
-
 @dataclass(frozen=True)
 class TabularFamily(SubjectFamily):
     """Not listed in the menus of language models: the page Decisions offers its own."""
@@ -115,15 +84,12 @@ class TabularFamily(SubjectFamily):
         if name.endswith(".onnx") and access.names_paths and path.is_file():
             name = keep_onnx(read_bounded(path))
         folder = self.find_here(name)
-        if folder is None and _KEPT.fullmatch(name):
+        if folder is None and is_kept_name(name):
             raise ModelRefused(f"{name[:17]}… is not kept here.", wanted="a kept file.", remedy="upload it again.")
         return folder
 
     def find_here(self, name: str) -> Path | None:
-        if name in MODELS:
-            return FOLDER / name
-        folder = model_cache() / "tabular" / name if _KEPT.fullmatch(name) else None
-        return folder if folder is not None and (folder / ONNX_FILE).is_file() else None
+        return FOLDER / name if name in MODELS else find_kept(name)
 
     def opens(self, config: Mapping[str, Any]) -> bool:
         return config.get("model_type") == MODEL_TYPE

@@ -1,8 +1,17 @@
 """Tabular models: what changing the features of a row does, beside scores and models that can be read."""
 
+from audit_core.tabular.kept import keep_onnx
 from audit_core.tabular.measurement import measure_table
 from audit_core.tabular.recorded import RecordedTabular, find_recorded
-from audit_core.tabular.results import ON_INPUT, CaseRow, PointRow, TabularFile, TabularRequest, TabularResult
+from audit_core.tabular.results import (
+    ON_INPUT,
+    CaseRow,
+    PointRow,
+    ReadableRow,
+    TabularFile,
+    TabularRequest,
+    TabularResult,
+)
 from audit_core.tabular.scoring import EstimatorTables
 from audit_core.tabular.shipped import FILE, MODELS, OUTCOME, SPLIT, TITLES, TUMOURS, YES, read_tumours
 from audit_core.tabular.table import MAX_BYTES, Reading, TableTask, make_task, read_table
@@ -20,6 +29,7 @@ __all__ = [
     "CaseRow",
     "EstimatorTables",
     "PointRow",
+    "ReadableRow",
     "Reading",
     "RecordedTabular",
     "TableTask",
@@ -27,6 +37,7 @@ __all__ = [
     "TabularRequest",
     "TabularResult",
     "find_recorded",
+    "keep_onnx",
     "make_task",
     "measure_table",
     "read_table",

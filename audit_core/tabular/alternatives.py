@@ -62,7 +62,11 @@ def find_alternatives(
         made += [
             ((first, second), put(put(row, first, a), second, b)) for a in moves[first] for b in moves[second]
         ]  # fmt: skip
-    values = np.concatenate([single, decide(np.array([one for _, one in made[len(single) :]]))]) if len(made) > len(single) else single
+    values = (
+        np.concatenate([single, decide(np.array([one for _, one in made[len(single) :]]))])
+        if len(made) > len(single)
+        else single
+    )
     turned = [at for at in range(len(made)) if (values[at] > 0) != (before > 0)]
     if not turned:
         return ()

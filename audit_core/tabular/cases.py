@@ -8,7 +8,14 @@ import numpy as np
 
 from audit_core.decisions.attributions import lime_spread
 from audit_core.errors import ControlFailed, NotMeasured
-from audit_core.tabular.alternatives import Alternative, cut_quarters, find_alternatives, find_quarter, find_row_anchor, name_quarter
+from audit_core.tabular.alternatives import (
+    Alternative,
+    cut_quarters,
+    find_alternatives,
+    find_quarter,
+    find_row_anchor,
+    name_quarter,
+)
 from audit_core.tabular.attributions import ShapleyValues, shapley_of_row
 from audit_core.tabular.effects import Neighbours
 from audit_core.tabular.results import CaseRow, ChangeRow
@@ -29,7 +36,9 @@ class LocalScores:
     """Mean and standard deviation over seeds, per drawn row."""
 
 
-def score_rows(scorer: Scorer, task: TableTask, drawn: tuple[int, ...], background: Floats, *, seed: int) -> LocalScores:
+def score_rows(
+    scorer: Scorer, task: TableTask, drawn: tuple[int, ...], background: Floats, *, seed: int
+) -> LocalScores:
     """Shapley values and LIME of the drawn rows, against the same background rows."""
     return LocalScores(
         drawn,

@@ -13,9 +13,8 @@ from audit_core.decisions.measurement import explain_no_task, measure_auc
 from audit_core.decisions.slots import Slot
 from audit_core.decisions.surrogate import check_fidelity, fit_additive, fit_tree
 from audit_core.errors import ControlFailed
-from audit_core.stats.bootstrap import bootstrap_mean
 from audit_core.stats.disagreement import list_orders, magnitude
-from audit_core.stats.estimates import Estimate
+from audit_core.stats.estimates import LEVEL, Estimate
 from audit_core.stats.shares import wilson
 from audit_core.subject import Progress, Tables, no_progress
 from audit_core.tabular.alternatives import MOST_PAIRED, cut_quarters, find_quarter, name_quarter
@@ -94,7 +93,7 @@ def _measure(scorer: Scorer, task: TableTask, values: Floats, found: TabularResu
         found,
         finding=describe(by_feature),
         by_feature=by_feature,
-        curves=_read_curves(scorer, task, seed),
+        curves=_read_curves(scorer, task),
         cases=read_cases(scorer, task, values, scores),
         surrogates=fit_surrogates(task, values),
         readable=compare_readable(task, values, seed=seed),
@@ -125,8 +124,14 @@ def check_model(scorer: Scorer, rows: Floats, values: Floats, *, seed: int) -> C
     return Controls(identity, moved, TOLERANCE, len(rows) * 2)
 
 
-def _average(values: Floats, unit: str, seed: int) -> Estimate:
-    return bootstrap_mean(values, [str(at) for at in range(len(values))], unit=unit, seed=seed)
+def average(values: Floats, unit: str) -> Estimate:
+    """Mean over independent rows with Student's interval."""
+    from scipy.stats import t
+
+    n = len(values)
+    half = float(t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    value = float(values.mean())
+    return Estimate(value, value - half, value + half, n, unit, LEVEL)
 
 
 def _read_feature(
@@ -138,24 +143,24 @@ def _read_feature(
     flipped = int(((before > 0) != (after > 0)).sum())
     loss = None
     if task.outcomes is not None and unit == "logits":
-        loss = _average(permuted_losses(scorer.read, rows, at, task.outcomes, values, seed=seed), "nats", seed)
+        loss = average(permuted_losses(scorer.read, rows, at, task.outcomes, values, seed=seed), "nats")
     return FeatureRow(
         feature=task.features[at].name,
         is_protected=task.features[at].is_protected,
         low=low,
         high=high,
-        effect=_average(after - before, unit, seed),
+        effect=average(after - before, unit),
         flipped=wilson(flipped, len(rows), "of the rows"),
-        permuted=_average(permutation_importance(scorer.read, rows, at, seed=seed), unit, seed),
+        permuted=average(permutation_importance(scorer.read, rows, at, seed=seed), unit),
         loss=loss,
-        shapley=_average(np.abs([one.values[at] for one in scores.shapley]), unit, seed),
+        shapley=average(np.abs([one.values[at] for one in scores.shapley]), unit),
         shapley_error=max(float(one.errors[at]) for one in scores.shapley),
-        lime=_average(np.abs([mean[at] for mean, _ in scores.lime]), unit, seed),
+        lime=average(np.abs([mean[at] for mean, _ in scores.lime]), unit),
         lime_spread=float(np.mean([spread[at] for _, spread in scores.lime])),
     )
 
 
-def _read_curves(scorer: Scorer, task: TableTask, seed: int) -> tuple[PointRow, ...]:
+def _read_curves(scorer: Scorer, task: TableTask) -> tuple[PointRow, ...]:
     rows, found = task.rows, []
     near = Neighbours(np.concatenate([rows, task.fit_rows]))
     kept = np.unique(np.linspace(0, len(rows) - 1, min(CURVES, len(rows))).round().astype(int))
@@ -170,7 +175,7 @@ def _read_curves(scorer: Scorer, task: TableTask, seed: int) -> tuple[PointRow, 
             found.append(
                 PointRow(
                     feature=feature.name, at=float(value), n=int(counts[place - 1]) if place else 0,
-                    partial=_average(own, scorer.unit, seed), lowest=float(own.min()), highest=float(own.max()),
+                    partial=average(own, scorer.unit), lowest=float(own.min()), highest=float(own.max()),
                     individual=tuple(map(float, own[kept])),
                     accumulated=float(local[place]) if np.isfinite(local[place]) else None,
                     impossible=float(near.is_far(put(rows, at, float(value))).mean()),
@@ -210,5 +215,3 @@ def describe(by_feature: tuple[FeatureRow, ...]) -> str:
         f"for yes by {most.effect.value:+.2f} {most.effect.unit} [{low:.2f}, {high:.2f}] and {100 * most.flipped.value:.0f} % "
         f"of decisions, the most of {len(by_feature)} features."
     )
-
-

@@ -55,16 +55,16 @@ class TabularFile:
 
     outcome: Annotated[str, Ask("Outcome column", "Right answers; empty for none.", can_be_empty=True)] = OUTCOME
     yes: Annotated[str, Ask("Yes", "The value of that column that means yes.")] = YES
-    split: Annotated[
-        str, Ask("Split column", "Says fit or test in each row; empty for none.", can_be_empty=True)
-    ] = SPLIT
+    split: Annotated[str, Ask("Split column", "Says fit or test in each row; empty for none.", can_be_empty=True)] = (
+        SPLIT
+    )
     marks: Annotated[
         str,
         Ask("Marks", "Lines or `;`: age, protected; income, may rise. All others may change.", can_be_empty=True),
     ] = ""
-    reading: Annotated[
-        Reading, Ask("Output", "A probability of yes, or a score that is above 0 for yes.")
-    ] = Reading.PROBABILITY
+    reading: Annotated[Reading, Ask("Output", "A probability of yes, or a score that is above 0 for yes.")] = (
+        Reading.PROBABILITY
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,12 +42,15 @@ class Feature:
         """Whether values could move so, elementwise; staying is always allowed, and a protected feature stays."""
         change = Change.NONE if self.is_protected else self.change
         same: NDArray[np.bool_] = after == before
-        return same | {
-            Change.NONE: np.zeros_like(same),
-            Change.RISE: after > before,
-            Change.FALL: after < before,
-            Change.ANY: np.ones_like(same),
-        }[change]
+        return (
+            same
+            | {
+                Change.NONE: np.zeros_like(same),
+                Change.RISE: after > before,
+                Change.FALL: after < before,
+                Change.ANY: np.ones_like(same),
+            }[change]
+        )
 
     def to_json(self) -> dict[str, object]:
         return {"name": self.name, "change": self.change.value, "is_protected": self.is_protected}

@@ -42,6 +42,7 @@ SHAPES = {
     "specificity": {8: "1f19124a46eabeb7"},
     "stability": {8: "b08c13e5385263bd"},
     "sweep": {8: "9b4504acfdd1b476"},
+    "tabular": {1: "27d216afb5a13993"},
     "token_gradients": {8: "c15a53df8a313407"},
     "tools": {1: "ff8d10b1788364bb"},
     "transfer": {8: "585f15d0ef051292"},
