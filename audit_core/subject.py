@@ -217,6 +217,8 @@ class Images(Protocol):
     levels: int
     """Grey levels above zero: a pixel is a whole number of these steps."""
     n_classes: int
+    n_layers: int
+    """Convolutions."""
 
     def make_empty(self, count: int) -> Floats:
         """Images without ink; shape (image, row, column)."""
@@ -229,6 +231,17 @@ class Images(Protocol):
 
     def read_feature_maps(self, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> FeatureMaps:
         """Output of the last convolution after its activation, with its gradient."""
+
+    def read_layer(self, images: Floats, layer: int) -> Floats:
+        """Output of one convolution after its activation; shape (image, channel, row, column)."""
+
+    def finish_layer(self, activations: Floats, layer: int) -> Floats:
+        """Logits that follow from the output of one convolution; shape (image, class)."""
+
+    def read_layer_gradients(
+        self, activations: Floats, layer: int, answers: Sequence[int], foils: Sequence[int]
+    ) -> Floats:
+        """Gradient of logit(answer) − logit(foil) with respect to the output of one convolution; its shape."""
 
     def shuffled(self, *, seed: int) -> Images:
         """A copy whose weights are permuted within each tensor; this subject is unchanged."""

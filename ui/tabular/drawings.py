@@ -13,8 +13,8 @@ def draw_said(result: TabularResult) -> go.Figure:
     """Mean size of Shapley values and of LIME's weights, a row each feature."""
     figure = figures.new_figure()
     for name, colour, symbol, rows in (
-        ("Shapley values", GREY, "circle", [(row.feature, row.shapley) for row in result.by_feature]),
-        ("LIME", LIGHT, "diamond", [(row.feature, row.lime) for row in result.by_feature]),
+        ("Shapley values", figures.INK, "circle", [(row.feature, row.shapley) for row in result.by_feature]),
+        ("LIME", LIGHT, "diamond-open", [(row.feature, row.lime) for row in result.by_feature]),
     ):
         figure.add_trace(draw_points(rows[::-1], colour, symbol, name))
     figures.style_figure(figure, 90 + 30 * len(result.by_feature), f"mean size, {result.unit}", "")
