@@ -104,9 +104,7 @@ def lime(table: Readable, row: Sequence[float], background: NDArray[Any], *, see
     return found
 
 
-def lime_spread(
-    table: Readable, row: Sequence[float], background: NDArray[Any], *, seed: int
-) -> tuple[Floats, Floats]:
+def lime_spread(table: Readable, row: Sequence[float], background: NDArray[Any], *, seed: int) -> tuple[Floats, Floats]:
     """Mean and standard deviation of LIME's weights over seeds."""
     found = np.array([lime(table, row, background, seed=seed + at) for at in range(LIME_SEEDS)])
     return found.mean(0), found.std(0, ddof=1)

@@ -19,16 +19,21 @@ from audit_core.stats.shares import wilson
 from audit_core.subject import Floats, Images
 from audit_core.vision.images import ImagePairs, Region
 from audit_core.vision.region_test import TOLERANCE
-from audit_core.vision.results import ConceptRow
+from audit_core.vision.results import DRAWS, SETS, ConceptRow
 
-SETS, DRAWS, RIDGE, ALPHA = 30, 99, 1e-2, 0.05
-"""Random sets of images, random directions, penalty of the fit as a share of the mean square, level of both tests."""
+RIDGE, ALPHA = 1e-2, 0.05
+"""Penalty of the fit as a share of the mean square, and level of both tests."""
 LEAST = 20
 """Fewest images of a class in each half."""
 FRACTION = "fraction of the logit difference"
 WITH, AGAINST, LIKE_RANDOM = "gradient goes with it", "gradient goes against it", "like random sets"
 """What TCAV says, an estimate."""
-MOVES, DOES_LITTLE, TURNS, UNDECIDED = "moves the answer", "does little", "moves the answer the other way", "not decided"
+MOVES, DOES_LITTLE, TURNS, UNDECIDED = (
+    "moves the answer",
+    "does little",
+    "moves the answer the other way",
+    "not decided",
+)
 """What adding the direction does, measured."""
 
 
@@ -68,7 +73,10 @@ def measure_concepts(
         if min(len(plain), len(donors)) < 2 * LEAST:
             return ()
         content = np.resize(donors[:, *region.cut], (len(plain), region.height, region.width))
-        for name, place in ((f"region of class {own}", region), (f"the same at the opposite place, class {own}", opposite)):
+        for name, place in (
+            (f"region of class {own}", region),
+            (f"the same at the opposite place, class {own}", opposite),
+        ):
             shown = plain.copy()
             shown[:, *place.cut] = content
             for layer in range(subject.n_layers):

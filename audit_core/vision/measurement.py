@@ -12,11 +12,11 @@ from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio, correlat
 from audit_core.stats.estimates import LEVEL, Estimate
 from audit_core.stats.shares import wilson
 from audit_core.subject import Floats, Images, Progress, no_progress
-from audit_core.vision.concepts import DRAWS, measure_concepts
+from audit_core.vision.concepts import measure_concepts
 from audit_core.vision.images import ImagePairs, Region, find_images
 from audit_core.vision.maps import METHODS, MOST_ERROR, MapMethod, Tick, completeness_error, count_passes
 from audit_core.vision.region_test import ARMS, SWAP, RegionRuns, run_region
-from audit_core.vision.results import ArmRow, MapRow, PlaceRow, ShownImage, VisionRequest, VisionResult
+from audit_core.vision.results import DRAWS, ArmRow, MapRow, PlaceRow, ShownImage, VisionRequest, VisionResult
 from audit_core.vision.verdict import RegionEvidence, judge_region
 
 UNIT = "logits"

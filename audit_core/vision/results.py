@@ -21,13 +21,17 @@ from audit_core.vision.verdict import ALPHA
 
 SMALLEST = 0.1
 """Default smallest effect of interest, as a fraction of the logit difference (design: methods 2.2)."""
+SETS, DRAWS = 30, 99
+"""Of a concept: random sets of images, and random directions."""
 
 
 @dataclass(frozen=True)
 class VisionRequest(Request):
     """Request: images as pairs, and the region under test."""
 
-    settings: ClassVar[Mapping[str, Any]] = {"steps": STEPS, "patch": PATCH, "alpha": ALPHA, "concept_sets": 30, "concept_draws": 99}
+    settings: ClassVar[Mapping[str, Any]] = {
+        "steps": STEPS, "patch": PATCH, "alpha": ALPHA, "concept_sets": SETS, "concept_draws": DRAWS,
+    }  # fmt: skip
 
     prompts: TokenisedPrompts
     region: Region

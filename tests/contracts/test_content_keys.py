@@ -98,7 +98,7 @@ PINNED = {
     "token_gradients": "2be91d156c926aa8e7526a75ce3b726f276b6bbb419f2708a5c6ec93524baf85",
     "tools": "e0a1fde0480b5c8f92c6ec79c5cdf881eb1f824ee70e74456198ed84bd6c4430",
     "transfer": "25da29cff2ff83e445a65d30e2ed899ef35e57b186bdbf1df4a91b56cca5ce00",
-    "vision": "54adda65fd81adca4caeb2a505b7289817ea80ca47be93b8b1b4add22fcfbcc0",
+    "vision": "f384de52d8685049a1bd2d9de96e8d2b41055472557a3d4fe6542abbf7b94554",
 }
 """Audit → content key of the request below, under the third verdict rule.
 
