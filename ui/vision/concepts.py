@@ -62,7 +62,7 @@ def show_concepts(result: VisionResult, place: str = "") -> None:
                     ("added", "circle", [row.brought for row in result.concepts]),
                     ("taken away", "square", [row.taken for row in result.concepts]),
                 ],
-                unit="fraction of the logit difference", lines=((0.0, "0"), (result.smallest, "smallest")),
+                unit="fraction of the logit difference", lines=((0.0, "0"), (result.smallest, "smallest")), is_effect=True,
             ),
             f"figure-directions{place}",
             "Effect of adding and of taking away each direction, with intervals. The table has the numbers.",
