@@ -74,7 +74,7 @@ def show_concepts(result: VisionResult, place: str = "") -> None:
 def _table_said(result: VisionResult) -> Any:
     names = (
         "concept", "layer", *(f"TCAV {part}" for part in _ESTIMATE), *(f"random {part}" for part in _ESTIMATE),
-        "p, Holm", "finding", *(f"told apart {part}" for part in _ESTIMATE),
+        "p, Holm", "finding", *(f"classified right {part}" for part in _ESTIMATE),
     )  # fmt: skip
     rows = [
         (
