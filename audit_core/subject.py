@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -256,7 +256,7 @@ class Tables(Protocol):
     n_features: int
     """0 where the model does not say."""
 
-    def read_rows(self, rows: Floats) -> Floats:
+    def read_rows(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Outputs; shape (row, feature) → (row, output)."""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audit_core.errors import ModelRefused, Refused
 from audit_core.models.onnx_file import check_onnx
-from audit_core.subject import Floats
 
 _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64}
 
@@ -48,7 +48,7 @@ class OnnxTables:
         """0 where the file does not say."""
         self._output = _pick_output(self._session.get_outputs())
 
-    def read_rows(self, rows: Floats) -> Floats:
+    def read_rows(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Outputs of the model; shape (row, feature) → (row, output)."""
         if self.n_features and rows.shape[1] != self.n_features:
             raise Refused(
