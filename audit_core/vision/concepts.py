@@ -7,6 +7,7 @@ these images and tried on the other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,12 @@ from audit_core.judging.verdict import State, classify
 from audit_core.stats.bootstrap import bootstrap_ratio
 from audit_core.stats.estimates import LEVEL, Estimate
 from audit_core.stats.shares import wilson
-from audit_core.subject import Floats, Images
+from audit_core.subject import Images
 from audit_core.vision.images import ImagePairs, Region
 from audit_core.vision.region_test import TOLERANCE
 from audit_core.vision.results import DRAWS, SETS, ConceptRow
 
+Floats = NDArray[Any]
 RIDGE, ALPHA = 1e-2, 0.05
 """Penalty of the fit as a share of the mean square, and level of both tests."""
 LEAST = 20
