@@ -218,7 +218,6 @@ class Images(Protocol):
     """Grey levels above zero: a pixel is a whole number of these steps."""
     n_classes: int
     n_layers: int
-    """Convolutions."""
 
     def make_empty(self, count: int) -> Floats:
         """Images without ink; shape (image, row, column)."""
@@ -238,9 +237,7 @@ class Images(Protocol):
     def finish_layer(self, activations: Floats, layer: int) -> Floats:
         """Logits that follow from the output of one convolution; shape (image, class)."""
 
-    def read_layer_gradients(
-        self, activations: Floats, layer: int, answers: Sequence[int], foils: Sequence[int]
-    ) -> Floats:
+    def read_layer_gradients(self, active: Floats, layer: int, answers: Sequence[int], foils: Sequence[int]) -> Floats:
         """Gradient of logit(answer) − logit(foil) with respect to the output of one convolution; its shape."""
 
     def shuffled(self, *, seed: int) -> Images:
@@ -249,12 +246,13 @@ class Images(Protocol):
 
 @runtime_checkable
 class Tables(Protocol):
-    """Capability of a model of tables: rows of numbers in, one or two outputs a row out."""
+    """Capability of a model of tables: rows of numbers in, one or two outputs a row out.
+
+    `names` has its inputs where it has one a feature, and `n_features` is 0 where the model does not say.
+    """
 
     names: tuple[str, ...]
-    """Names of its inputs where it has one a feature; else empty."""
     n_features: int
-    """0 where the model does not say."""
 
     def read_rows(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Outputs; shape (row, feature) → (row, output)."""

@@ -164,13 +164,11 @@ class ImageNetwork:
                 found.append(self._classify(self._convolve(rows, weights, start=layer + 1), weights).numpy())
         return np.concatenate(found)
 
-    def read_layer_gradients(
-        self, activations: Floats, layer: int, answers: Sequence[int], foils: Sequence[int]
-    ) -> Floats:
+    def read_layer_gradients(self, active: Floats, layer: int, answers: Sequence[int], foils: Sequence[int]) -> Floats:
         import torch
 
         weights, found = self._as_torch(), []
-        for some, own, other in _split(activations, answers, foils):
+        for some, own, other in _split(active, answers, foils):
             with MODEL_LOCK, torch.enable_grad():
                 rows = torch.from_numpy(some).requires_grad_()
                 logits = self._classify(self._convolve(rows, weights, start=layer + 1), weights)

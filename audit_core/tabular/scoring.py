@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,15 +37,11 @@ class EstimatorTables:
         )  # fmt: skip
 
 
-@dataclass(eq=False)
 class Scorer:
     """Reads rows in parts, so that a run can be cancelled, and counts them."""
 
-    model: Tables
-    reading: Reading
-    total: int = 0
-    on_progress: Progress = no_progress
-    done: int = field(default=0, init=False)
+    def __init__(self, model: Tables, reading: Reading, total: int = 0, on_progress: Progress = no_progress) -> None:
+        self.model, self.reading, self.total, self.on_progress, self.done = model, reading, total, on_progress, 0
 
     @property
     def unit(self) -> str:
