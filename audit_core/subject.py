@@ -246,10 +246,7 @@ class Images(Protocol):
 
 @runtime_checkable
 class Tables(Protocol):
-    """Capability of a model of tables: rows of numbers in, one or two outputs a row out.
-
-    `names` has its inputs where it has one a feature, and `n_features` is 0 where the model does not say.
-    """
+    """Capability of a model of tables; `names` where it has an input a feature, `n_features` 0 where it does not say."""
 
     names: tuple[str, ...]
     n_features: int
