@@ -210,12 +210,10 @@ class FeatureMaps:
 
 @runtime_checkable
 class Images(Protocol):
-    """Capability of an image classifier: square grey images in, one logit a class out. Pixels are given from 0 to 1."""
+    """Capability of an image classifier: grey images of `side` rows in, one logit a class out; pixels are steps of 1 / `levels`."""
 
     side: int
-    """Rows of an image, and columns."""
     levels: int
-    """Grey levels above zero: a pixel is a whole number of these steps."""
     n_classes: int
     n_layers: int
 
