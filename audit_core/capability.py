@@ -27,6 +27,7 @@ from audit_core.subject import (
     Replies,
     Routing,
     Subject,
+    Tables,
 )
 
 CapabilityT = TypeVar("CapabilityT")
@@ -193,6 +194,11 @@ IMAGES: Capability[Images] = Capability(
     "images",
     "open an image classifier, such as digits-marked",
     _is_a(Images, "This kind of model reads no images."),
+)
+TABLES: Capability[Tables] = Capability(
+    "tables",
+    "open a tabular model, such as breast-cancer",
+    _is_a(Tables, "This kind of model reads no tables."),
 )
 TOOLS: Capability[Inputs] = Capability(
     "choices among tools",

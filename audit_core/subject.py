@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -210,13 +210,12 @@ class FeatureMaps:
 
 @runtime_checkable
 class Images(Protocol):
-    """Capability of an image classifier: square grey images in, one logit a class out. Pixels are given from 0 to 1."""
+    """Capability of an image classifier: grey images of `side` rows in, one logit a class out; pixels are steps of 1 / `levels`."""
 
     side: int
-    """Rows of an image, and columns."""
     levels: int
-    """Grey levels above zero: a pixel is a whole number of these steps."""
     n_classes: int
+    n_layers: int
 
     def make_empty(self, count: int) -> Floats:
         """Images without ink; shape (image, row, column)."""
@@ -230,8 +229,28 @@ class Images(Protocol):
     def read_feature_maps(self, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> FeatureMaps:
         """Output of the last convolution after its activation, with its gradient."""
 
+    def read_layer(self, images: Floats, layer: int) -> Floats:
+        """Output of one convolution after its activation; shape (image, channel, row, column)."""
+
+    def finish_layer(self, activations: Floats, layer: int) -> Floats:
+        """Logits that follow from the output of one convolution; shape (image, class)."""
+
+    def read_layer_gradients(self, active: Floats, layer: int, answers: Sequence[int], foils: Sequence[int]) -> Floats:
+        """Gradient of logit(answer) − logit(foil) with respect to the output of one convolution; its shape."""
+
     def shuffled(self, *, seed: int) -> Images:
         """A copy whose weights are permuted within each tensor; this subject is unchanged."""
+
+
+@runtime_checkable
+class Tables(Protocol):
+    """Capability of a model of tables; `names` where it has an input a feature, `n_features` 0 where it does not say."""
+
+    names: tuple[str, ...]
+    n_features: int
+
+    def read_rows(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Outputs; shape (row, feature) → (row, output)."""
 
 
 MEAN_KINDS = frozenset((Kind.HEAD, Kind.MLP, Kind.RESID, Kind.EDGE))

@@ -1,24 +1,33 @@
-"""Decisions: which facts about an applicant change a model's decision, and whether one of them is a proxy."""
+"""Decisions: which inputs change a model's decision, and whether one of them is a proxy; language models and tabular ones."""
 
-from ui.decisions import form, show
+from ui import decisions, tabular
+from ui.decisions import source
 from ui.flow import answers
 from ui.flow.history import show_history
 from ui.flow.recorded_first import wait_for_model
 from ui.flow.subject_view import ask_in, close_questions
 from ui.parts.tabs import lazy_tabs
 from ui.parts.workbench import open_frame
+from ui.shell import link
+
+PARTS = {source.LANGUAGE: (decisions, "decisions"), source.TABLE: (tabular, "tabular")}
 
 # 1. ask
 
-form.LIVE.adopt(form.FIELDS)
+link.seed((source.FIELD,))
 frame = open_frame(
     "Decisions",
-    "See which facts about an applicant change a model's yes or no, and whether a protected one acts through another.",
+    "See which facts about an applicant change a model's yes or no, and whether a protected one acts through another. "
+    "A tabular model is asked by changing the features of its rows.",
 )
+with frame.question:
+    parts, audit = PARTS[source.ask_source()]
+form, show = parts.form, parts.show
+form.LIVE.adopt(form.FIELDS)
 with frame.question:
     model = form.ask_model()
 given = ask_in(frame.question, form.ask_task)
-close_questions(frame, form.FIELDS)
+close_questions(frame, (source.FIELD, *form.FIELDS))
 
 # 2. compute
 
@@ -32,8 +41,9 @@ else:
         auditor = wait_for_model(model)
     request = ask_in(frame.answer, lambda: form.make_request(auditor, given))
     with frame.answer:
-        title = f"Decide about {len(request.prompts)} applicants"
-        result = answers.answer_by_job(auditor, "decisions", title, request, at_once=False, can_freeze=True)
+        result = answers.answer_by_job(
+            auditor, audit, form.name_run(request), request, at_once=False, can_freeze=True
+        )  # fmt: skip
 
 # 3. show
 
@@ -45,13 +55,7 @@ if result is not None:
 if result is not None and result.does_task:
     with frame.tabs:
         lazy_tabs(
-            {
-                "Fairness": lambda: show.show_fairness(result),
-                "Local and global": lambda: show.show_aggregates(result),
-                "Applicants": lambda: show.show_applicants(result),
-                "Levels": lambda: show.show_curves(result),
-                "Surrogates": lambda: show.show_surrogates(result),
-            }
+            show.list_tabs(result)
             | ({} if auditor is None else {"History": lambda: show_history(auditor.subject.identity.short)}),
-            key="decisions-tabs",
+            key=f"{audit}-tabs",
         )

@@ -7,7 +7,7 @@ from ui.flow.subject_view import ask_in, close_questions
 from ui.parts.tabs import lazy_tabs
 from ui.parts.workbench import open_frame
 from ui.shell import link
-from ui.vision import form, show
+from ui.vision import concepts, form, show
 
 # 1. ask
 
@@ -48,6 +48,7 @@ if result is not None:
             {
                 "Maps": lambda: show.show_maps(result),
                 "Shuffled weights": lambda: show.show_sanity(result),
+                "Concepts": lambda: concepts.show_concepts(result),
                 "Other places": lambda: show.show_places(result),
                 "With and without the marker": lambda: show.show_control(result),
                 "Region and conditions": lambda: show.show_details(result),

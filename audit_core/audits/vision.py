@@ -23,10 +23,11 @@ class VisionAudit(Audit):
     question: str = "What do maps over an image show, and what does a region of it do?"
     request: type[Request] = VisionRequest
     result: type = VisionResult
-    version: int = 1
+    version: int = 2
+    shown_versions: tuple[int, ...] = (1,)
     summary: str = (
         "Grad-CAM, saliency, occlusion and integrated gradients are drawn over images. Apart from them, a region is swapped, "
-        "emptied and moved, beside the same swap elsewhere."
+        "emptied and moved, beside the same swap elsewhere. Concepts of the region are tried in each layer, by TCAV and by their direction."
     )
     counts_as: tuple[str, ...] = ("causal_results",)
     demands: tuple[Capability[Any], ...] = (IMAGES,)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from math import factorial
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,13 @@ MOST_EXACT = 10
 BACKGROUND = 100
 """Applicants whose values replace slots that are left out."""
 LIME_SETS, LIME_SEEDS, LIME_RIDGE = 100, 10, 1e-3
+
+
+class Readable(Protocol):
+    """A table of all combinations, or a model of numbers."""
+
+    def read(self, rows: NDArray[Any]) -> Floats:
+        """Values of rows; shape (..., slot) → (...)."""
 
 
 def shapley(value: Callable[[frozenset[int]], float], n: int) -> Floats:
@@ -63,7 +71,9 @@ def _mix(row: tuple[int, ...], background: Rows, kept: frozenset[int]) -> Rows:
     return mixed
 
 
-def permutation_importance(decisions: Callable[[Rows], Floats], rows: Rows, slot: int, *, seed: int) -> Floats:
+def permutation_importance(
+    decisions: Callable[[NDArray[Any]], Floats], rows: NDArray[Any], slot: int, *, seed: int
+) -> Floats:
     """Change of each row's value when its slot comes from another row: absolute, per row; shape (row,).
 
     Source: Breiman 2001; Fisher, Rudin and Dominici 2019, arXiv:1801.01489.
@@ -76,7 +86,7 @@ def permutation_importance(decisions: Callable[[Rows], Floats], rows: Rows, slot
     return found
 
 
-def lime(table: DecisionTable, row: tuple[int, ...], background: Rows, *, seed: int) -> Floats:
+def lime(table: Readable, row: Sequence[float], background: NDArray[Any], *, seed: int) -> Floats:
     """Weights of a ridge regression on random sets of kept slots, in logits.
 
     Source: Ribeiro, Singh and Guestrin 2016, arXiv:1602.04938, with replacement by other applicants in place of removal.
@@ -94,7 +104,7 @@ def lime(table: DecisionTable, row: tuple[int, ...], background: Rows, *, seed: 
     return found
 
 
-def lime_spread(table: DecisionTable, row: tuple[int, ...], background: Rows, *, seed: int) -> tuple[Floats, Floats]:
+def lime_spread(table: Readable, row: Sequence[float], background: NDArray[Any], *, seed: int) -> tuple[Floats, Floats]:
     """Mean and standard deviation of LIME's weights over seeds."""
     found = np.array([lime(table, row, background, seed=seed + at) for at in range(LIME_SEEDS)])
     return found.mean(0), found.std(0, ddof=1)

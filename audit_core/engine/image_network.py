@@ -105,6 +105,7 @@ class ImageNetwork:
     def __init__(self, shape: NetworkShape, tensors: Mapping[str, Floats]) -> None:
         check_tensors(shape, tensors)
         self.shape, self.side, self.levels, self.n_classes = shape, shape.side, shape.levels, shape.classes
+        self.n_layers = len(shape.channels)
         self._tensors = {name: np.array(values, np.float32) for name, values in tensors.items()}
 
     def read_images(self, images: Floats) -> Floats:
@@ -143,6 +144,37 @@ class ImageNetwork:
             active.append(maps.detach().numpy())
         return FeatureMaps(np.concatenate(active), np.concatenate(found))
 
+    def read_layer(self, images: Floats, layer: int) -> Floats:
+        import torch
+
+        weights, found = self._as_torch(), []
+        with MODEL_LOCK, torch.no_grad():
+            for start in range(0, len(images), _BATCH):
+                rows = torch.from_numpy(np.array(images[start : start + _BATCH], np.float32))
+                found.append(self._convolve(rows, weights, stop=layer + 1).numpy())
+        return np.concatenate(found)
+
+    def finish_layer(self, activations: Floats, layer: int) -> Floats:
+        import torch
+
+        weights, found = self._as_torch(), []
+        with MODEL_LOCK, torch.no_grad():
+            for start in range(0, len(activations), _BATCH):
+                rows = torch.from_numpy(np.array(activations[start : start + _BATCH], np.float32))
+                found.append(self._classify(self._convolve(rows, weights, start=layer + 1), weights).numpy())
+        return np.concatenate(found)
+
+    def read_layer_gradients(self, active: Floats, layer: int, answers: Sequence[int], foils: Sequence[int]) -> Floats:
+        import torch
+
+        weights, found = self._as_torch(), []
+        for some, own, other in _split(active, answers, foils):
+            with MODEL_LOCK, torch.enable_grad():
+                rows = torch.from_numpy(some).requires_grad_()
+                logits = self._classify(self._convolve(rows, weights, start=layer + 1), weights)
+                found += [part.numpy() for part in torch.autograd.grad(_contrast(logits, own, other), rows)]
+        return np.concatenate(found)
+
     def shuffled(self, *, seed: int) -> ImageNetwork:
         draw = np.random.default_rng(seed)
         return ImageNetwork(
@@ -155,12 +187,14 @@ class ImageNetwork:
 
         return {name: torch.from_numpy(values) for name, values in self._tensors.items()}
 
-    def _convolve(self, images: torch.Tensor, weights: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Shape (image, row, column) → (image, channel, row, column)."""
+    def _convolve(
+        self, images: torch.Tensor, weights: dict[str, torch.Tensor], start: int = 0, stop: int | None = None
+    ) -> torch.Tensor:
+        """Convolutions from one to before another; images (image, row, column), or outputs of the convolution before."""
         from torch.nn.functional import conv2d, relu
 
-        found = images[:, None]
-        for at in range(len(self.shape.channels)):
+        found = images if start else images[:, None]
+        for at in range(len(self.shape.channels))[start:stop]:
             found = relu(conv2d(found, weights[f"conv{at}.weight"], weights[f"conv{at}.bias"], padding=KERNEL // 2))
         return found
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import numpy as np
+
 from audit_core.component import Kind
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.answers import Contrast
 from audit_core.prompts.prompt_set import Prompt, TokenisedPrompts, TokenPair
 from audit_core.registry import get_plugin
-from audit_core.subject import CrossAttention, Images, Subject
+from audit_core.subject import CrossAttention, Images, Subject, Tables
 
 MIN_WORK = 20_000
 """Runs with fewer units are mostly overhead and do not predict longer ones."""
@@ -22,6 +24,7 @@ WITHOUT_HEADS = (Kind.RESID, Kind.CROSS_HEAD)
 LEAST_S = 0.3
 PROMPTS = 64
 REPEATS = 3
+ROWS = 20_000
 
 
 class Pace:
@@ -43,10 +46,10 @@ class Pace:
             self._audits_s[audit] = wall_s / work
 
     def calibrate(self, subject: Subject) -> None:
-        """Time a run on made-up tokens; a classifier of images is timed on empty ones."""
+        """Time a run on made-up tokens; a classifier of images is timed on empty ones, a model of tables on zeros."""
         parts = subject.components(Kind.HEAD)[::STEP] or next(filter(None, map(subject.components, WITHOUT_HEADS)), ())
         if not parts:
-            self._machine_s = _time_images(subject) if isinstance(subject, Images) else None
+            self._machine_s = _time_inputs(subject)
             return
         ids, other = _make_up(subject)
         pair = TokenPair(Prompt("pace", "", "", "", "", ""), ids, other, Contrast((), ((0,),), ((1,),)), (), ())
@@ -71,6 +74,21 @@ def _make_up(subject: Subject) -> tuple[tuple[int, ...], tuple[int, ...]]:
     ids = tuple(token for token in range(2, 3 + TOKENS) if token != start)[: TOKENS - 1]
     middle = TOKENS // 2
     return (*ids[:middle], start, *ids[middle:]), (*ids[:middle][::-1], start, *ids[middle:])
+
+
+def _time_inputs(subject: Subject) -> float | None:
+    if isinstance(subject, Images):
+        return _time_images(subject)
+    return _time_tables(subject) if isinstance(subject, Tables) and subject.n_features else None
+
+
+def _time_tables(subject: Tables) -> float:
+    """Seconds of a row."""
+    rows = np.zeros((ROWS, subject.n_features))
+    subject.read_rows(rows)
+    start = time.monotonic()
+    subject.read_rows(rows)
+    return (time.monotonic() - start) / ROWS
 
 
 def _time_images(subject: Images) -> float:

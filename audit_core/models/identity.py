@@ -15,6 +15,8 @@ from audit_core.models.folder import CONFIG_BYTES, read_json
 from audit_core.models.provenance import Provenance, read_provenance
 
 _WEIGHT_FILES = ("*.safetensors",)
+ONNX_FILE = "model.onnx"
+"""Weights of a folder without safetensors: a model of tables."""
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -87,7 +89,7 @@ def identify_model(folder: Path, *, dtype: str, attention: str) -> ModelIdentity
         IntegrityError: a converted folder's file is not the one its assay.json recorded.
         ModelRefused: config.json or assay.json cannot be read.
     """
-    weights = _file_digests(folder, _WEIGHT_FILES)
+    weights = _file_digests(folder, _WEIGHT_FILES) or _file_digests(folder, (ONNX_FILE,))
     tokenizer = _file_digests(folder, _TOKENIZER_FILES)
     config = _file_digests(folder, ("config.json",))
     provenance = read_provenance(folder)

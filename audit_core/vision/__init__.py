@@ -3,7 +3,16 @@
 from audit_core.vision.images import MAX_BYTES, MAX_IMAGES, ImageSet, Region, find_images, parse_region, read_images
 from audit_core.vision.measurement import measure_vision
 from audit_core.vision.recorded import RecordedVision, find_recorded
-from audit_core.vision.results import SMALLEST, ArmRow, MapRow, ShownImage, VisionFile, VisionRequest, VisionResult
+from audit_core.vision.results import (
+    SMALLEST,
+    ArmRow,
+    ConceptRow,
+    MapRow,
+    ShownImage,
+    VisionFile,
+    VisionRequest,
+    VisionResult,
+)
 from audit_core.vision.shipped import CONTRAST, FILE, MARKED, MODELS, PLAIN, REGION, TITLES, read_marked
 
 __all__ = [
@@ -18,6 +27,7 @@ __all__ = [
     "SMALLEST",
     "TITLES",
     "ArmRow",
+    "ConceptRow",
     "ImageSet",
     "MapRow",
     "RecordedVision",

@@ -12,10 +12,11 @@ from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio, correlat
 from audit_core.stats.estimates import LEVEL, Estimate
 from audit_core.stats.shares import wilson
 from audit_core.subject import Floats, Images, Progress, no_progress
+from audit_core.vision.concepts import measure_concepts
 from audit_core.vision.images import ImagePairs, Region, find_images
 from audit_core.vision.maps import METHODS, MOST_ERROR, MapMethod, Tick, completeness_error, count_passes
 from audit_core.vision.region_test import ARMS, SWAP, RegionRuns, run_region
-from audit_core.vision.results import ArmRow, MapRow, PlaceRow, ShownImage, VisionRequest, VisionResult
+from audit_core.vision.results import DRAWS, ArmRow, MapRow, PlaceRow, ShownImage, VisionRequest, VisionResult
 from audit_core.vision.verdict import RegionEvidence, judge_region
 
 UNIT = "logits"
@@ -34,7 +35,8 @@ def count_work(side: int, region: Region, n: int) -> int:
     """Forward passes of one image each: the region test, every map, and every map of some images on shuffled weights."""
     test = 2 * len(region.list_elsewhere(side)) + len(ARMS) + 3
     each = sum(count_passes(method.name, side) for method in METHODS)
-    return n * test + (n + min(n, CHECKED)) * each
+    # Of two concepts at two places, random directions are added to a quarter of the images, at each layer.
+    return n * test + (n + min(n, CHECKED)) * each + n * DRAWS
 
 
 class _Steps:
@@ -67,6 +69,8 @@ def measure_vision(subject: Images, request: VisionRequest, *, on_progress: Prog
     steps.add(len(pairs.answers) * (2 * len(runs.places) + len(ARMS) + 3))
     arms, evidence, clean = _weigh(runs, request.smallest, seed=seed)
     maps, grids = _read_maps(subject, pairs, request.region, seed=seed, steps=steps)
+    contrast = pairs.answers[0], pairs.foils[0]
+    concepts = measure_concepts(subject, pairs, request.region, contrast, request.smallest, seed=seed)
     on_progress(total, total)
     verdict = judge_region(evidence)
     n = len(pairs.answers)
@@ -80,7 +84,7 @@ def measure_vision(subject: Images, request: VisionRequest, *, on_progress: Prog
             PlaceRow(row=place.row, column=place.column, effect=float(effect))
             for place, effect in zip(runs.places, runs.elsewhere.mean(1), strict=True)
         ),
-        maps=maps, shown=_show(request, pairs, runs, grids), controls=runs.controls,
+        maps=maps, shown=_show(request, pairs, runs, grids), controls=runs.controls, concepts=concepts,
     )  # fmt: skip
 
 

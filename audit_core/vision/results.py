@@ -21,13 +21,17 @@ from audit_core.vision.verdict import ALPHA
 
 SMALLEST = 0.1
 """Default smallest effect of interest, as a fraction of the logit difference (design: methods 2.2)."""
+SETS, DRAWS = 30, 99
+"""Of a concept: random sets of images, and random directions."""
 
 
 @dataclass(frozen=True)
 class VisionRequest(Request):
     """Request: images as pairs, and the region under test."""
 
-    settings: ClassVar[Mapping[str, Any]] = {"steps": STEPS, "patch": PATCH, "alpha": ALPHA}
+    settings: ClassVar[Mapping[str, Any]] = {
+        "steps": STEPS, "patch": PATCH, "alpha": ALPHA, "concept_sets": SETS, "concept_draws": DRAWS,
+    }  # fmt: skip
 
     prompts: TokenisedPrompts
     region: Region
@@ -104,6 +108,32 @@ class MapRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConceptRow:
+    """One concept at one layer: what TCAV says, and what its direction does."""
+
+    concept: str
+    layer: int
+    accuracy: Observational[Estimate]
+    """Share of held-out images, with the concept and without, that the direction tells apart."""
+    score: Estimated[Estimate]
+    """TCAV: share of held-out images whose gradient goes with the direction, mean over random sets."""
+    random_score: Estimated[Estimate]
+    """The same for directions between random sets."""
+    p: Estimated[float]
+    """Of the difference between the two, two-sided, after Holm's correction for all concepts and layers."""
+    says: str
+    """What TCAV says, see `concepts`."""
+    brought: Causal[Estimate]
+    """Rise of the logit difference towards the concept's class when the direction is added to images without it."""
+    taken: Causal[Estimate]
+    """Fall of it when the direction is taken from images with it."""
+    p_null: Causal[float]
+    """Share of random directions of the same length that do as much when added, the concept's own counted among them."""
+    does: str
+    """What the direction does, from the two changes and the random directions alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ShownImage:
     """One image with its maps and what each change does to it."""
 
@@ -146,3 +176,5 @@ class VisionResult:
     maps: tuple[MapRow, ...]
     shown: tuple[ShownImage, ...]
     controls: Controls
+    concepts: tuple[ConceptRow, ...] = ()
+    """Empty in results of version 1, and with fewer than 40 images of a class."""

@@ -17,6 +17,7 @@ from toy.audit_requests import (
     list_requests_to_a_closed_model,
     list_requests_to_a_mixture,
     list_requests_to_a_reader,
+    list_requests_to_a_tabular_model,
     list_requests_to_a_voter,
     list_requests_to_an_encoder_decoder,
     list_requests_to_an_image_classifier,
@@ -107,6 +108,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "specificity": dict.fromkeys(("own", "tasks", "divergence"), _DONE),
     "stability": {},
     "sweep": _RUNS | {"cells": _DONE, "layers": _DONE, "screened": (Evidence.ESTIMATED,)},
+    "tabular": dict.fromkeys(("said yes", "auc"), _READ)
+    | {"by feature": (*_DONE, Evidence.ESTIMATED), "curves": _DONE},
     "token_gradients": {},
     "tools": {"accuracy": _READ, "answered": _READ}
     | dict.fromkeys(("alone", "lost alone", "cued", "emptied", "cells", "edits"), _DONE),
@@ -116,7 +119,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
 """Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {
     "benchmark", "circuit", "claim_test", "closed_documents", "closed_tools", "confirmation", "decisions", "documents", "explanations", "features", "probes", "rationale", "robustness",
-    "source_tokens", "specificity", "tools", "transfer", "vision",
+    "source_tokens", "specificity", "tabular", "tools", "transfer", "vision",
 }  # fmt: skip
 
 
@@ -165,6 +168,8 @@ def results(
     closed, agent = Auditor(make_subject(Follower()), log), Auditor(make_subject(Agent(follows=True)), log)
     images = Auditor(open_subject("digits-marked"), log)
     asked |= {(audit, images): found for audit, found in list_requests_to_an_image_classifier(images.subject).items()}
+    table = Auditor(open_subject("breast-cancer"), log)
+    asked |= {(audit, table): found for audit, found in list_requests_to_a_tabular_model().items()}
     asked |= {(audit, closed): found for audit, found in list_requests_to_a_closed_model(closed.subject).items()}
     asked |= {(audit, agent): found for audit, found in list_requests_to_a_closed_agent(agent.subject).items()}
     return {
@@ -200,6 +205,7 @@ def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> No
         "features",
         "probes",
         "rationale",
+        "tabular",
         "tools",
         "vision",
     } == set(AUDITS)

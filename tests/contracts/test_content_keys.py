@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 from toy.additive import AdditiveSubject, pair_up
-from toy.audit_requests import make_decision_task
+from toy.audit_requests import make_decision_task, make_table_task
 
 from audit_core import audits
 from audit_core.attention.plausibility import Source
@@ -55,6 +55,7 @@ from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import get_plugin, list_plugins
 from audit_core.run import Auditor
 from audit_core.store import RunLog, RunRecord, RunStart
+from audit_core.tabular import TabularRequest
 from audit_core.tools import ToolsRequest
 from audit_core.vision import Region, VisionRequest
 
@@ -93,10 +94,11 @@ PINNED = {
     "specificity": "a8e3eaca6c2508d5ca83ec1340a3981215313bc481e7970c5889ed15d4a01e5e",
     "stability": "2108e6b8ba151704443f6a2efbbe6650145f2451e9c4f75f3d520ee569e1fcb0",
     "sweep": "266ecf26257ef8056352328cbd7d1affcc4dfda93125ae343caa38ad8dd66579",
+    "tabular": "13f7ee12a165396aab3ef6de5a2d031242af1b43b699c1fb1db6457ac63ae456",
     "token_gradients": "2be91d156c926aa8e7526a75ce3b726f276b6bbb419f2708a5c6ec93524baf85",
     "tools": "e0a1fde0480b5c8f92c6ec79c5cdf881eb1f824ee70e74456198ed84bd6c4430",
     "transfer": "25da29cff2ff83e445a65d30e2ed899ef35e57b186bdbf1df4a91b56cca5ce00",
-    "vision": "54adda65fd81adca4caeb2a505b7289817ea80ca47be93b8b1b4add22fcfbcc0",
+    "vision": "f384de52d8685049a1bd2d9de96e8d2b41055472557a3d4fe6542abbf7b94554",
 }
 """Audit → content key of the request below, under the third verdict rule.
 
@@ -161,6 +163,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "specificity": SpecificityRequest(prompts, prompts, CIRCUIT, others=(OtherTask(judged, CIRCUIT[:1]),)),
         "stability": StabilityRequest(explored, explored, "exact", size=2),
         "sweep": SweepRequest(prompts, prompts, seed=3),
+        "tabular": TabularRequest(prompts, make_table_task()),
         "token_gradients": TokenGradientsRequest(one, prompts),
         "tools": ToolsRequest(prompts),
         "transfer": TransferRequest(judged, judged, CIRCUIT, explored=explored),

@@ -42,10 +42,11 @@ SHAPES = {
     "specificity": {8: "1f19124a46eabeb7"},
     "stability": {8: "b08c13e5385263bd"},
     "sweep": {8: "9b4504acfdd1b476"},
+    "tabular": {1: "27d216afb5a13993"},
     "token_gradients": {8: "c15a53df8a313407"},
     "tools": {1: "ff8d10b1788364bb"},
     "transfer": {8: "585f15d0ef051292"},
-    "vision": {1: "cf9cd03dce576a44"},
+    "vision": {1: "cf9cd03dce576a44", 2: "f63579efd81c4501"},
 }
 """Audit → version → digest of the shape of its result. To change a result: raise its audit's `version`, and add its digest here."""
 AUDITS = list_plugins("audits")

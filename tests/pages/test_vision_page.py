@@ -42,7 +42,7 @@ def test_a_first_visit_shows_verdict_and_map_apart_without_loading_a_model(
     assert loads == []
     tabs = (
         ("Maps", "assumes"), ("Shuffled weights", "and not the model"), ("Other places", "p = 0.022"),
-        ("With and without the marker", "The verdicts differ"), ("Region and conditions", "Controls passed"),
+        ("With and without the marker", "The verdicts differ"), ("Region and conditions", "Controls passed"), ("Concepts", "TCAV"),
     )  # fmt: skip
     for tab, words in tabs:
         test.session_state["vision-tabs"] = tab

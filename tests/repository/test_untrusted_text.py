@@ -110,6 +110,9 @@ REVIEWED: dict[str, list[str]] = {
         "count",
         "result.n",
     ],
+    "ui/decisions/source.py": ["LANGUAGE", "TABLE"],
+    "ui/tabular/form.py": ["task.n_in_file"],
+    "ui/tabular/show.py": ["how", "row.precision.n"],
     "ui/vision/show.py": ["column", "height", "kind", "n", "place", "row", "width"],
     "ui/lenses/show.py": [
         "name",

@@ -110,8 +110,13 @@ def test_what_applies_follows_from_what_audits_demand_and_models_of_a_class_give
     """The lists that the map had before audits declared it: all but experts on a dense model, all on a mixture."""
     fits = {setting: list_capabilities([setting]).audits for setting in (Setting.DENSE, Setting.MIXTURE)}
     of_sources = {"both_sides", "source_tokens"}
-    assert {fit.audit for fit in fits[Setting.DENSE] if not fit.applies} == {"experts", "vision", *of_sources}
-    assert {fit.audit for fit in fits[Setting.MIXTURE] if not fit.applies} == {"vision", *of_sources}
+    assert {fit.audit for fit in fits[Setting.DENSE] if not fit.applies} == {
+        "experts",
+        "tabular",
+        "vision",
+        *of_sources,
+    }
+    assert {fit.audit for fit in fits[Setting.MIXTURE] if not fit.applies} == {"tabular", "vision", *of_sources}
     of_t5 = list_capabilities([Setting.ENCODER_DECODER]).audits
     assert {fit.audit for fit in of_t5 if fit.applies} >= of_sources
     assert not any(fit.applies for fit in of_t5 if fit.audit in ("attention", "claim_test", "sweep", "experts"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from toy.closed_models import write_questions
 
 from audit_core.attention.plausibility import Source
@@ -50,6 +51,9 @@ from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import list_plugins
 from audit_core.source_tokens import SourceToken
 from audit_core.subjects.planted import find_planted
+from audit_core.tabular import TableTask, make_task, read_tumours
+from audit_core.tabular.prompts import ask_rows
+from audit_core.tabular.results import TabularRequest
 from audit_core.tools import ToolsRequest
 from audit_core.vision import read_marked
 
@@ -248,3 +252,17 @@ def list_requests_to_an_image_classifier(subject: Any) -> dict[str, list[Any]]:
             ask(subject, b"".join(lines[:9]), "own.csv", {"region": "5,5,2,3", "smallest": "0.3"}, seed=1),
         ]
     }
+
+
+def make_table_task(n: int = 60, d: int = 10) -> TableTask:
+    """Rows of as many features as the shipped tabular model reads, in its ranges, with outcomes."""
+    lines = [line.split(",") for line in read_tumours().decode().splitlines()[1 : n + 1]]
+    rows = np.array([[float(word) for word in line[:d]] for line in lines])
+    names = tuple(f"f{at}" for at in range(d))
+    return make_task(rows, names, outcomes=np.array([line[-2] == "benign" for line in lines]), marks="f1, protected")
+
+
+def list_requests_to_a_tabular_model() -> dict[str, list[Any]]:
+    """Sixty rows, of which too few are benign for models beside it."""
+    task = make_table_task()
+    return {"tabular": [TabularRequest(ask_rows(task), task)]}

@@ -8,17 +8,17 @@ from audit_core import Estimate
 from audit_core.decisions import DecisionsResult, ThroughRow
 from ui.parts import figures
 
-_GREY, _LIGHT = "#4b5563", "#9aa3af"
+GREY, LIGHT = "#4b5563", "#9aa3af"
 
 
 def draw_said(result: DecisionsResult) -> go.Figure:
     """Mean size of Shapley values and of LIME's weights, a row each slot."""
     figure = figures.new_figure()
     for name, colour, symbol, rows in (
-        ("Shapley values", _GREY, "circle", [(row.slot, row.shapley) for row in result.by_slot]),
-        ("LIME", _LIGHT, "diamond", [(row.slot, row.lime) for row in result.by_slot]),
+        ("Shapley values", GREY, "circle", [(row.slot, row.shapley) for row in result.by_slot]),
+        ("LIME", LIGHT, "diamond", [(row.slot, row.lime) for row in result.by_slot]),
     ):
-        figure.add_trace(_points(rows[::-1], colour, symbol, name))
+        figure.add_trace(draw_points(rows[::-1], colour, symbol, name))
     figures.style_figure(figure, 90 + 34 * len(result.by_slot), f"mean size, {result.unit}", "")
     return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.12})
 
@@ -28,7 +28,7 @@ def draw_done(result: DecisionsResult) -> go.Figure:
     rows = [(row.slot, row.effect) for row in result.by_slot]
     through = [(f"{row.attribute} through {row.mediator}", row.indirect) for row in pick_through(result)]
     figure = figures.new_figure(
-        _points((rows + through)[::-1], figures.EFFECT, "circle", "effect"),
+        draw_points((rows + through)[::-1], figures.EFFECT, "circle", "effect"),
     )
     figure.add_vline(x=0, line_color=figures.INK, line_width=1)
     return figures.style_figure(
@@ -39,9 +39,9 @@ def draw_done(result: DecisionsResult) -> go.Figure:
 def draw_towards(result: DecisionsResult) -> go.Figure:
     """Mean local score of each slot towards its last level, by each method."""
     figure = figures.new_figure()
-    for name, colour, symbol in (("Shapley values", _GREY, "circle"), ("LIME", _LIGHT, "diamond")):
+    for name, colour, symbol in (("Shapley values", GREY, "circle"), ("LIME", LIGHT, "diamond")):
         rows = [(row.slot, row.toward) for row in result.aggregates if row.method == name and row.toward is not None]
-        figure.add_trace(_points(rows[::-1], colour, symbol, name))
+        figure.add_trace(draw_points(rows[::-1], colour, symbol, name))
     figure.add_vline(x=0, line_color=figures.INK, line_width=1)
     figures.style_figure(figure, 90 + 34 * len(result.by_slot), f"mean score towards the last level, {result.unit}", "")
     return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.12})
@@ -50,7 +50,7 @@ def draw_towards(result: DecisionsResult) -> go.Figure:
 def draw_effects(result: DecisionsResult) -> go.Figure:
     """Effect of changing each slot alone, for everyone."""
     rows = [(row.slot, row.effect) for row in result.by_slot]
-    figure = figures.new_figure(_points(rows[::-1], figures.EFFECT, "circle", "effect"))
+    figure = figures.new_figure(draw_points(rows[::-1], figures.EFFECT, "circle", "effect"))
     figure.add_vline(x=0, line_color=figures.INK, line_width=1)
     return figures.style_figure(figure, 90 + 34 * len(rows), f"change of preference, {result.unit}", "")
 
@@ -83,14 +83,15 @@ def draw_curves(result: DecisionsResult, slot: str) -> go.Figure:
         figure.add_trace(
             go.Scatter(
                 x=levels, y=[start + (row.accumulated or 0.0) for row in rows], mode="lines+markers",
-                name="accumulated effects", line={"color": _GREY, "dash": "dot"},
+                name="accumulated effects", line={"color": GREY, "dash": "dot"},
             )
         )  # fmt: skip
     figures.style_figure(figure, 320, "", f"preference for yes, {result.unit}")
     return figure.update_layout(showlegend=True, legend={"orientation": "h", "y": 1.12})
 
 
-def _points(rows: list[tuple[str, Estimate]], colour: str, symbol: str, name: str) -> go.Scatter:
+def draw_points(rows: list[tuple[str, Estimate]], colour: str, symbol: str, name: str) -> go.Scatter:
+    """One point a row, with its interval."""
     ends = [(one.value if one.low is None else one.low, one.value if one.high is None else one.high) for _, one in rows]
     return go.Scatter(
         x=[one.value for _, one in rows], y=[label for label, _ in rows], mode="markers", name=name,

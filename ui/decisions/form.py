@@ -92,3 +92,8 @@ def make_request(auditor: Auditor, given: GivenTask) -> Request:
     """
     request: Request = get_plugin("audits", "decisions").ask_file(auditor.subject, given.raw, given.name, given.answers)
     return request
+
+
+def name_run(request: Request) -> str:
+    """Title of the run."""
+    return f"Decide about {len(request.prompts)} applicants"

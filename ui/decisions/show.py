@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from audit_core import format_estimate, make_table
@@ -58,6 +60,17 @@ def show_panes(result: DecisionsResult, place: str = "") -> None:
             drawings.draw_done(result), f"decisions-done{place}",
             "Change of the preference for yes by each slot alone, and through another slot. The table has the numbers.",
         )  # fmt: skip
+
+
+def list_tabs(result: DecisionsResult) -> dict[str, Callable[[], None]]:
+    """Title → function of every tab."""
+    return {
+        "Fairness": lambda: show_fairness(result),
+        "Local and global": lambda: show_aggregates(result),
+        "Applicants": lambda: show_applicants(result),
+        "Levels": lambda: show_curves(result),
+        "Surrogates": lambda: show_surrogates(result),
+    }
 
 
 def show_fairness(result: DecisionsResult, place: str = "") -> None:

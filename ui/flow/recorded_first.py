@@ -19,6 +19,8 @@ class RecordedFirst:
 
     page: str
     """Prefix of the session key."""
+    key: str = "model"
+    """Session key of the model."""
 
     @property
     def is_live(self) -> bool:
@@ -44,7 +46,7 @@ class RecordedFirst:
 
     def _measure_live(self) -> None:
         st.session_state[self._key] = True
-        model_question.press(st.session_state.model)
+        model_question.press(st.session_state[self.key])
 
     def give_up(self) -> None:
         """Return to the recorded run: what was asked cannot be measured."""
