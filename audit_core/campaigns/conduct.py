@@ -23,7 +23,7 @@ def run_campaign(
     engine: Engine,
     *,
     actor: Actor,
-    on_ended: Callable[[Question, Ending], None] = lambda question, ending: None,
+    on_ended: Callable[[Question, Ending], None] | None = None,
     execute: Execute = execute_task,
 ) -> None:
     """Answer what is not answered yet, and record every answer in the log of the folder's data directory.
@@ -84,7 +84,9 @@ def _count_progress(folder: CampaignFolder) -> tuple[int, int]:
 class _Recorder:
     """The one writer of the log for a campaign."""
 
-    def __init__(self, folder: CampaignFolder, actor: Actor, on_ended: Callable[[Question, Ending], None]) -> None:
+    def __init__(
+        self, folder: CampaignFolder, actor: Actor, on_ended: Callable[[Question, Ending], None] | None
+    ) -> None:
         self.folder, self.plan = folder, folder.read_plan()
         self._actor, self._on_ended = actor, on_ended
         self._log = RunLog(folder.home)
@@ -125,7 +127,8 @@ class _Recorder:
                 if not spent.is_reused:
                     start = self._begin(question, is_refused=bool(question.refused[0]))
                     self._end(question, start, ending, spent)
-                self._on_ended(question, ending)
+                if self._on_ended is not None:
+                    self._on_ended(question, ending)
 
     def give_up(self, failures: dict[int, str]) -> None:
         """Store a failure for the questions of tasks that no worker could begin."""

@@ -30,9 +30,7 @@ class _Place:
     salt: str
 
 
-def plan_campaign(
-    file: CampaignFile, home: Path, *, on_model: Callable[[str], None] = lambda name: None
-) -> CampaignFolder:
+def plan_campaign(file: CampaignFile, home: Path, *, on_model: Callable[[str], None] | None = None) -> CampaignFolder:
     """Write the plan of a campaign, or find the one that was written for an equal file; nothing is measured.
 
     Args:
@@ -52,7 +50,8 @@ def plan_campaign(
     place = _Place(file, home, read_split_salt(home))
     found: list[Question] = []
     for model in models:
-        on_model(model)
+        if on_model is not None:
+            on_model(model)
         found.extend(_plan_model(place, model, sources))
     questions = tuple(replace(question, number=at) for at, question in enumerate(_drop_equal(found), 1))
     if all(question.refused[0] for question in questions):
