@@ -15,10 +15,10 @@ export DO_NOT_TRACK := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick collected check style types imports model bench intervals lock reference structure sample notebook circuits mixture t5 vision clean
+.PHONY: help run test quick collected check style types imports model bench intervals lock reference structure sample notebook circuits campaign campaign-tests mixture t5 vision clean
 
 help: ## this list
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: .venv/run model ## set up, fetch the model, serve http://localhost:8501
 	$(BIN)/streamlit run app.py
@@ -64,6 +64,19 @@ notebook: .venv/dev ## run docs/notebooks/first_audit.ipynb and store its output
 
 circuits: .venv/dev model ## record the answers about shipped circuits in data/circuit_answers; 15 minutes
 	PYTHONPATH=. $(BIN)/python tools/record_circuits.py
+
+campaign: .venv/dev ## run the example campaign and record its state in data/campaigns
+	PYTHONPATH=. $(BIN)/python tools/record_campaign.py
+
+# Nightly. An environment of its own for Ray, which reads all else from .venv, so that torch is there once.
+campaign-tests: .venv/dev build/ray/done ## campaigns on a Ray cluster of two nodes on this machine, of which parts are killed; some minutes
+	PYTHONPATH=. build/ray/bin/python tests/cluster/campaign_cluster.py
+
+build/ray/done: requirements-cluster.txt
+	$(PYTHON) -m venv build/ray
+	build/ray/bin/pip install $(PIP_OPTIONS) -r requirements-cluster.txt
+	build/ray/bin/python tests/cluster/borrow_packages.py "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@touch $@
 
 vision: .venv/dev ## train the two image classifiers of data/vision again; a minute of one core
 	$(BIN)/python -m tools.vision

@@ -127,10 +127,24 @@ class Auditor:
 
     def predict_s(self, audit: str, request: Request) -> float | None:
         """Predicted seconds, from the pace of earlier runs; None before the first."""
-        return self._pace.predict_s(audit, self._count_work(audit, set_aside(request)))
+        return self._pace.predict_s(audit, self.count_work(audit, set_aside(request)))
 
-    def _count_work(self, audit: str, request: Request) -> int:
-        """Cached: planning the draws of a trial takes half a second, and pages need it at every click."""
+    def conclude(self, audit: str, request: Request, *, on_progress: Progress = no_progress) -> Ending:
+        """`execute`, with every error as its ending, as another process records it; nothing is logged.
+
+        Raises:
+            Cancelled: a person stopped it; there is no ending.
+        """
+        try:
+            result = self.execute(audit, request, on_progress=on_progress)
+            return Ending("done", text=_result_adapter(get_plugin("audits", audit).result).dump_json(result).decode())
+        except BaseException as error:
+            if isinstance(error, Cancelled) or not isinstance(error, Exception):
+                raise
+            return name_failure(error)
+
+    def count_work(self, audit: str, request: Request) -> int:
+        """Units of work, proportional to time. Cached: planning the draws of a trial takes half a second, and pages need it at every click."""
         key = self.content_key(audit, request)
         if key not in self._work:
             while len(self._work) >= _WORK_KEPT:
@@ -158,17 +172,17 @@ class Auditor:
             AuditError: any error of the audit, after it is logged.
         """
         request = set_aside(request)
-        start, clock = self._describe_start(audit, request, actor), _Clock()
+        start, clock = self.describe_start(audit, request, actor), _Clock()
         attempt = self.log.start(start, claim)
         try:
             result = self.execute(audit, request, on_progress=on_progress, on_partial=on_partial)
             text = _result_adapter(get_plugin("audits", audit).result).dump_json(result).decode()
         except BaseException as error:
-            self._record(start, clock, _name_failure(error))
+            self._record(start, clock, name_failure(error))
             raise
         verdict = getattr(result, "verdict", None)
         reached = None if claim is None or verdict is None else Reached(claim, verdict.state, verdict.reason)
-        self._record(start, clock, _Ending("done", text=text), reached)
+        self._record(start, clock, Ending("done", text=text), reached)
         return RunOutcome(result, start.run_id, False, clock.wall_s, attempt, request.prompts.notices)
 
     def execute(
@@ -192,19 +206,20 @@ class Auditor:
         begun = time.monotonic()
         with self._orders.lend():
             result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
-        self._pace.keep(audit, time.monotonic() - begun, self._count_work(audit, request))
+        self._pace.keep(audit, time.monotonic() - begun, self.count_work(audit, request))
         return result
 
-    def _record(self, start: RunStart, clock: _Clock, ending: _Ending, reached: Reached | None = None) -> None:
+    def _record(self, start: RunStart, clock: _Clock, ending: Ending, reached: Reached | None = None) -> None:
         """Log the end of a run."""
-        self.log.append(_end(start, ending, clock.wall_s), reached, cpu_s=clock.cpu_s)
+        self.log.append(end_run(start, ending, clock.wall_s), reached, cpu_s=clock.cpu_s)
 
     def record_dropped(self, audit: str, request: Request, *, actor: Actor) -> None:
         """Log a run that was cancelled while queued."""
-        start = self._describe_start(audit, set_aside(request), actor)
-        self.log.append(_end(start, _Ending("cancelled", "never_begun", "cancelled while it waited"), 0.0))
+        start = self.describe_start(audit, set_aside(request), actor)
+        self.log.append(end_run(start, Ending("cancelled", "never_begun", "cancelled while it waited"), 0.0))
 
-    def _describe_start(self, audit: str, request: Request, actor: Actor) -> RunStart:
+    def describe_start(self, audit: str, request: Request, actor: Actor) -> RunStart:
+        """A run before it begins, as logged."""
         return RunStart(
             uuid.uuid4().hex,
             datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -243,13 +258,18 @@ class Auditor:
         """Time this machine on made-up tokens, so that the first long run has a predicted time."""
         self._pace.calibrate(self.subject)
 
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether it has a predicted time for its first run."""
+        return self._pace.is_calibrated
+
 
 def record_refusal(log: RunLog, kind: str, error: AuditError, *, actor: Actor, request: dict[str, Any]) -> None:
     """Log a request that was refused before its run began."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     request_json = json.dumps(request)
     start = RunStart(uuid.uuid4().hex, now, actor.name, actor.session, kind, "", "", "", "{}", request_json)
-    log.append(_end(start, _Ending("refused", type(error).__name__, str(error)[:2000]), 0.0))
+    log.append(end_run(start, Ending("refused", type(error).__name__, str(error)[:2000]), 0.0))
 
 
 @cache
@@ -259,10 +279,11 @@ def _result_adapter(shape: Any) -> TypeAdapter[Any]:
 
 
 @dataclass(frozen=True)
-class _Ending:
+class Ending:
     """How a run ended, as logged."""
 
     outcome: str
+    """done | refused | not_measured | failed | cancelled"""
     reason: str = ""
     detail: str = ""
     text: str | None = None
@@ -285,17 +306,19 @@ class _Clock:
         return time.process_time() - self._cpu_start_s
 
 
-def _name_failure(error: BaseException) -> _Ending:
+def name_failure(error: BaseException) -> Ending:
+    """The ending that an error makes of a run."""
     if isinstance(error, Cancelled | KeyboardInterrupt):
-        return _Ending("cancelled", "cancelled", str(error) or "interrupted at the keyboard")
+        return Ending("cancelled", "cancelled", str(error) or "interrupted at the keyboard")
     if isinstance(error, NotMeasured):
-        return _Ending("not_measured", error.reason, error.detail)
+        return Ending("not_measured", error.reason, error.detail)
     if isinstance(error, AuditError):
-        return _Ending("refused" if isinstance(error, Refused) else "failed", type(error).__name__, str(error))
-    return _Ending("failed", type(error).__name__, str(error)[:500])
+        return Ending("refused" if isinstance(error, Refused) else "failed", type(error).__name__, str(error))
+    return Ending("failed", type(error).__name__, str(error)[:500])
 
 
-def _end(start: RunStart, ending: _Ending, wall_s: float) -> RunRecord:
+def end_run(start: RunStart, ending: Ending, wall_s: float) -> RunRecord:
+    """An ended run, as logged."""
     return RunRecord(
         **asdict(start), outcome=ending.outcome, reason=ending.reason, detail=ending.detail, result=ending.text,
         wall_s=wall_s,

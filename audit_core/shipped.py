@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
+from types import MappingProxyType
 
 from audit_core.circuits.circuit import Circuit, load_circuit
 from audit_core.data_folder import DATA
@@ -35,10 +37,20 @@ def load_prompt_set(key: str) -> PromptSet:
     Raises:
         PromptRefused: no such set.
     """
-    files = {path.stem: path for path in sorted(_PROMPTS.rglob("*.jsonl"))}
+    files = _find_sets()
     if key not in files:
         raise PromptRefused(f"No prompt set {key[:40]!r}.", wanted=", ".join(files) + ".", remedy="choose one of them.")
     return load_prompts(files[key])
+
+
+def has_prompt_set(key: str) -> bool:
+    """Whether this is the id of a shipped prompt set, of whichever model."""
+    return key in _find_sets()
+
+
+@cache
+def _find_sets() -> MappingProxyType[str, Path]:
+    return MappingProxyType({path.stem: path for path in sorted(_PROMPTS.rglob("*.jsonl"))})
 
 
 def is_shipped_set(prompts: PromptSet) -> bool:

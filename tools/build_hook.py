@@ -28,6 +28,8 @@ class RequirementsHook(MetadataHookInterface):
                 raise ValueError(f"Extra {extra!r}: requirements.txt lacks one of {names}.")
             left = [line for line in left if line not in extras[extra]]
         everything = ",".join(extras)
+        for extra, name in self.config["apart"].items():
+            extras[extra] = read_requirements(root / name)
         extras["dev"] = [f"{metadata['name']}[{everything}]", *read_requirements(root / "requirements-dev.txt")]
         metadata["dependencies"] = left
         metadata["optional-dependencies"] = extras

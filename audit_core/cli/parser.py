@@ -17,6 +17,7 @@ from audit_core.cli.audit import add_audit_command
 from audit_core.cli.audits import sweep_components, test_claim
 from audit_core.cli.benchmarks import add_benchmark_command
 from audit_core.cli.calibrate import calibrate_rule
+from audit_core.cli.campaigns import add_campaign_commands
 from audit_core.cli.changes import add_change_commands
 from audit_core.cli.circuits import discover_circuit, question_circuit
 from audit_core.cli.claims import add_claim_commands
@@ -88,6 +89,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_api_commands(commands.add_parser("api", help=text, description=text))
     text = "the findings register, and notices of what is due"
     add_finding_commands(commands.add_parser("finding", help=text, description=text))
+    text = "campaigns: models × prompt sets × audits, planned, run, watched and cancelled"
+    add_campaign_commands(commands.add_parser("campaign", help=text, description=text))
     text = "policies: list, read, compare, try on packs, and save"
     add_policy_commands(commands.add_parser("policy", help=text, description=text))
     text = "exchange with other tools: plans as PRML manifests, model signatures, statements about packs"

@@ -34,6 +34,11 @@ class Pace:
         self._machine_s: float | None = None
         self._audits_s: dict[str, float] = {}
 
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether this machine was timed."""
+        return self._machine_s is not None
+
     def predict_s(self, audit: str, work: int) -> float | None:
         """Predicted seconds of this many units; None before the first timing."""
         if audit in self._audits_s:

@@ -41,6 +41,11 @@ def spare_a_core() -> None:
 
 def use_all_cores() -> None:
     """Let this thread's matrix products use every core; a new thread inherits the setting of another one."""
+    use_cores(os.cpu_count() or 1)
+
+
+def use_cores(count: int) -> None:
+    """Let this thread's matrix products use this many cores; another number can change the last digits of a result."""
     import torch
 
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(count)

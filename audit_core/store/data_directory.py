@@ -34,14 +34,15 @@ def audit_home() -> Path:
     return home
 
 
-def keep_prompts(prompts: PromptSet, *, owner: str = "") -> str:
+def keep_prompts(prompts: PromptSet, *, owner: str = "", home: Path | None = None) -> str:
     """Store a typed or uploaded set under its hash and return its id, so that links and history contain no text.
 
     Args:
         owner: digest of the only person who may read it; empty to allow every person with the id.
+        home: data directory; the one of this installation unless given.
     """
     key = _name_prompts(prompts)
-    _keep(_find_prompts(owner) / f"{key}.jsonl", dump_jsonl(prompts.prompts).encode())
+    _keep(_find_prompts(owner, home) / f"{key}.jsonl", dump_jsonl(prompts.prompts).encode())
     return key
 
 

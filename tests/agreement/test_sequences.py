@@ -146,5 +146,5 @@ def test_the_predicted_work_counts_every_place_at_which_an_answer_goes_on(subjec
     assert count_places(one) == 1
     assert count_places(every) == len(list_places(prompts).prompts) / len(prompts) > 1
     auditor = Auditor(subject, RunLog(audit_home()))
-    work = [auditor._count_work("sweep", request) for request in (one, every)]
+    work = [auditor.count_work("sweep", request) for request in (one, every)]
     assert work[1] == pytest.approx(work[0] * count_places(every), abs=1)

@@ -396,6 +396,7 @@ ACTIONS = {
     "enable": "admin",
     "remove_from_installation": "admin",
     "make_own_key": "researcher reviewer approver",
+    "cancel_campaign": "researcher reviewer",
     "record_finding": "reviewer approver",
     "write_label": "researcher reviewer",
     "save_policy": "approver",
@@ -413,6 +414,7 @@ ACTIONS = {
 def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
     provider: Provider, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from ui.campaigns import act as campaign_act
     from ui.claims import act as claim_act
     from ui.features import act as label_act
     from ui.findings import act
@@ -459,6 +461,7 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "amend_plan": lambda: claim_act.amend_plan("C-9999", claim_act.PlanChange(0.2), "why", ChangeKind.OTHER, "x"),
         "withdraw_claim": lambda: claim_act.withdraw_claim("C-9999", "why", "x"),
         "save_policy": lambda: policy_act.save_policy(load_shipped_policy(), "", "", "x"),
+        "cancel_campaign": lambda: campaign_act.cancel_campaign("none-000000000000"),
         "record_finding": lambda: act.record_finding(FindingDraft("high", "t", "f", "", "o", claims=("C-0009",)), "x"),
         "change_finding": lambda: act.change_finding("F-0009", 1, FindingEdit(owner="o"), "why", "x"),
         "take_step: close": lambda: act.take_step("close", "F-0009", 1, "why", "x"),

@@ -31,6 +31,7 @@ ROOMS = {
     "transformer_lens": ("audit_core/engine/", "audit_core/subjects/", "audit_core/estimators/"),
     "duckdb": ("audit_core/store/", "audit_core/tools/lookup.py"),
     "pandas": ("audit_core/tables.py",),
+    "ray": ("audit_core/campaigns/ray_engine.py",),
     "pyarrow": ("audit_core/prompt_files/columnar.py",),
     "streamlit": ("ui/", "pages/", "app.py"),
     "plotly": ("ui/", "pages/"),

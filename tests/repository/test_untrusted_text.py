@@ -43,6 +43,7 @@ PASS_ON = {"figure_header", "open_frame", "open_page", "pane_header", "step_head
 """Functions of the pages that draw what they are given: their callers are held to the same."""
 REVIEWED: dict[str, list[str]] = {
     "ui/benchmarks/show.py": ["result.n", "result.n_measured", "result.n_right", "source.n_in_file"],
+    "ui/campaigns/show.py": ["MOST_ROWS", "_describe_cost(status)", "kinds", "mark", "where"],
     "ui/documents/form.py": ["MAX_DOCUMENTS", "result.n"],
     "ui/documents/show.py": ["result.fillers", "row.n_orders", "row.order_flips"],
     "ui/decisions/form.py": ["task.n_in_file"],

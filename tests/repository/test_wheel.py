@@ -82,6 +82,8 @@ def test_each_requirement_is_one_of_the_wheel_or_of_one_extra(wheel: zipfile.Zip
     assert len(base) + len(dashboard) + len(api) == len(wanted)
     assert {line.split("==")[0] for line in api} == {"starlette", "uvicorn", "python-multipart"}
     assert {line.split("==")[0] for line in dashboard} == {"streamlit", "plotly", "authlib"}
+    cluster = {pin(line.strip()) for line, _, marker in rows if "'cluster'" in marker}
+    assert {line.split("==")[0] for line in cluster} == {"ray"}
     dev = {pin(line.strip()) for line, _, marker in rows if "'dev'" in marker}
     text = (ROOT / "requirements-dev.txt").read_text()
     assert dev - dashboard - api == {pin(line) for line in text.splitlines() if "==" in line}

@@ -100,17 +100,17 @@ def open_model(name: str, *, is_asked: bool) -> None:
 
 def cancel_model(name: str) -> None:
     """Cancel the current user's request for a model."""
-    if (who := _find_active_actor()) is not None:
+    if (who := find_active_actor()) is not None:
         POOL.cancel(name, owner=who.session)
 
 
 def cancel_job(job: str) -> None:
     """Cancel a run of the current user; no effect if they are signed out."""
-    if (who := _find_active_actor()) is not None:
+    if (who := find_active_actor()) is not None:
         jobs().cancel(job, owner=who.session)
 
 
-def _find_active_actor() -> Actor | None:
+def find_active_actor() -> Actor | None:
     """The current actor, or None if signed out; for page fragments, which run without the page's own access check."""
     refusal = PersonLog(audit_home()).find_refusal(auth.who(), Permission.LOOK)
     return None if refusal is not None else current_actor()

@@ -51,6 +51,7 @@ PLACES = (
     Place("all_audits.py", "All audits", ":material/apps:", "Explore", Permission.RUN, True),
     Place("features.py", "Features", ":material/category_search:", "Explore", Permission.RUN),
     Place("audits.py", "Audit by form", ":material/fact_check:", "Explore", Permission.RUN),
+    Place("campaigns.py", "Campaigns", ":material/lan:", "Explore", Permission.RUN),
     _LIVE_AUDIT,
     _SWEEP,
     _CIRCUIT,

@@ -118,6 +118,10 @@ _THESE = """
 SELECT number, run_id, started_at, actor, session, kind, outcome, reason, detail, content_key, model_digest, prompts_sha256,
     identity, request, result, wall_s FROM runs WHERE run_id IN (SELECT unnest(?)) ORDER BY number
 """
+_OUTCOMES = """
+SELECT run_id, outcome FROM runs WHERE run_id IN (SELECT unnest(?)) UNION ALL
+SELECT run_id, '' FROM run_start WHERE run_id IN (SELECT unnest(?)) AND run_id NOT IN (SELECT run_id FROM runs)
+"""
 _FIND_RESULT = """
 SELECT result FROM runs WHERE content_key = ? AND outcome = 'done' AND result IS NOT NULL ORDER BY number DESC LIMIT 1
 """
@@ -187,15 +191,26 @@ class RunLog:
 
     def find_result(self, content_key: str) -> dict[str, Any] | None:
         """Result of an earlier run with an equal content key, or None."""
+        text = self.find_result_text(content_key)
+        return None if text is None else json.loads(text)
+
+    def find_result_text(self, content_key: str) -> str | None:
+        """The same as the JSON text that was logged."""
         with open_database(self.home) as connection:
             row = connection.execute(_FIND_RESULT, [content_key]).fetchone()
-        return None if row is None else json.loads(row[0])
+        return None if row is None else str(row[0])
 
     def read_runs(self, run_ids: Sequence[str]) -> tuple[RunRecord, ...]:
         """Ended runs with these ids, oldest first."""
         with open_database(self.home) as connection:
             rows = connection.execute(_THESE, [list(run_ids)]).fetchall()
         return tuple(RunRecord(*row[1:]) for row in rows)
+
+    def find_outcomes(self, run_ids: Sequence[str]) -> dict[str, str]:
+        """Outcome by id of those of these runs that the log knows; empty for a run that has started and not ended."""
+        with open_database(self.home) as connection:
+            rows = connection.execute(_OUTCOMES, [list(run_ids), list(run_ids)]).fetchall()
+        return dict(rows)
 
     def export(self) -> Iterator[dict[str, Any]]:
         """Every ended or abandoned run, oldest first, as plain values."""

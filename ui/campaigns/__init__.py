@@ -1,0 +1,1 @@
+"""The page Campaigns: progress, cost, failures, and a request to cancel."""
