@@ -52,7 +52,9 @@ class Activations(Protocol):
     def read_stream(self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress) -> list[Floats]:
         """Residual stream entering a layer, at every position of each input; each of shape (pos, d_model)."""
 
-    def read_tokens(self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress) -> list[TokenReading]:
+    def read_tokens(
+        self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress
+    ) -> list[TokenReading]:
         """Residual stream entering a layer, beside what the output says, at every position of each input."""
 
     def measure_losses(self, rows: Sequence[Tokens], layer: int, change: StreamChange | None) -> Floats:

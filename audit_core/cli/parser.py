@@ -29,6 +29,7 @@ from audit_core.cli.html import write_page
 from audit_core.cli.keys import add_key_commands
 from audit_core.cli.log import add_log_commands
 from audit_core.cli.models import fetch_known, show_models
+from audit_core.cli.monitors import add_monitor_commands
 from audit_core.cli.packs import add_pack_commands
 from audit_core.cli.paths import FIRST, patch_paths
 from audit_core.cli.policy import add_policy_commands
@@ -87,6 +88,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_api_commands(commands.add_parser("api", help=text, description=text))
     text = "the findings register, and notices of what is due"
     add_finding_commands(commands.add_parser("finding", help=text, description=text))
+    text = "monitors on an internal signal: fit, show, run on texts, record and replay a case"
+    add_monitor_commands(commands.add_parser("monitor", help=text, description=text))
     text = "policies: list, read, compare, try on packs, and save"
     add_policy_commands(commands.add_parser("policy", help=text, description=text))
     text = "back up or restore the data directory"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.stats import t
 
 from audit_core.monitors.calibration import find_p_values
 from audit_core.stats.estimates import LEVEL, Estimate
@@ -57,7 +57,7 @@ def watch_drift(calibration: Array, scores: Array, limit: float) -> DriftFound:
 
 
 def set_drift_rule(calibration: Array, target: int, *, seed: int) -> DriftRule:
-    """The lowest limit whose simulated run length reaches the target.
+    """The lowest limit whose simulated run length is at least the target, by the lower end of its interval.
 
     Each simulated stream is drawn from the calibration scores, and compared with a bootstrap sample of them: so the limit
     allows for a calibration set that describes its traffic only as well as a sample of its size does.
@@ -68,12 +68,11 @@ def set_drift_rule(calibration: Array, target: int, *, seed: int) -> DriftRule:
     draw = np.random.default_rng(seed)
     set_on, measured_on = (_simulate(calibration, target, draw) for _ in range(2))
     low, high = 0.0, 60.0
-    for _ in range(30):
+    for _ in range(24):
         limit = (low + high) / 2
-        alarms = _count_alarms(set_on, limit)
-        low, high = (limit, high) if alarms * target > set_on.size else (low, limit)
-    alarms = _count_alarms(measured_on, high)
-    return DriftRule(high, target, _estimate(alarms, measured_on.size))
+        is_enough = (_estimate(_count_alarms(set_on, limit), set_on.shape[1]).low or 0.0) >= target
+        low, high = (low, limit) if is_enough else (limit, high)
+    return DriftRule(high, target, _estimate(_count_alarms(measured_on, high), measured_on.shape[1]))
 
 
 def _bet(p: Array) -> Array:
@@ -90,20 +89,28 @@ def _simulate(calibration: Array, target: int, draw: np.random.Generator) -> Arr
     return streams
 
 
-def _count_alarms(streams: Array, limit: float) -> int:
-    """Alarms in all streams; each starts again after one."""
-    total, alarms = np.zeros(len(streams)), 0
+def _count_alarms(streams: Array, limit: float) -> Array:
+    """Alarms in each stream, which starts again after one; shape (stream,)."""
+    total, alarms = np.zeros(len(streams)), np.zeros(len(streams))
     for step in streams.T:
         total = np.maximum(0.0, total + step)
         is_over = total > limit
-        alarms += int(is_over.sum())
+        alarms += is_over
         total[is_over] = 0.0
     return alarms
 
 
-def _estimate(alarms: int, texts: int) -> Estimate:
-    """Texts per alarm, with the exact interval of a Poisson count; the value is a lower limit where there was no alarm."""
-    most = float(chi2.ppf((1 + LEVEL) / 2, 2 * (alarms + 1)) / 2)
-    least = float(chi2.ppf((1 - LEVEL) / 2, 2 * alarms) / 2) if alarms else 0.0
-    high = texts / least if least else None
-    return Estimate(texts / max(alarms, 1), texts / most, high, texts, "texts to a false alarm", LEVEL)
+def _estimate(alarms: Array, length: int) -> Estimate:
+    """Texts per alarm, with an interval over the streams, each of which has a reference of its own.
+
+    A stream without an alarm counts as it is; with none in any, the value is the length of all, a lower limit.
+    """
+    n = len(alarms)
+    mean, error = float(alarms.mean()), float(alarms.std(ddof=1)) / np.sqrt(n)
+    # One alarm more in all streams: with none at all the upper limit of their rate is not zero.
+    most = max(mean + float(t.ppf((1 + LEVEL) / 2, n - 1)) * error, (alarms.sum() + 1) / n)
+    least = mean - float(t.ppf((1 + LEVEL) / 2, n - 1)) * error
+    high = length / least if least > 0 else None
+    return Estimate(
+        length / max(mean, 1 / n), length / most, high, n, "texts to a false alarm (simulated streams)", LEVEL
+    )

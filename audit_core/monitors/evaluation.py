@@ -13,7 +13,7 @@ from scipy.stats import norm
 from audit_core.monitors.calibration import Guarantee, Threshold, set_threshold
 from audit_core.monitors.scoring import OutputSignal, TextRule
 from audit_core.stats.bootstrap import bootstrap_mean
-from audit_core.stats.estimates import LEVEL, Estimate
+from audit_core.stats.estimates import LEVEL, MIN_PROMPTS, Estimate
 from audit_core.stats.shares import wilson
 
 Array = NDArray[np.float64]
@@ -41,7 +41,8 @@ class Found:
     detection: Estimate | None
     """Share of the cases with an alarm at or after the onset; None without cases."""
     delay: Estimate | None
-    """Tokens from the onset to the alarm, over the detected cases; None where an alarm or a case has no token."""
+    """Tokens from the onset to the alarm, over the detected cases; None with fewer than 20, or where an
+    alarm or a case has no token."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,13 @@ def evaluate(series: Series, rule: TextRule, rate: float, guarantee: Guarantee, 
 
 
 def mean_delay(delays: Array, *, seed: int) -> Estimate | None:
-    """Mean over the cases that have a delay, in tokens; None without any."""
+    """Mean over the cases that have a delay, in tokens; None with fewer than 20; no interval where all are equal."""
     known = delays[np.isfinite(delays)]
-    if not known.size:
+    if known.size < MIN_PROMPTS:
         return None
+    if np.ptp(known) == 0:
+        # A resample of equal numbers has no spread, and says nothing of the next case.
+        return Estimate(float(known[0]), None, None, known.size, "tokens", None)
     return bootstrap_mean(known, [str(at) for at in range(known.size)], unit="tokens", seed=seed)
 
 
@@ -105,13 +109,19 @@ def compare_detection(first: Hits, second: Hits) -> Estimate:
     only_second = int((~first.is_found & second.is_found).sum()) + 0.5
     total = n + 2
     centre = (only_first - only_second) / total
-    half = float(norm.ppf((1 + LEVEL) / 2)) * sqrt(only_first + only_second - (only_first - only_second) ** 2 / total) / total
+    half = (
+        float(norm.ppf((1 + LEVEL) / 2))
+        * sqrt(only_first + only_second - (only_first - only_second) ** 2 / total)
+        / total
+    )
     value = float(first.is_found.mean() - second.is_found.mean())
-    return Estimate(value, max(-1.0, centre - half), min(1.0, centre + half), n, "difference of the shares of cases", LEVEL)
+    return Estimate(
+        value, max(-1.0, centre - half), min(1.0, centre + half), n, "difference of the shares of cases", LEVEL
+    )
 
 
 def compare_delays(first: Hits, second: Hits, *, seed: int) -> Estimate | None:
-    """Tokens by which the first is earlier, over the cases that both detect; None without any."""
+    """Tokens by which the first is earlier, over the cases that both detect; None with fewer than 20."""
     lead = second.delays - first.delays
     found = mean_delay(lead, seed=seed)
     return None if found is None else Estimate(

@@ -14,8 +14,8 @@ from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.canonical import hash_document
 from audit_core.features import find_dictionary
 from audit_core.monitors.calibration import Array, check_rate, count_needed
-from audit_core.monitors.causal import CausalStep, measure_causal
 from audit_core.monitors.causal import MAX_TEXTS as CAUSAL_TEXTS
+from audit_core.monitors.causal import CausalStep, measure_causal
 from audit_core.monitors.drift import set_drift_rule
 from audit_core.monitors.evaluation import (
     Baseline,
@@ -75,7 +75,11 @@ def check_recipe(subject: Subject, recipe: Recipe) -> None:
         if not least <= value <= most:
             raise Refused(f"{what.capitalize()}: {value:,}.", wanted=f"{least} to {most:,}.", remedy="change it.")
     if 0 < recipe.draws < 19:
-        raise Refused(f"{recipe.draws} random directions.", wanted="0, or 19 or more.", remedy="with fewer, none can have p ≤ 0.05.")
+        raise Refused(
+            f"{recipe.draws} random directions.",
+            wanted="0, or 19 or more.",
+            remedy="with fewer, none can have p ≤ 0.05.",
+        )
 
 
 def fit_monitor(
@@ -153,9 +157,7 @@ class _Watch:
         return advance
 
 
-def _read_tokens(
-    subject: Subject, parts: Parts, recipe: Recipe, first: _Read, watch: _Watch
-) -> tuple[Floats, Flags]:
+def _read_tokens(subject: Subject, parts: Parts, recipe: Recipe, first: _Read, watch: _Watch) -> tuple[Floats, Flags]:
     """Activations of the tokens to fit on, and whether each is of a case; at most `MAX_FIT_TOKENS`, as many of a kind as there are."""
     kept, flags = [], []
     for text, reading in read_chunks(subject, parts.fit, recipe.layer, watch.span(len(parts.fit))):
@@ -183,12 +185,16 @@ def _fit_signal(subject: Subject, recipe: Recipe, x: Floats, is_case: Flags) -> 
         not entry.weights_sha256 and entry.model != subject.identity.model
     ):
         raise Refused(
-            f"Dictionary {entry.name} is of another model.", wanted=f"the model {entry.model}.", remedy="choose that model."
+            f"Dictionary {entry.name} is of another model.",
+            wanted=f"the model {entry.model}.",
+            remedy="choose that model.",
         )
     dictionary = entry.load()
     if dictionary.layer != recipe.layer:
         raise Refused(
-            f"Layer {recipe.layer}.", wanted=f"{dictionary.layer}, which dictionary {entry.name} reads.", remedy="give that layer."
+            f"Layer {recipe.layer}.",
+            wanted=f"{dictionary.layer}, which dictionary {entry.name} reads.",
+            remedy="give that layer.",
         )
     return take_feature(dictionary, recipe.feature)
 
@@ -196,7 +202,9 @@ def _fit_signal(subject: Subject, recipe: Recipe, x: Floats, is_case: Flags) -> 
 def _require_width(subject: Subject, signal: Signal) -> None:
     if signal.d_model != subject.geometry.d_model:
         raise Refused(
-            f"A signal of width {signal.d_model}.", wanted=f"{subject.geometry.d_model}.", remedy="choose one of this model."
+            f"A signal of width {signal.d_model}.",
+            wanted=f"{subject.geometry.d_model}.",
+            remedy="choose one of this model.",
         )
 
 
@@ -235,7 +243,9 @@ def _choose_end(
         normal = [rule.score(one) for one, text in zip(scores, fit) if not text.is_case]
         limit = float(np.quantile(normal, 1 - recipe.rate))
         return sum(
-            rule.find_alarm(one, limit, since=text.onset or 0) is not None for one, text in zip(scores, fit) if text.is_case
+            rule.find_alarm(one, limit, since=text.onset or 0) is not None
+            for one, text in zip(scores, fit)
+            if text.is_case
         )
 
     return max(pair, key=count)
@@ -260,9 +270,7 @@ def _rate(found: Found) -> float:
     return -1.0 if found.detection is None else found.detection.value
 
 
-def _take_examples(
-    subject: Subject, parts: Parts, second: _Read, best: OutputSignal, most: int
-) -> tuple[Example, ...]:
+def _take_examples(subject: Subject, parts: Parts, second: _Read, best: OutputSignal, most: int) -> tuple[Example, ...]:
     """The first cases and normal texts of the third part, alternating; they were not chosen by what they show."""
     shift = len(parts.calibration)
     cases = [(one, shift + len(parts.test) + at) for at, one in enumerate(parts.cases)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class Recipe:
     signal: SignalKind = SignalKind.PROBE
     layer: int = 0
     """Its residual stream is read where it enters this layer."""
-    rule: TextRule = TextRule()
+    rule: TextRule = field(default_factory=TextRule)
     rate: float = 0.05
     """Stated false-alarm rate, per text."""
     guarantee: Guarantee = Guarantee.THIS_SET

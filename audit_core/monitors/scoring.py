@@ -106,6 +106,8 @@ def read_chunks(
             on_progress(start + done, len(texts))
 
         for text, one in zip(part, read.read_tokens([t.ids for t in part], layer, on_progress=advance), strict=True):
-            if not all(np.isfinite(array).all() for array in (one.stream, one.entropy, one.margin, one.surprise[FIRST:])):
+            if not all(
+                np.isfinite(array).all() for array in (one.stream, one.entropy, one.margin, one.surprise[FIRST:])
+            ):
                 raise NotMeasured("control_failed", f"an activation or output of {text.id[:60]!r} is not finite.")
             yield text, one

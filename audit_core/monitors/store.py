@@ -65,7 +65,9 @@ def dump_monitor(monitor: Monitor) -> bytes:
     text = dump_canonical(monitor.describe()).decode()
     raw = save(arrays, metadata={"monitor": text, "sha256": monitor.sha256})
     if len(raw) > MAX_BYTES:
-        raise Refused(f"{len(raw):,} bytes.", wanted=f"at most {MAX_BYTES:,}.", remedy="use a probe instead of a distance.")
+        raise Refused(
+            f"{len(raw):,} bytes.", wanted=f"at most {MAX_BYTES:,}.", remedy="use a probe instead of a distance."
+        )
     return raw
 
 
@@ -74,7 +76,9 @@ def load_monitor(path: Path) -> Monitor:
     if not path.is_file() or path.is_symlink():
         raise Refused(f"No file {path.name[:60]!r}.", wanted="the file of a monitor.", remedy="give its path.")
     if (size := path.stat().st_size) > MAX_BYTES:
-        raise Refused(f"{path.name[:60]} has {size:,} bytes.", wanted=f"at most {MAX_BYTES:,}.", remedy="give another file.")
+        raise Refused(
+            f"{path.name[:60]} has {size:,} bytes.", wanted=f"at most {MAX_BYTES:,}.", remedy="give another file."
+        )
     return parse_monitor(path.read_bytes())
 
 
@@ -147,4 +151,6 @@ def _read_arrays(raw: bytes, kind: SignalKind) -> dict[str, Any]:
 
 
 def _malformed(wanted: str) -> Refused:
-    return Refused("The file cannot be read as a monitor.", wanted=f"{wanted}.", remedy="give a file that `monitor fit` wrote.")
+    return Refused(
+        "The file cannot be read as a monitor.", wanted=f"{wanted}.", remedy="give a file that `monitor fit` wrote."
+    )

@@ -60,7 +60,9 @@ def split_parts(texts: Sequence[MonitorText], *, seed: int) -> Parts:
     normal, cases = ([name for name, flag in is_case.items() if flag is kind] for kind in (False, True))
     if len(normal) < 10:
         raise Refused(
-            f"{len(normal)} groups of normal texts.", wanted="10 or more.", remedy="give more normal traffic, one group a source."
+            f"{len(normal)} groups of normal texts.",
+            wanted="10 or more.",
+            remedy="give more normal traffic, one group a source.",
         )
     dealt: dict[str, int] = {}
     for names, ends in ((normal, (_FIT, _FIT + _CALIBRATION)), (cases, (0.5, 0.5))):
@@ -89,7 +91,9 @@ def read_texts(lines: Iterable[bytes], tokenizer: Tokenizer, *, most: int = MAX_
             raise Refused(f"More than {most:,} texts.", wanted=f"at most {most:,}.", remedy="split the file.")
         text = _read_row(_parse(line, number), number, tokenizer)
         if text.id in found:
-            raise Refused(f"Line {number}: the id {text.id!r} is used twice.", wanted="one text an id.", remedy="rename it.")
+            raise Refused(
+                f"Line {number}: the id {text.id!r} is used twice.", wanted="one text an id.", remedy="rename it."
+            )
         found[text.id] = text
     if not found:
         raise Refused("No text.", wanted='one JSON object a line, such as {"text": "…"}.', remedy="give texts.")
@@ -131,7 +135,9 @@ def _read_row(row: dict[str, Any], number: int, tokenizer: Tokenizer) -> Monitor
     else:
         raise _malformed(number, "neither a text nor ids of this model", "either text or ids")
     if not 2 <= len(read) <= min(MAX_TOKENS, limits.n_positions or MAX_TOKENS):
-        raise _malformed(number, f"{len(read)} tokens", f"2 to {min(MAX_TOKENS, limits.n_positions or MAX_TOKENS):,} tokens")
+        raise _malformed(
+            number, f"{len(read)} tokens", f"2 to {min(MAX_TOKENS, limits.n_positions or MAX_TOKENS):,} tokens"
+        )
     if type(case) is not bool or not (onset is None or (case and type(onset) is int and onset >= 0)):
         raise _malformed(number, "an unusable case or onset", "case true or false, and an onset only for a case")
     if onset is not None:

@@ -245,7 +245,9 @@ class TransformerSubject(DecoderSubject):
     def read_stream(self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress) -> list[Floats]:
         return read_stream(self.runner.model, rows, layer, self.runner.turn, on_progress)
 
-    def read_tokens(self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress) -> list[TokenReading]:
+    def read_tokens(
+        self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress
+    ) -> list[TokenReading]:
         return read_tokens(self.runner.model, rows, layer, self.runner.turn, on_progress)
 
     def measure_losses(self, rows: Sequence[Tokens], layer: int, change: StreamChange | None) -> Floats:

@@ -1,81 +1,82 @@
-"""Makes the shipped monitors of the default model; about forty minutes of one core.
+"""Writes the texts of the shipped monitor, from files of this repository, and makes the monitor: some minutes of one core.
 
-Run from the repository root: `PYTHONPATH=. OMP_NUM_THREADS=1 python data/monitors/make.py TEXTS.json FOLDER`. The normal texts are
-what the model writes after its first token at temperature 1; they are drawn once and kept in TEXTS.json, which is not shipped.
+Run from the repository root: `PYTHONPATH=. OMP_NUM_THREADS=1 python data/monitors/make.py`. Texts that are there stay as they are, so
+the monitor can be made again when the files that they were taken from have changed.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 from random import Random
 
-import torch
-from transformers import AutoModelForCausalLM
-
 from audit_core import open_subject
-from audit_core.monitors import MonitorText, Recipe, fit_monitor, save_monitor
+from audit_core.monitors import Recipe, fit_monitor, read_texts, save_monitor
 
-LENGTH, BATCH, SEED, LAYER = 32, 50, 0, 12
-NORMAL, CASES = 500, 100
-CODE = "import os\nimport sys\n\n\ndef "
-"""Written after the first token for texts of another domain; not part of the texts."""
-
-
-def generate(model, opening: list[int], count: int, draw: torch.Generator) -> list[list[int]]:
-    """What the model writes after an opening, at temperature 1."""
-    found: list[list[int]] = []
-    with torch.inference_mode():
-        while len(found) < count:
-            rows, past, last = [], None, torch.tensor([opening]).repeat(BATCH, 1)
-            for _ in range(LENGTH - 1):
-                out = model(last, past_key_values=past, use_cache=True)
-                past, logits = out.past_key_values, out.logits[:, -1].clone()
-                # A second beginning of a text inside one would be a token that no text has.
-                logits[:, :3] = -torch.inf
-                last = torch.multinomial(logits.softmax(-1), 1, generator=draw)
-                rows.append(last)
-            found += torch.cat(rows, 1).tolist()
-            print(f"{len(found)} of {count}", file=sys.stderr, flush=True)
-    return found[:count]
+HERE = Path(__file__).parent
+TEXTS, MONITOR = HERE / "prose-to-code.jsonl", HERE / "default-prose-to-code.safetensors"
+LENGTH, SEED, LAYER, CASES, PER_FILE = 24, 0, 12, 40, 4
 
 
-def write_texts(path: Path) -> None:
-    subject = open_subject("default")
-    bos = subject.tokenizer.bos_id
-    model = AutoModelForCausalLM.from_pretrained(subject.identity.folder, local_files_only=True, dtype=torch.float32).eval()
-    draw = torch.Generator().manual_seed(SEED)
-    own = generate(model, [bos], NORMAL + 2 * CASES, draw)
-    code = generate(model, [bos, *subject.tokenizer.encode(CODE)], CASES, draw)
-    path.write_text(json.dumps({"bos": bos, "own": own, "code": code}))
-
-
-def make_cases(kind: str, read: dict) -> list[MonitorText]:
-    """`switch`: from a random token on, code that the model wrote apart. `repeat`: from there on, the last three to five tokens
-    again and again. The onset is the first token that a rule put there."""
-    draw = Random(f"{kind} {SEED}")
-    first = NORMAL + (CASES if kind == "repeat" else 0)
-    found = []
-    for number in range(CASES):
-        text, at = read["own"][first + number], draw.randrange(10, LENGTH - 14)
-        if kind == "switch":
-            text = text[:at] + read["code"][number][: LENGTH - 1 - at]
-        else:
-            period = text[at - draw.randrange(3, 6) : at]
-            text = (text[:at] + period * LENGTH)[: LENGTH - 1]
-        found.append(MonitorText(f"{kind} {number}", (read["bos"], *text), True, at + 1))
+def list_prose() -> dict[str, list[str]]:
+    """Runs of whole sentences from each file of the documentation, without headings, tables, lists or code."""
+    found = {}
+    for path in sorted(Path("docs").rglob("*.md")):
+        runs = []
+        for paragraph in re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL).split("\n\n"):
+            text = (
+                re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(paragraph.split())).replace("`", "").replace("*", "")
+            )
+            if re.match(r"[A-Z][a-z]+ ", text) and not re.search(r"[|<>{}=#]", text):
+                sentences = re.split(r"(?<=[.]) (?=[A-Z])", text)
+                runs += [" ".join(sentences[at:]) for at in range(0, len(sentences), 2)]
+        found[path.stem] = [run for run in runs if len(run) > 150]
     return found
 
 
+def list_code() -> list[str]:
+    """The first function of every module of the engine and the statistics, from its first line on."""
+    paths = sorted(
+        [
+            *Path("audit_core/engine").glob("*.py"),
+            *Path("audit_core/models").glob("*.py"),
+            *Path("audit_core/stats").glob("*.py"),
+        ]
+    )
+    return [text[text.index("\ndef ") :] for path in paths if "\ndef " in (text := path.read_text())]
+
+
+def write_texts(tokenizer) -> None:
+    """Normal texts are sentences. In a case, a function follows from a random token on: the onset."""
+    draw = Random(SEED)
+    prose, code = list(list_prose().items()), list_code()
+    draw.shuffle(prose)
+    rows, n_cases = [], 0
+    for name, runs in prose:
+        # The files of the first cases have no normal text, so that no file is in two parts.
+        is_case = n_cases < CASES
+        for number, text in enumerate(draw.sample(runs, min(len(runs), PER_FILE))):
+            ids = [tokenizer.bos_id, *tokenizer.encode(text)][:LENGTH]
+            row = {"id": f"{name} {number}", "group": name, "ids": ids}
+            if is_case:
+                at = draw.randrange(8, 15)
+                row |= {
+                    "ids": (ids[:at] + tokenizer.encode(code[n_cases % len(code)]))[:LENGTH],
+                    "case": True,
+                    "onset": at,
+                }
+                n_cases += 1
+            rows.append(json.dumps(row))
+    TEXTS.write_text("\n".join(rows) + "\n")
+
+
 if __name__ == "__main__":
-    texts, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    if not texts.exists():
-        write_texts(texts)
-    read = json.loads(texts.read_text())
-    normal = [MonitorText(f"own {at}", (read["bos"], *text)) for at, text in enumerate(read["own"][:NORMAL])]
     subject = open_subject("default")
-    for kind in sys.argv[3:] or ("switch", "repeat"):
-        recipe = Recipe(name=f"default-{kind}", layer=LAYER, rate=0.05, examples=6, seed=SEED)
-        made = fit_monitor(
-            subject, [*normal, *make_cases(kind, read)], recipe, on_progress=lambda done, total: print(done, total, file=sys.stderr)
-        )
-        save_monitor(made, folder / f"default-{kind}.safetensors")
+    if not TEXTS.exists():
+        write_texts(subject.tokenizer)
+    texts = read_texts(TEXTS.read_bytes().splitlines(), subject.tokenizer)
+    recipe = Recipe(name="prose to code", layer=LAYER, examples=6, seed=SEED)
+    made = fit_monitor(
+        subject, texts, recipe, on_progress=lambda done, total: print(done, total, file=sys.stderr, flush=True)
+    )
+    save_monitor(made, MONITOR)
