@@ -12,7 +12,7 @@ from audit_core.activations import TokenReading
 from audit_core.capability import ACTIVATIONS
 from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.canonical import hash_document
-from audit_core.features import find_dictionary
+from audit_core.features import open_dictionary
 from audit_core.monitors.calibration import Array, check_rate, count_needed
 from audit_core.monitors.causal import MAX_TEXTS as CAUSAL_TEXTS
 from audit_core.monitors.causal import CausalStep, measure_causal
@@ -180,16 +180,7 @@ def _fit_signal(subject: Subject, recipe: Recipe, x: Floats, is_case: Flags) -> 
         return fit_probe_signal(x, is_case)
     if recipe.signal is SignalKind.DISTANCE:
         return fit_distance_signal(x[~is_case])
-    entry = find_dictionary(recipe.dictionary)
-    if entry.weights_sha256 not in ("", subject.identity.weights_sha256) or (
-        not entry.weights_sha256 and entry.model != subject.identity.model
-    ):
-        raise Refused(
-            f"Dictionary {entry.name} is of another model.",
-            wanted=f"the model {entry.model}.",
-            remedy="choose that model.",
-        )
-    dictionary = entry.load()
+    entry, dictionary = open_dictionary(subject, recipe.dictionary)
     if dictionary.layer != recipe.layer:
         raise Refused(
             f"Layer {recipe.layer}.",

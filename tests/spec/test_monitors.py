@@ -114,7 +114,7 @@ def test_what_the_output_does_not_show_is_found_inside_at_its_token_and_reads_a_
     found = make("unread").report
     assert found.found.detection is not None
     assert found.found.detection.low is not None
-    assert found.found.detection.low > 0.85
+    assert found.found.detection.low > 0.8
     assert found.found.delay is not None
     assert found.found.delay.value == 0
     assert found.difference is not None
@@ -358,8 +358,8 @@ def test_exit_codes_tell_a_pipeline_none_alarm_drift_and_refusal(
     made = make("unread")
     save_monitor(made, tmp_path / "m.safetensors")
     texts = make_planted_texts("unread", 60, 4, seed=6)
-    alarms = {one.id for one in run_monitor(strict(), made, texts).texts if one.is_alarm}
-    quiet = [one for one in texts if one.id not in alarms]
+    scored = sorted(zip(run_monitor(strict(), made, texts).texts, texts, strict=True), key=lambda one: one[0].score)
+    quiet = [text for found, text in scored if not found.is_alarm]
 
     def run(rows: list[MonitorText], *more: str) -> tuple[int, dict[str, Any]]:
         raw = "\n".join(json.dumps({"id": one.id, "ids": list(one.ids)}) for one in rows).encode()
@@ -371,8 +371,7 @@ def test_exit_codes_tell_a_pipeline_none_alarm_drift_and_refusal(
     assert run(quiet[:2])[0] == 0
     code, said = run(list(texts[-1:]), "--log")
     assert (code, said["alarms"], said["texts"][0]["alarm"]) == (1, 1, True)
-    lowest = min(quiet, key=lambda one: run_monitor(strict(), made, [one]).texts[0].score)
-    code, said = run([replace(lowest, id=str(at)) for at in range(40)])
+    code, said = run([replace(quiet[0], id=str(at)) for at in range(40)])
     assert (code, said["alarms"]) == (3, 0)
     assert run([])[0] == 2
     with open_database(tmp_path / "home") as connection:
