@@ -1,7 +1,7 @@
 """Monitors: a frozen signal on a layer with a bounded false-alarm rate, beside output-only baselines at the same rate.
 
 A `Monitor` is fitted on texts, calibrated on others, and measured on a third part; it is one file that runs without the dashboard.
-What it detects is observed. Whether the output depends on what it reads is measured by ablation, and stands apart.
+What it detects is observed. Whether the output depends on what it reads is measured by ablation, as a separate finding.
 """
 
 from audit_core.monitors.alerts import AlertRecorded, record_alert

@@ -26,13 +26,13 @@ def describe_monitor(monitor: Monitor) -> dict[str, Any]:
 def say_bound(monitor: Monitor) -> str:
     """What the stated rate bounds, and the bound of this calibration set."""
     threshold = monitor.report.found.threshold
-    held = (
+    scope = (
         "of this calibration set, with 95 % confidence"
         if threshold.guarantee is Guarantee.THIS_SET
         else "on average over calibration sets"
     )
     return (
-        f"Stated false-alarm rate: {threshold.rate:g} per text, {held}. Calibrated on {threshold.n} texts: {threshold.expected:.3g} "
+        f"Stated false-alarm rate: {threshold.rate:g} per text, {scope}. Calibrated on {threshold.n} texts: {threshold.expected:.3g} "
         f"on average, at most {threshold.bound:.3g} for this set (95 %)."
     )
 

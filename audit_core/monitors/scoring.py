@@ -17,7 +17,7 @@ from audit_core.subject import Progress, Subject, no_progress
 
 Array = NDArray[np.float64]
 CHUNK = 64
-"""Texts whose activations are held at once."""
+"""Texts whose activations are in memory at once."""
 FIRST = 1
 """The first token is left out: its activation is unlike all others, and nothing has predicted it."""
 
@@ -92,7 +92,7 @@ def score_output(reading: TokenReading, signal: OutputSignal) -> Array:
 def read_chunks(
     subject: Subject, texts: Sequence[MonitorText], layer: int, on_progress: Progress = no_progress
 ) -> Iterator[tuple[MonitorText, TokenReading]]:
-    """Texts with their readings, in order; `CHUNK` of them are held at once.
+    """Texts with their readings, in order; `CHUNK` of them are in memory at once.
 
     Raises:
         CapabilityRefused: the residual stream of this model cannot be read.
