@@ -121,8 +121,8 @@ def list_changes(
     activity, draw = Activity(x), np.random.default_rng(seed)
     if isinstance(signal, ProbeSignal):
         own = take_read(signal.weights, x)
-        left = float(np.ptp(signal.score(own.erase(x))))
-        if left > 1e-3 * max(1.0, float(np.ptp(signal.score(x)))):
+        left = float(np.ptp(own.erase(x) @ signal.weights))
+        if left > 1e-3 * max(1.0, float(np.ptp(x @ signal.weights))):
             raise ControlFailed(f"What the probe reads still varies by {left:.2g} after its ablation.")
     else:
         assert isinstance(signal, DistanceSignal)
@@ -156,21 +156,26 @@ def _list_feature_changes(
     signal: FeatureSignal, x: Array, draws: int, *, seed: int
 ) -> tuple[StreamChange, list[StreamChange]]:
     bias, threshold, longest = map(float, signal.limits)
+    read = x.astype(np.float32)
+    written = float(signal.score(read).sum())
+    if not written > 0:
+        raise NotMeasured("control_failed", "the feature is active on none of the tokens that were fitted on.")
+    encoder, decoder = (np.repeat(one[None].astype(np.float32), draws, 0) for one in (signal.encoder, signal.decoder))
     many = Dictionary(
-        0, *(np.repeat(one[None].astype(np.float32), draws, 0) for one in (signal.encoder,)),
-        np.full(draws, bias, np.float32), np.full(draws, threshold, np.float32),
-        np.repeat(signal.decoder[None].astype(np.float32), draws, 0), x.mean(0).astype(np.float32), longest,
+        0, encoder, np.full(draws, bias, np.float32), np.full(draws, threshold, np.float32), decoder,
+        x.mean(0).astype(np.float32), longest,
     )  # fmt: skip
-    random = draw_dictionary(many, x.astype(np.float32), seed=seed)
-    written = float(signal.score(x.astype(np.float32)).sum())
-    values = random.encode(x).sum(0)
+    random = draw_dictionary(many, read, seed=seed)
+    values = random.encode(read).sum(0)
 
-    def subtract(score: Callable[[Floats], Floats], along: Floats, gain: float) -> StreamChange:
+    def subtract(score: Callable[[Floats], Array], along: Array, gain: float) -> StreamChange:
         return lambda y: (y - gain * score(y)[:, None] * along).astype(np.float32)
 
-    own = subtract(signal.score, signal.decoder, 1.0)
+    def take(at: int) -> Callable[[Floats], Array]:
+        return lambda y: random.encode(y)[:, at].astype(float)
+
     others = [
-        subtract(lambda y, at=at: random.encode(y)[:, at], random.decoder[at], written / max(float(values[at]), 1e-9))
+        subtract(take(at), random.decoder[at].astype(float), written / max(float(values[at]), 1e-9))
         for at in range(draws)
-    ]  # fmt: skip
-    return own, others
+    ]
+    return subtract(signal.score, signal.decoder, 1.0), others

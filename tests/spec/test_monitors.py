@@ -67,7 +67,7 @@ def strict() -> Any:
 
 @cache
 def make(case: str, **changes: Any) -> Monitor:
-    return fit_monitor(strict(), make_planted_texts(case, 170, 60, seed=0), replace(RECIPE, **changes))
+    return fit_monitor(strict(), make_planted_texts(case, 155, 44, seed=0), replace(RECIPE, **changes))
 
 
 def flags(*values: int) -> Hits:
@@ -87,15 +87,15 @@ def test_the_fewest_calibration_texts_are_those_of_the_two_guarantees(rate: floa
 
 
 def test_the_bound_for_this_set_holds_in_19_of_20_calibrations_and_the_average_does_not_claim_to() -> None:
-    """Uniform scores: the false-alarm rate of a threshold t is 1 − t, known for each of 400 calibration sets."""
+    """Uniform scores: the false-alarm rate of a threshold t is 1 − t, known for each of 200 calibration sets."""
     draw = np.random.default_rng(0)
     held = dict.fromkeys(Guarantee, 0.0)
     rates: dict[Guarantee, list[float]] = {one: [] for one in Guarantee}
-    for _ in range(400):
+    for _ in range(200):
         scores = draw.random(100)
         for guarantee in Guarantee:
             rates[guarantee].append(1 - set_threshold(scores, 0.1, guarantee).value)
-            held[guarantee] += (rates[guarantee][-1] <= 0.1) / 400
+            held[guarantee] += (rates[guarantee][-1] <= 0.1) / 200
     assert held[Guarantee.THIS_SET] >= 0.93
     assert 0.4 < held[Guarantee.AVERAGE] < 0.75
     assert 0.08 < np.mean(rates[Guarantee.AVERAGE]) <= 0.103
@@ -143,9 +143,9 @@ def test_what_the_output_shows_too_is_no_gain_and_reads_what_the_output_depends_
 
 def test_cases_that_are_normal_texts_are_found_no_more_often_than_the_false_alarm_rate() -> None:
     """The control of every detection above: with nothing to detect, nothing is."""
-    texts = make_planted_texts("vote", 230, 0, seed=1)
-    cases = [replace(one, is_case=True, onset=5) for one in texts[170:]]
-    found = fit_monitor(strict(), [*texts[:170], *cases], replace(RECIPE, draws=0)).report
+    texts = make_planted_texts("vote", 199, 0, seed=1)
+    cases = [replace(one, is_case=True, onset=5) for one in texts[155:]]
+    found = fit_monitor(strict(), [*texts[:155], *cases], replace(RECIPE, draws=0)).report
     assert found.found.detection is not None
     assert found.found.detection.value <= 0.2
     assert found.difference is not None
@@ -155,7 +155,7 @@ def test_cases_that_are_normal_texts_are_found_no_more_often_than_the_false_alar
 
 
 def test_a_distance_needs_no_cases_and_then_nothing_is_said_of_detection() -> None:
-    texts = make_planted_texts("vote", 170, 0, seed=2)
+    texts = make_planted_texts("vote", 155, 0, seed=2)
     found = fit_monitor(strict(), texts, replace(RECIPE, signal=SignalKind.DISTANCE)).report
     assert (found.found.detection, found.difference, found.auroc) == (None, None, None)
     assert found.why_no_detection
@@ -166,10 +166,12 @@ def test_a_distance_needs_no_cases_and_then_nothing_is_said_of_detection() -> No
 
 def test_a_feature_of_the_shipped_dictionary_is_a_monitor() -> None:
     """The feature fires at "=" when the majority is A; texts without "=" have value 0, and cases end in A … "="."""
-    normal = make_planted_texts("vote", 170, 0, seed=3)
-    cases = [MonitorText(f"case {at}", (0, *[30] * (at % 9 + 6), 29), True, at % 9 + 7) for at in range(60)]
-    recipe = replace(RECIPE, signal=SignalKind.FEATURE, dictionary="planted-strict", feature=0, draws=0)
+    normal = make_planted_texts("vote", 155, 0, seed=3)
+    cases = [MonitorText(f"case {at}", (0, *[30] * (at % 9 + 6), 29), True, at % 9 + 7) for at in range(40)]
+    recipe = replace(RECIPE, signal=SignalKind.FEATURE, dictionary="planted-strict", feature=0)
     made = fit_monitor(strict(), [*normal, *cases], recipe)
+    assert made.report.causal is not None
+    assert made.report.causal.whole.low is not None
     assert made.threshold == 0
     assert made.report.found.detection is not None
     assert made.report.found.detection.value == 1
@@ -223,9 +225,9 @@ def test_the_covariance_is_ledoits_and_wolfs() -> None:
 def test_drift_is_seen_soon_after_a_shift_and_seldom_without_one() -> None:
     draw = np.random.default_rng(0)
     calibration = draw.normal(size=200)
-    rule = set_drift_rule(calibration, 200, seed=0)
+    rule = set_drift_rule(calibration, 100, seed=0)
     assert rule.run_length.low is not None
-    assert rule.run_length.value > 150
+    assert rule.run_length.value > 75
     quiet = [watch_drift(calibration, draw.normal(size=20), rule.limit).at is not None for _ in range(50)]
     shifted = [watch_drift(calibration, draw.normal(2.0, size=40), rule.limit).at for _ in range(20)]
     assert np.mean(quiet) < 0.25
@@ -357,7 +359,7 @@ def test_exit_codes_tell_a_pipeline_none_alarm_drift_and_refusal(
     monkeypatch.setenv("AUDIT_HOME", str(tmp_path / "home"))
     made = make("unread")
     save_monitor(made, tmp_path / "m.safetensors")
-    texts = make_planted_texts("unread", 60, 4, seed=6)
+    texts = make_planted_texts("unread", 12, 4, seed=6)
     scored = sorted(zip(run_monitor(strict(), made, texts).texts, texts, strict=True), key=lambda one: one[0].score)
     quiet = [text for found, text in scored if not found.is_alarm]
 
