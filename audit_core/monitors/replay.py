@@ -110,7 +110,8 @@ def write_reply(
             ids.append(int(logits.argmax()))
         else:
             weights = np.exp((logits - logits.max()) / sampling.temperature)
-            ids.append(int(min(np.searchsorted(weights.cumsum() / weights.sum(), draw.random()), logits.size - 1)))
+            chosen = int(np.searchsorted(weights.cumsum() / weights.sum(), draw.random()))
+            ids.append(min(chosen, logits.size - 1))
         on_progress(step + 1, sampling.n_tokens)
     return tuple(ids[len(prompt) :])
 
