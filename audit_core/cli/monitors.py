@@ -17,10 +17,10 @@ from audit_core.errors import Refused
 from audit_core.governance.gate_report import show_text
 from audit_core.monitors import (
     Aggregation,
-    Guarantee,
     Monitor,
     MonitorRun,
     Outcome,
+    RateBound,
     Recipe,
     Sampling,
     SignalKind,
@@ -103,7 +103,7 @@ def _ask_fit(fit: argparse.ArgumentParser) -> None:
     fit.add_argument("--tokens", choices=tuple(TokenRule), default=plain.rule.tokens.value)
     fit.add_argument("--aggregation", choices=tuple(Aggregation), default=plain.rule.aggregation.value)
     fit.add_argument("--rate", type=float, default=plain.rate, help="false-alarm rate per text (default 0.05)")
-    fit.add_argument("--guarantee", choices=tuple(Guarantee), default=plain.guarantee.value)
+    fit.add_argument("--rate-bound", choices=tuple(RateBound), default=plain.rate_bound.value)
     fit.add_argument("--dictionary", default="", help="for a feature: a shipped dictionary")
     fit.add_argument("--feature", type=int, default=0, help="for a feature: its number")
     fit.add_argument("--run-length", type=int, default=plain.run_length, help="texts between false alarms of drift")
@@ -122,7 +122,7 @@ def fit_file(options: argparse.Namespace) -> int:
     recipe = Recipe(
         name=options.name or options.out.stem[:80], signal=SignalKind(options.signal), layer=options.layer,
         rule=TextRule(TokenRule(options.tokens), Aggregation(options.aggregation)), rate=options.rate,
-        guarantee=Guarantee(options.guarantee), dictionary=options.dictionary, feature=options.feature,
+        rate_bound=RateBound(options.rate_bound), dictionary=options.dictionary, feature=options.feature,
         run_length=options.run_length, draws=options.draws, examples=options.examples, seed=options.seed,
     )  # fmt: skip
     texts = read_texts(_read_file(options.texts).splitlines(), subject.tokenizer)

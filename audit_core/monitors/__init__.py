@@ -5,7 +5,7 @@ What it detects is observed. Whether the output depends on what it reads is meas
 """
 
 from audit_core.monitors.alerts import AlertRecorded, record_alert
-from audit_core.monitors.calibration import Guarantee, Threshold, count_needed, set_threshold
+from audit_core.monitors.calibration import RateBound, Threshold, count_needed, set_threshold
 from audit_core.monitors.causal import CausalStep, Reads
 from audit_core.monitors.describe import (
     NAMES,
@@ -49,12 +49,12 @@ __all__ = [
     "DriftRule",
     "Example",
     "Found",
-    "Guarantee",
     "Monitor",
     "MonitorRun",
     "MonitorText",
     "Outcome",
     "OutputSignal",
+    "RateBound",
     "Reads",
     "Recipe",
     "Replay",

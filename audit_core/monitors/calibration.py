@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 LOWEST_RATE, HIGHEST_RATE = 0.001, 0.5
 
 
-class Guarantee(StrEnum):
+class RateBound(StrEnum):
     """What the stated false-alarm rate bounds."""
 
     AVERAGE = "average"
@@ -33,7 +33,7 @@ class Threshold:
     value: float
     rate: float
     """The stated false-alarm rate, per text."""
-    guarantee: Guarantee
+    rate_bound: RateBound
     n: int
     """Calibration texts."""
     rank: int
@@ -44,14 +44,14 @@ class Threshold:
     """Upper limit of the false-alarm rate of this calibration set, with a confidence of 95 %."""
 
 
-def count_needed(rate: float, guarantee: Guarantee) -> int:
+def count_needed(rate: float, rate_bound: RateBound) -> int:
     """Fewest calibration texts for a rate.
 
     Example:
-        >>> count_needed(0.01, Guarantee.AVERAGE), count_needed(0.01, Guarantee.THIS_SET)
+        >>> count_needed(0.01, RateBound.AVERAGE), count_needed(0.01, RateBound.THIS_SET)
         (99, 299)
     """
-    if guarantee is Guarantee.AVERAGE:
+    if rate_bound is RateBound.AVERAGE:
         return ceil(1 / rate - 1 - 1e-9)
     return ceil(log(1 - LEVEL) / log(1 - rate) - 1e-9)
 
@@ -66,7 +66,7 @@ def check_rate(rate: float) -> None:
         )
 
 
-def set_threshold(scores: Array, rate: float, guarantee: Guarantee) -> Threshold:
+def set_threshold(scores: Array, rate: float, rate_bound: RateBound) -> Threshold:
     """The lowest threshold whose false-alarm rate is bounded.
 
     Average: the ⌈(n + 1)(1 − rate)⌉-th calibration score. This set: the lowest one for which the 95 % quantile of
@@ -81,18 +81,18 @@ def set_threshold(scores: Array, rate: float, guarantee: Guarantee) -> Threshold
     Source: Vovk, Gammerman and Shafer 2005, Algorithmic Learning in a Random World; Vovk 2012, arXiv:1209.2673, proposition 2a.
     """
     check_rate(rate)
-    n, needed = len(scores), count_needed(rate, guarantee)
+    n, needed = len(scores), count_needed(rate, rate_bound)
     if n < needed:
         raise Refused(
-            f"{n} calibration texts.", wanted=f"{needed} or more for a false-alarm rate of {rate:g} ({guarantee.value}).",
+            f"{n} calibration texts.", wanted=f"{needed} or more for a false-alarm rate of {rate:g} ({rate_bound.value}).",
             remedy="give more normal texts, or state a higher rate.",
         )  # fmt: skip
     rank = ceil((n + 1) * (1 - rate) - 1e-9)
-    if guarantee is Guarantee.THIS_SET:
+    if rate_bound is RateBound.THIS_SET:
         ranks = np.arange(1, n + 1)
         rank = int(ranks[beta.ppf(LEVEL, n + 1 - ranks, ranks) <= rate + 1e-12][0])
     bound = float(beta.ppf(LEVEL, n + 1 - rank, rank))
-    return Threshold(float(np.sort(scores)[rank - 1]), rate, guarantee, n, rank, (n + 1 - rank) / (n + 1), bound)
+    return Threshold(float(np.sort(scores)[rank - 1]), rate, rate_bound, n, rank, (n + 1 - rank) / (n + 1), bound)
 
 
 def find_p_values(calibration: Array, scores: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The causal step: is the direction that a monitor reads one that the output depends on, or one that only goes along?"""
+"""The causal step: whether the output depends on the direction that a monitor reads, or whether it reads a correlate."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audit_core.monitors.calibration import Guarantee
+from audit_core.monitors.calibration import RateBound
 from audit_core.monitors.evaluation import Found
 from audit_core.monitors.monitor import Monitor
 from audit_core.stats.estimates import Estimate, format_estimate
@@ -28,7 +28,7 @@ def say_bound(monitor: Monitor) -> str:
     threshold = monitor.report.found.threshold
     scope = (
         "of this calibration set, with 95 % confidence"
-        if threshold.guarantee is Guarantee.THIS_SET
+        if threshold.rate_bound is RateBound.THIS_SET
         else "on average over calibration sets"
     )
     return (

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from audit_core.monitors.calibration import Guarantee, Threshold, set_threshold
+from audit_core.monitors.calibration import RateBound, Threshold, set_threshold
 from audit_core.monitors.scoring import OutputSignal, TextRule
 from audit_core.stats.bootstrap import bootstrap_mean
 from audit_core.stats.estimates import LEVEL, MIN_PROMPTS, Estimate
@@ -62,13 +62,13 @@ class Hits:
     """NaN where there is none; shape (case,)."""
 
 
-def evaluate(series: Series, rule: TextRule, rate: float, guarantee: Guarantee, *, seed: int) -> tuple[Found, Hits]:
+def evaluate(series: Series, rule: TextRule, rate: float, rate_bound: RateBound, *, seed: int) -> tuple[Found, Hits]:
     """Set the threshold on the second part, and count on the third and on the cases.
 
     Raises:
         Refused: too few calibration texts, or no third part.
     """
-    threshold = set_threshold(np.array([rule.score(one) for one in series.calibration]), rate, guarantee)
+    threshold = set_threshold(np.array([rule.score(one) for one in series.calibration]), rate, rate_bound)
     alarms = [rule.find_alarm(one, threshold.value) is not None for one in series.test]
     false_alarms = wilson(sum(alarms), len(alarms), SHARE_OF_NORMAL)
     ats = [

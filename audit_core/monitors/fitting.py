@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -45,12 +44,12 @@ MAX_FIT_TOKENS = 4_000
 MAX_EXAMPLES, MAX_RUN_LENGTH = 6, 10_000
 
 
-@dataclass(eq=False)
 class _Read:
     """Token scores of some texts: of the monitor and of every output signal."""
 
-    own: list[Array] = field(default_factory=list)
-    outputs: dict[OutputSignal, list[Array]] = field(default_factory=lambda: {one: [] for one in OutputSignal})
+    def __init__(self) -> None:
+        self.own: list[Array] = []
+        self.outputs: dict[OutputSignal, list[Array]] = {one: [] for one in OutputSignal}
 
     def add(self, reading: TokenReading, signal: Signal | None) -> None:
         if signal is not None:
@@ -96,11 +95,11 @@ def fit_monitor(
     """
     check_recipe(subject, recipe)
     parts = split_parts(texts, seed=recipe.seed)
-    needed = count_needed(recipe.rate, recipe.guarantee)
+    needed = count_needed(recipe.rate, recipe.rate_bound)
     if len(parts.calibration) < needed or not parts.test:
         raise Refused(
             f"{len(parts.calibration)} calibration texts of {len(texts) - len(parts.cases)} texts.",
-            wanted=f"{needed} for a false-alarm rate of {recipe.rate:g} ({recipe.guarantee.value}): about "
+            wanted=f"{needed} for a false-alarm rate of {recipe.rate:g} ({recipe.rate_bound.value}): about "
             f"{int(np.ceil(needed / 0.4)):,} normal texts, of which 40 % calibrate.",
             remedy="give more normal texts, or state a higher rate.",
         )
@@ -211,7 +210,7 @@ def _evaluate(
 
     def judge(series: Sequence[Array]) -> tuple[Found, Hits]:
         return evaluate(
-            Series(*_divide(series, parts), onsets), recipe.rule, recipe.rate, recipe.guarantee, seed=recipe.seed
+            Series(*_divide(series, parts), onsets), recipe.rule, recipe.rate, recipe.rate_bound, seed=recipe.seed
         )
 
     found, hits = judge(second.own)

@@ -11,7 +11,7 @@ import numpy as np
 from audit_core.activations import TokenReading
 from audit_core.errors import Refused
 from audit_core.evidence.canonical import hash_document
-from audit_core.monitors.calibration import Array, Guarantee
+from audit_core.monitors.calibration import Array, RateBound
 from audit_core.monitors.causal import DRAWS, CausalStep
 from audit_core.monitors.drift import DriftRule
 from audit_core.monitors.evaluation import Baseline, Found
@@ -34,7 +34,7 @@ class Recipe:
     rule: TextRule = field(default_factory=TextRule)
     rate: float = 0.05
     """Stated false-alarm rate, per text."""
-    guarantee: Guarantee = Guarantee.THIS_SET
+    rate_bound: RateBound = RateBound.THIS_SET
     dictionary: str = ""
     feature: int = 0
     """For a feature: a shipped dictionary and the feature's number in it."""

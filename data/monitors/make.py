@@ -23,7 +23,7 @@ def list_prose() -> dict[str, list[str]]:
     found = {}
     for path in sorted(Path("docs").rglob("*.md")):
         runs = []
-        for paragraph in re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL).split("\n\n"):
+        for paragraph in re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL).split("\n\n"):
             text = (
                 re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(paragraph.split())).replace("`", "").replace("*", "")
             )
@@ -43,7 +43,7 @@ def list_code() -> list[str]:
             *Path("audit_core/stats").glob("*.py"),
         ]
     )
-    return [text[text.index("\ndef ") :] for path in paths if "\ndef " in (text := path.read_text())]
+    return [text[text.index("\ndef ") :] for path in paths if "\ndef " in (text := path.read_text(encoding="utf-8"))]
 
 
 def write_texts(tokenizer) -> None:
@@ -67,7 +67,7 @@ def write_texts(tokenizer) -> None:
                 }
                 n_cases += 1
             rows.append(json.dumps(row))
-    TEXTS.write_text("\n".join(rows) + "\n")
+    TEXTS.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

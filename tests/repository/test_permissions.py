@@ -92,7 +92,16 @@ def test_every_action_of_the_dashboard_is_tried_by_every_role() -> None:
     rows = {ast.literal_eval(key).split(":")[0] for key in table.keys if key is not None}
     asking = {
         node.name
-        for path in (*ASKS_FIRST, MAKES_KEYS, OF_FINDINGS, OF_LABELS, OF_POLICIES, OF_CLAIMS, OF_MONITORS, "ui/flow/sample.py")
+        for path in (
+            *ASKS_FIRST,
+            MAKES_KEYS,
+            OF_FINDINGS,
+            OF_LABELS,
+            OF_POLICIES,
+            OF_CLAIMS,
+            OF_MONITORS,
+            "ui/flow/sample.py",
+        )
         for node in ast.parse((ROOT / path).read_text()).body
         if isinstance(node, ast.FunctionDef) and re.search(r"\bauthorize\(|\.disable\(|\.enable\(", ast.unparse(node))
     }

@@ -19,11 +19,11 @@ from audit_core import open_subject
 from audit_core.cli import main
 from audit_core.errors import IntegrityError, NotMeasured, Refused
 from audit_core.monitors import (
-    Guarantee,
     Monitor,
     MonitorRun,
     MonitorText,
     Outcome,
+    RateBound,
     Reads,
     Recipe,
     Sampling,
@@ -75,30 +75,30 @@ def flags(*values: int) -> Hits:
 
 
 @pytest.mark.parametrize(("rate", "average", "this_set"), [(0.01, 99, 299), (0.05, 19, 59), (0.1, 9, 29)])
-def test_the_fewest_calibration_texts_are_those_of_the_two_guarantees(rate: float, average: int, this_set: int) -> None:
+def test_the_fewest_calibration_texts_are_those_of_the_two_bounds(rate: float, average: int, this_set: int) -> None:
     """1 / rate − 1; and the smallest n with (1 − rate)^n ≤ 0.05."""
-    for guarantee, needed in ((Guarantee.AVERAGE, average), (Guarantee.THIS_SET, this_set)):
-        assert count_needed(rate, guarantee) == needed
-        found = set_threshold(np.arange(needed, dtype=float), rate, guarantee)
+    for rate_bound, needed in ((RateBound.AVERAGE, average), (RateBound.THIS_SET, this_set)):
+        assert count_needed(rate, rate_bound) == needed
+        found = set_threshold(np.arange(needed, dtype=float), rate, rate_bound)
         assert (found.rank, found.value) == (needed, needed - 1)
         assert found.bound == pytest.approx(1 - 0.05 ** (1 / needed))
         with pytest.raises(Refused, match=f"{needed} or more"):
-            set_threshold(np.arange(needed - 1, dtype=float), rate, guarantee)
+            set_threshold(np.arange(needed - 1, dtype=float), rate, rate_bound)
 
 
 def test_the_bound_for_this_set_holds_in_19_of_20_calibrations_and_the_average_does_not_claim_to() -> None:
     """Uniform scores: the false-alarm rate of a threshold t is 1 − t, known for each of 200 calibration sets."""
     draw = np.random.default_rng(0)
-    held = dict.fromkeys(Guarantee, 0.0)
-    rates: dict[Guarantee, list[float]] = {one: [] for one in Guarantee}
+    held = dict.fromkeys(RateBound, 0.0)
+    rates: dict[RateBound, list[float]] = {one: [] for one in RateBound}
     for _ in range(200):
         scores = draw.random(100)
-        for guarantee in Guarantee:
-            rates[guarantee].append(1 - set_threshold(scores, 0.1, guarantee).value)
-            held[guarantee] += (rates[guarantee][-1] <= 0.1) / 200
-    assert held[Guarantee.THIS_SET] >= 0.93
-    assert 0.4 < held[Guarantee.AVERAGE] < 0.75
-    assert 0.08 < np.mean(rates[Guarantee.AVERAGE]) <= 0.103
+        for rate_bound in RateBound:
+            rates[rate_bound].append(1 - set_threshold(scores, 0.1, rate_bound).value)
+            held[rate_bound] += (rates[rate_bound][-1] <= 0.1) / 200
+    assert held[RateBound.THIS_SET] >= 0.93
+    assert 0.4 < held[RateBound.AVERAGE] < 0.75
+    assert 0.08 < np.mean(rates[RateBound.AVERAGE]) <= 0.103
 
 
 def test_a_maximum_over_tokens_is_calibrated_as_one_score_a_text() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import Estimate, make_table
+from audit_core import Estimate, format_estimate, make_table
 from audit_core.monitors import (
     NAMES,
     Example,
@@ -17,7 +17,6 @@ from audit_core.monitors import (
     say_causal,
     say_comparison,
 )
-from audit_core.stats.estimates import format_estimate
 from ui.monitors.drawings import draw_causal, draw_rates, draw_tokens
 from ui.parts import figures
 from ui.parts.header import BADGES, figure_header, plain, show_rows
