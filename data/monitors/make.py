@@ -1,6 +1,6 @@
-"""Writes the texts of the shipped monitor, from files of this repository, and makes the monitor: some minutes of one core.
+"""Writes the texts of the default model's monitor, from files of this repository, and makes the shipped monitors: some minutes of one core.
 
-Run from the repository root: `PYTHONPATH=. OMP_NUM_THREADS=1 python data/monitors/make.py`. Texts that are there stay as they are, so
+Run from the repository root: `PYTHONPATH=. OMP_NUM_THREADS=1 python data/monitors/make.py [default] [unread] [vote]`. Texts that are there stay as they are, so
 the monitor can be made again when the files that they were taken from have changed.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from audit_core import open_subject
-from audit_core.monitors import Recipe, fit_monitor, read_texts, save_monitor
+from audit_core.monitors import Recipe, fit_monitor, make_planted_texts, read_texts, save_monitor
 
 HERE = Path(__file__).parent
 TEXTS, MONITOR = HERE / "prose-to-code.jsonl", HERE / "default-prose-to-code.safetensors"
@@ -70,7 +70,7 @@ def write_texts(tokenizer) -> None:
     TEXTS.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
-if __name__ == "__main__":
+def make_default() -> None:
     subject = open_subject("default")
     if not TEXTS.exists():
         write_texts(subject.tokenizer)
@@ -80,3 +80,16 @@ if __name__ == "__main__":
         subject, texts, recipe, on_progress=lambda done, total: print(done, total, file=sys.stderr, flush=True)
     )
     save_monitor(made, MONITOR)
+
+
+def make_planted(case: str) -> None:
+    """A monitor of planted-strict, whose cases begin at a known token."""
+    recipe = Recipe(name=f"planted: {case}", layer=1, examples=6, seed=SEED)
+    made = fit_monitor(open_subject("planted-strict"), make_planted_texts(case, 400, 100, seed=SEED), recipe)
+    save_monitor(made, HERE / f"planted-{case}.safetensors")
+
+
+if __name__ == "__main__":
+    asked = sys.argv[1:] or ["default", "unread", "vote"]
+    for one in asked:
+        make_default() if one == "default" else make_planted(one)

@@ -28,7 +28,7 @@ from audit_core.store.database.events import Action, list_events
 from tests.pages.test_robustness_page import open_page, read
 from ui.monitors.drawings import draw_rates, draw_tokens
 
-NAME = "default-prose-to-code"
+NAME = next(iter(SHIPPED))
 HOSTILE = "<b>![x](http://a)"
 
 
@@ -49,12 +49,13 @@ def test_a_first_visit_shows_the_shipped_monitor_beside_its_baselines_without_a_
 
 
 def test_the_shipped_monitor_is_small_and_holds_its_rate_and_its_figure_shows_every_baseline() -> None:
-    assert set(SHIPPED) == {NAME}
+    assert set(SHIPPED) == {path.stem for path in (DATA / "monitors").glob("*.safetensors")}
     assert sum(path.stat().st_size for path in (DATA / "monitors").glob("*") if path.is_file()) <= 200_000
-    report = load_shipped_monitor(NAME).report
-    low = report.found.false_alarms.low
-    assert low is not None
-    assert low <= report.found.threshold.bound <= 0.05
+    for name in SHIPPED:
+        report = load_shipped_monitor(name).report
+        low = report.found.false_alarms.low
+        assert low is not None
+        assert low <= report.found.threshold.bound <= 0.05
     figure = draw_rates(load_shipped_monitor(NAME))
     assert [len(trace.x) for trace in figure.data] == [4, 4]
 

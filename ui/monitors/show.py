@@ -68,7 +68,9 @@ def show_panes(monitor: Monitor) -> None:
             st.info("This file keeps no text. Score one of your own below.", icon=":material/info:")
             return
         labels = {at: _name(one) for at, one in enumerate(examples)}
-        chosen = examples[st.session_state.get("monitor_example", 0) if len(examples) > 1 else 0]
+        if st.session_state.get("monitor_example") not in labels:
+            st.session_state.monitor_example = 0
+        chosen = examples[st.session_state.monitor_example]
         show_tokens(monitor, chosen.pieces, chosen.scores, chosen.onset, "kept")
         if len(examples) > 1:
             st.pills(
