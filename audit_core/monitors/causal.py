@@ -25,6 +25,9 @@ Flags = NDArray[np.bool_]
 DRAWS = 19
 """Random directions: the least for which beating all of them has p = 0.05."""
 MAX_TEXTS = 60
+LEAST_SHARE = 0.1
+"""Smallest effect of interest, as a share of what replacing the whole activation by its mean does: a probe's direction always
+has small parts along others that the output depends on, which a large sample would show."""
 _UNIT = "nats per token"
 
 
@@ -100,7 +103,8 @@ def measure_causal(
     strongest = int(np.argmax(means))
     difference = bootstrap_mean(moved[0] - moved[4 + strongest], clusters, unit=_UNIT, seed=seed)
     p = (1 + sum(one >= estimates[0].value for one in means)) / (1 + len(means))
-    is_cause = difference.low is not None and difference.low > identity and p <= 0.05
+    least = max(identity, LEAST_SHARE * estimates[1].value)
+    is_cause = difference.low is not None and difference.low > least and p <= 0.05
     return CausalStep(
         Reads.CAUSE if is_cause else Reads.CORRELATE, estimates[0], means[strongest], difference, p, len(means), estimates[1],
         identity, noise,

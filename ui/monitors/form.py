@@ -45,6 +45,7 @@ def ask_text(monitor: Monitor, name: str) -> None:
     text = st.text_area("Your text", key="monitor_text", max_chars=MAX_TEXT)
     st.button(
         "Score this text",
+        key="monitor_score",
         icon=":material/speed:",
         type="primary",
         disabled=not text.strip(),
@@ -69,6 +70,7 @@ def ask_text(monitor: Monitor, name: str) -> None:
         stale = st.checkbox("Mark the claims about this model as stale", key="monitor_stale")
         st.button(
             "Record this alarm in the audit log",
+            key="monitor_record",
             icon=":material/flag:",
             on_click=_record,
             args=(monitor, run, asked[1], stale),
