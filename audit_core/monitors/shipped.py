@@ -9,7 +9,7 @@ from audit_core.errors import Refused
 from audit_core.monitors.monitor import Monitor
 from audit_core.monitors.store import load_monitor
 
-SHIPPED = {"planted-unread": "planted-strict", "planted-vote": "planted-strict"}
+SHIPPED = {"default-prose-to-code": "default", "planted-unread": "planted-strict", "planted-vote": "planted-strict"}
 """Name of the file → name that opens its model."""
 
 
