@@ -116,7 +116,7 @@ def test_what_the_output_does_not_show_is_found_inside_at_its_token_and_reads_a_
     assert found.found.detection.low is not None
     assert found.found.detection.low > 0.8
     assert found.found.delay is not None
-    assert found.found.delay.value == 0
+    assert abs(found.found.delay.value) < 1
     assert found.difference is not None
     assert found.difference.low is not None
     assert found.difference.low > 0.5
@@ -359,7 +359,7 @@ def test_exit_codes_tell_a_pipeline_none_alarm_drift_and_refusal(
     monkeypatch.setenv("AUDIT_HOME", str(tmp_path / "home"))
     made = make("unread")
     save_monitor(made, tmp_path / "m.safetensors")
-    texts = make_planted_texts("unread", 12, 4, seed=6)
+    texts = make_planted_texts("unread", 60, 4, seed=6)
     scored = sorted(zip(run_monitor(strict(), made, texts).texts, texts, strict=True), key=lambda one: one[0].score)
     quiet = [text for found, text in scored if not found.is_alarm]
 
