@@ -8,9 +8,27 @@ from typing import Protocol, runtime_checkable
 
 from audit_core.prompts.answers import Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts
-from audit_core.subject import Floats, Progress, no_progress
+from audit_core.subject import Floats, Progress, no_progress, read_only
 
 StreamChange = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class TokenReading:
+    """What one pass over a text shows at each of its tokens."""
+
+    stream: Floats
+    """Residual stream entering the layer; shape (pos, d_model)."""
+    entropy: Floats
+    """Of the distribution of the next token, in nats; shape (pos,)."""
+    margin: Floats
+    """Log-probability of the likeliest next token minus that of the second, in nats; shape (pos,)."""
+    surprise: Floats
+    """Minus the log-probability that this token had, in nats; shape (pos,); NaN at the first."""
+
+    def __post_init__(self) -> None:
+        for array in (self.stream, self.entropy, self.margin, self.surprise):
+            read_only(array)
 
 
 @runtime_checkable
@@ -33,6 +51,11 @@ class Activations(Protocol):
 
     def read_stream(self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress) -> list[Floats]:
         """Residual stream entering a layer, at every position of each input; each of shape (pos, d_model)."""
+
+    def read_tokens(
+        self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress
+    ) -> list[TokenReading]:
+        """Residual stream entering a layer, beside what the output says, at every position of each input."""
 
     def measure_losses(self, rows: Sequence[Tokens], layer: int, change: StreamChange | None) -> Floats:
         """Mean loss of the next token of each input, in nats; shape (row,).

@@ -31,6 +31,7 @@ from audit_core.cli.html import write_page
 from audit_core.cli.keys import add_key_commands
 from audit_core.cli.log import add_log_commands
 from audit_core.cli.models import fetch_known, show_models
+from audit_core.cli.monitors import add_monitor_commands
 from audit_core.cli.packs import add_pack_commands
 from audit_core.cli.paths import FIRST, patch_paths
 from audit_core.cli.policy import add_policy_commands
@@ -91,6 +92,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_finding_commands(commands.add_parser("finding", help=text, description=text))
     text = "campaigns: models × prompt sets × audits, planned, run, watched and cancelled"
     add_campaign_commands(commands.add_parser("campaign", help=text, description=text))
+    text = "monitors on an internal signal: fit, show, run on texts, record and replay a case"
+    add_monitor_commands(commands.add_parser("monitor", help=text, description=text))
     text = "policies: list, read, compare, try on packs, and save"
     add_policy_commands(commands.add_parser("policy", help=text, description=text))
     text = "exchange with other tools: plans as PRML manifests, model signatures, statements about packs"

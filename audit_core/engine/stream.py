@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audit_core.activations import StreamChange
+from audit_core.activations import StreamChange, TokenReading
 from audit_core.component import Kind
 from audit_core.engine.capture import Turn
 from audit_core.engine.sites import HookedModel
@@ -48,6 +48,40 @@ def read_stream(
         if not kept:
             raise ControlFailed(f"The hook of the residual stream entering layer {layer} did not fire.")
         found += list(kept[0])
+        on_progress(start + len(batch), len(rows))
+    return found
+
+
+def read_tokens(
+    model: HookedModel, rows: Sequence[Tokens], layer: int, turn: Turn, on_progress: Progress
+) -> list[TokenReading]:
+    """The stream entering a layer and what the output says, at every position of each text, from one unedited pass.
+
+    Raises:
+        ControlFailed: the hook did not fire.
+    """
+    import torch
+
+    found: list[TokenReading] = []
+    for start, batch in _list_batches(rows):
+        kept: list[Floats] = []
+
+        def keep(value: torch.Tensor, hook: Any, kept: list[Floats] = kept) -> None:
+            kept.append(value.detach().float().numpy().copy())
+
+        logits = _run(model, batch, layer, keep, turn)
+        if not kept:
+            raise ControlFailed(f"The hook of the residual stream entering layer {layer} did not fire.")
+        with turn():
+            logs = logits.float().log_softmax(-1)
+            entropy = torch.special.entr(logs.exp()).sum(-1)
+            top = logs.topk(2, dim=-1).values
+            read = torch.full(entropy.shape, torch.nan)
+            wanted = torch.tensor(batch)[:, 1:, None]
+            read[:, 1:] = -logs[:, :-1].gather(-1, wanted)[..., 0]
+        for at in range(len(batch)):
+            outputs = (entropy[at], top[at, :, 0] - top[at, :, 1], read[at])
+            found.append(TokenReading(kept[0][at], *(one.numpy().copy() for one in outputs)))
         on_progress(start + len(batch), len(rows))
     return found
 

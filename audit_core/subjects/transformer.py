@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audit_core.activations import LensReading, StreamChange
+from audit_core.activations import LensReading, StreamChange, TokenReading
 from audit_core.capability import (
     ACTIVATIONS,
     ATTENTION,
@@ -45,7 +45,7 @@ from audit_core.engine.parity import choose_tokens, run_alone
 from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.senders import check_paths
-from audit_core.engine.stream import measure_losses, read_stream
+from audit_core.engine.stream import measure_losses, read_stream, read_tokens
 from audit_core.engine.streamed.build import build_streamed, require_streamable
 from audit_core.engine.streamed.subject import StreamedSubject
 from audit_core.engine.threads import MODEL_LOCK, import_libraries
@@ -244,6 +244,11 @@ class TransformerSubject(DecoderSubject):
 
     def read_stream(self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress) -> list[Floats]:
         return read_stream(self.runner.model, rows, layer, self.runner.turn, on_progress)
+
+    def read_tokens(
+        self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress
+    ) -> list[TokenReading]:
+        return read_tokens(self.runner.model, rows, layer, self.runner.turn, on_progress)
 
     def measure_losses(self, rows: Sequence[Tokens], layer: int, change: StreamChange | None) -> Floats:
         return measure_losses(self.runner.model, rows, layer, change, self.runner.turn)

@@ -400,6 +400,9 @@ ACTIONS = {
     "record_finding": "reviewer approver",
     "write_label": "researcher reviewer",
     "save_policy": "approver",
+    "score_text": "researcher reviewer",
+    "record_alarm: event": "researcher reviewer",
+    "record_alarm: stale": "researcher reviewer approver admin",
     "amend_plan": "researcher",
     "withdraw_claim": "researcher",
     "change_finding": "researcher reviewer approver",
@@ -419,10 +422,14 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
     from ui.features import act as label_act
     from ui.findings import act
     from ui.flow import actions, sample, services, signing_key
+    from ui.monitors import act as monitor_act
     from ui.policies import act as policy_act
 
     work: Any = WorkBehind()
     form = actions.FreezeForm("x = 1", "m", "indirect_object", (), "nothing_run", "anna")
+    monitor: Any = SimpleNamespace(sha256="0" * 64)
+    quiet: Any = SimpleNamespace(n_alarms=0, is_described=True)
+    reader: Any = SimpleNamespace(tokenizer=SimpleNamespace(bos_id=0, encode=lambda text: [1]))
     pair = PromptSet("own pair", (Prompt("own-1", "a", "b", " x", " y", "own"),))
     monkeypatch.setattr(actions, "run_confirmatory", None)
     monkeypatch.setattr(services, "POOL", work)
@@ -462,6 +469,9 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "withdraw_claim": lambda: claim_act.withdraw_claim("C-9999", "why", "x"),
         "save_policy": lambda: policy_act.save_policy(load_shipped_policy(), "", "", "x"),
         "cancel_campaign": lambda: campaign_act.cancel_campaign("none-000000000000"),
+        "score_text": lambda: monitor_act.score_text(reader, monitor, "x"),
+        "record_alarm: event": lambda: monitor_act.record_alarm(monitor, quiet, "x", marks_stale=False),
+        "record_alarm: stale": lambda: monitor_act.record_alarm(monitor, quiet, "x", marks_stale=True),
         "record_finding": lambda: act.record_finding(FindingDraft("high", "t", "f", "", "o", claims=("C-0009",)), "x"),
         "change_finding": lambda: act.change_finding("F-0009", 1, FindingEdit(owner="o"), "why", "x"),
         "take_step: close": lambda: act.take_step("close", "F-0009", 1, "why", "x"),

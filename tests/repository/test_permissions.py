@@ -14,13 +14,13 @@ FEWEST = 80
 WRITES = {
     "freeze_claim", "run_confirmatory", "export_pack", "keep_prompts", "load_key", "load_kept_prompts", "record_refusal", "find_refusal", "describe_refusal",
     "freeze_request", "take_pack", "decide", "add_card_claim", "link_card_claim", "declare_incident", "compare_models", "measure_effect_diff", "make_key",
-    "save_own_policy", "find_campaign", "plan_campaign", "run_campaign", "retry_failed",
+    "save_own_policy", "record_alert", "find_campaign", "plan_campaign", "run_campaign", "retry_failed",
 }  # fmt: skip
 """Public names that write, sign, or read what belongs to one person."""
 STORES = {"FindingRegister", "Register", "PersonLog", "Checklists", "RunLog", "FeatureLabels"}
 ASKS_FIRST = {"ui/flow/actions.py", "ui/flow/services.py"}
-OF_FINDINGS, OF_LABELS, OF_POLICIES, OF_CLAIMS, OF_CAMPAIGNS = (
-    "ui/findings/act.py", "ui/features/act.py", "ui/policies/act.py", "ui/claims/act.py", "ui/campaigns/act.py",
+OF_FINDINGS, OF_LABELS, OF_POLICIES, OF_CLAIMS, OF_CAMPAIGNS, OF_MONITORS = (
+    "ui/findings/act.py", "ui/features/act.py", "ui/policies/act.py", "ui/claims/act.py", "ui/campaigns/act.py", "ui/monitors/act.py",
 )  # fmt: skip
 MAKES_KEYS = "ui/flow/signing_key.py"
 
@@ -40,7 +40,7 @@ def test_what_writes_is_imported_only_where_it_is_asked_who_asks() -> None:
     }
     assert ("ui/flow/actions.py", "freeze_claim") in found, "this rule would hold of anything"
     assert len(DASHBOARD) >= FEWEST
-    assert {file for file, _ in found} <= {*ASKS_FIRST, MAKES_KEYS, OF_POLICIES, OF_CLAIMS, OF_CAMPAIGNS}
+    assert {file for file, _ in found} <= {*ASKS_FIRST, MAKES_KEYS, OF_POLICIES, OF_CLAIMS, OF_CAMPAIGNS, OF_MONITORS}
     assert {alias for file, alias in found if file == MAKES_KEYS} == {"make_key"}
 
 
@@ -100,6 +100,7 @@ def test_every_action_of_the_dashboard_is_tried_by_every_role() -> None:
             OF_POLICIES,
             OF_CLAIMS,
             OF_CAMPAIGNS,
+            OF_MONITORS,
             "ui/flow/sample.py",
         )
         for node in ast.parse((ROOT / path).read_text()).body

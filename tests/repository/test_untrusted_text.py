@@ -157,6 +157,16 @@ REVIEWED: dict[str, list[str]] = {
         "result.n",
         "result.n_templates",
     ],
+    "ui/monitors/show.py": [
+        "counts.calibration",
+        "counts.cases",
+        "counts.fit",
+        "counts.fit_cases",
+        "counts.test",
+        "list(labels)",
+        "monitor.recipe.layer",
+        "step.draws",
+    ],
     "ui/policies/form.py": ["COUNTS", "kept['op']", "name.replace('_', ' ')", "names", "roles", "words"],
     "ui/policies/show.py": [
         "describe_directions(changes)",

@@ -43,6 +43,7 @@ _CIRCUIT = Place("circuit.py", "Circuit", ":material/hub:", INSIDE, Permission.R
 PLACES = (
     _OVERVIEW,
     Place("policies.py", "Policies", ":material/rule_settings:", "Lead", Permission.LOOK),
+    Place("monitors.py", "Monitors", ":material/monitor_heart:", "Lead", Permission.LOOK),
     _CLAIMS,
     _DESK,
     _MODELS,

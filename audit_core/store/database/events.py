@@ -63,6 +63,7 @@ class Action(StrEnum):
     FINDING_ACCEPTED = "finding.accepted"
     FINDING_REOPENED = "finding.reopened"
     FEATURE_LABELLED = "feature.labelled"
+    MONITOR_ALARMED = "monitor.alarmed"
     KEY_MADE = "key.made"
     KEY_ROTATED = "key.rotated"
     KEY_REVOKED = "key.revoked"

@@ -1,0 +1,103 @@
+"""The page Monitors: the shipped monitor on a first visit, a text scored with a planted model, and an alarm that is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit_core import open_subject
+from audit_core.data_folder import DATA
+from audit_core.monitors import (
+    SHIPPED,
+    Example,
+    Monitor,
+    Recipe,
+    fit_monitor,
+    load_shipped_monitor,
+    make_planted_texts,
+    say_causal,
+    say_comparison,
+)
+from audit_core.store.database.connection import open_database
+from audit_core.store.database.events import Action, list_events
+from tests.pages.test_robustness_page import open_page, read
+from ui.monitors.drawings import draw_rates, draw_tokens
+
+NAME = next(iter(SHIPPED))
+HOSTILE = "<b>![x](http://a)"
+
+
+@cache
+def make_monitor() -> Monitor:
+    recipe = Recipe(name="planted", layer=1, run_length=50, draws=0, examples=1)
+    return fit_monitor(open_subject("planted-strict"), make_planted_texts("unread", 170, 40, seed=0), recipe)
+
+
+def test_a_first_visit_shows_the_shipped_monitor_beside_its_baselines_without_a_model(home: Path) -> None:
+    test = open_page("monitors")
+    assert not test.exception
+    made = load_shipped_monitor(NAME)
+    for said in (say_comparison(made), say_causal(made)):
+        assert said.rstrip(".") in read(test)
+    assert len(test.get("plotly_chart")) == 2, "rates and scores are two figures, and neither has the causal step"
+    assert all(kind in read(test) for kind in ("observational", "causal", "recorded"))
+
+
+def test_the_shipped_monitor_is_small_and_holds_its_rate_and_its_figure_shows_every_baseline() -> None:
+    assert set(SHIPPED) == {path.stem for path in (DATA / "monitors").glob("*.safetensors")}
+    assert sum(path.stat().st_size for path in (DATA / "monitors").glob("*") if path.is_file()) <= 200_000
+    for name in SHIPPED:
+        report = load_shipped_monitor(name).report
+        low = report.found.false_alarms.low
+        assert low is not None
+        assert low <= report.found.threshold.bound <= 0.05
+    figure = draw_rates(load_shipped_monitor(NAME))
+    assert [len(trace.x) for trace in figure.data] == [4, 4]
+
+
+def test_tabs_show_the_causal_step_the_calibration_and_the_commands(home: Path) -> None:
+    test = open_page("monitors")
+    for tab, said in (
+        ("Causal step", "random directions"),
+        ("Calibration and drift", "CUSUM"),
+        ("In a pipeline", "the exit code"),
+    ):
+        test.session_state["monitors-tabs"] = tab
+        test.run()
+        assert not test.exception
+        assert said in read(test)
+
+
+def test_a_text_is_scored_and_its_alarm_recorded_in_the_log(
+    home: Path, load_planted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_planted("planted-strict")
+    made = make_monitor()
+    hostile = Example(HOSTILE, True, 2, (HOSTILE, HOSTILE, HOSTILE), (0.0, 1.0, 2.0), (0.0, 1.0, 2.0))
+    shown = replace(
+        made, report=replace(made.report, examples=(hostile,) * 2), recipe=replace(made.recipe, name=HOSTILE)
+    )
+    monkeypatch.setattr("ui.monitors.form.load_shipped_monitor", lambda name: shown)
+    test = open_page("monitors")
+    test.text_input(key="monitor_model").set_value("planted-strict").run()
+    test.text_area(key="monitor_text").set_value("w01 w02 w03 w28 w05 w06 w07").run()
+    test.button(key="monitor_score").click().run()
+    assert not test.exception
+    assert "Alarm at token 5" in read(test)
+    test.button(key="monitor_record").click().run()
+    assert "Recorded as event" in read(test)
+    with open_database(home) as connection:
+        (event,) = list_events(connection, action=Action.MONITOR_ALARMED)
+    assert event.payload["n_alarms"] == 1
+    assert not [one.value for one in test.markdown if "<b>" in one.value.replace("\\<", "")], "names are escaped"
+
+
+def test_a_token_that_looks_like_markup_is_no_markup_in_the_figure() -> None:
+    figure = draw_tokens((HOSTILE,) * 3, (0.0, 1.0, 2.0), 1.5, onset=1, alarm=2)
+    assert not any("<b>" in text for text in figure.layout.xaxis.ticktext)
+    assert figure.data[1].x == (2,)

@@ -1,0 +1,1 @@
+"""The page Monitors: inputs, figures, and what it records."""
