@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from audit_core import open_subject
+from audit_core import Auditor, open_subject
 from audit_core.data_folder import DATA
 from audit_core.monitors import (
     SHIPPED,
@@ -20,9 +18,11 @@ from audit_core.monitors import (
     fit_monitor,
     load_shipped_monitor,
     make_planted_texts,
+    run_monitor,
     say_causal,
     say_comparison,
 )
+from audit_core.store import RunLog
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, list_events
 from tests.pages.test_robustness_page import open_page, read
@@ -73,10 +73,9 @@ def test_tabs_show_the_causal_step_the_calibration_and_the_commands(home: Path) 
         assert said in read(test)
 
 
-def test_a_text_is_scored_and_its_alarm_recorded_in_the_log(
-    home: Path, load_planted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    load_planted("planted-strict")
+def test_a_text_is_scored_and_its_alarm_recorded_in_the_log(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Auditor(open_subject("planted-strict"), RunLog(home))
+    monkeypatch.setattr("ui.flow.services.POOL.auditor", lambda name: opened)
     made = make_monitor()
     hostile = Example(HOSTILE, True, 2, (HOSTILE, HOSTILE, HOSTILE), (0.0, 1.0, 2.0), (0.0, 1.0, 2.0))
     shown = replace(
@@ -85,10 +84,12 @@ def test_a_text_is_scored_and_its_alarm_recorded_in_the_log(
     monkeypatch.setattr("ui.monitors.form.load_shipped_monitor", lambda name: shown)
     test = open_page("monitors")
     test.text_input(key="monitor_model").set_value("planted-strict").run()
-    test.text_area(key="monitor_text").set_value("w01 w02 w03 w28 w05 w06 w07").run()
+    cases = make_planted_texts("unread", 0, 8, seed=5)
+    found = max(run_monitor(opened.subject, made, cases).texts, key=lambda one: one.score)
+    test.text_area(key="monitor_text").set_value(" ".join(found.pieces[1:])).run()
     test.button(key="monitor_score").click().run()
     assert not test.exception
-    assert "Alarm at token 5" in read(test)
+    assert f"Alarm at token {found.at}" in read(test)
     test.button(key="monitor_record").click().run()
     assert "Recorded as event" in read(test)
     with open_database(home) as connection:
