@@ -91,7 +91,7 @@ def test_a_text_is_scored_and_its_alarm_recorded_in_the_log(home: Path, monkeypa
     assert not test.exception
     assert f"Alarm at token {found.at}" in read(test)
     test.button(key="monitor_record").click().run()
-    assert "Recorded as event" in read(test)
+    assert "Recorded as event" in " ".join(one.value for one in test.success)
     with open_database(home) as connection:
         (event,) = list_events(connection, action=Action.MONITOR_ALARMED)
     assert event.payload["n_alarms"] == 1
