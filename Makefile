@@ -72,9 +72,9 @@ campaign: .venv/dev ## run the example campaign and record its state in data/cam
 campaign-tests: .venv/dev build/ray/done ## campaigns on a Ray cluster of two nodes on this machine, of which parts are killed; some minutes
 	PYTHONPATH=. build/ray/bin/python tests/cluster/campaign_cluster.py
 
-build/ray/done: requirements-cluster.txt
+build/ray/done: requirements-cluster.lock
 	$(PYTHON) -m venv build/ray
-	build/ray/bin/pip install $(PIP_OPTIONS) -r requirements-cluster.txt
+	build/ray/bin/pip install $(PIP_OPTIONS) --require-hashes --no-deps -r requirements-cluster.lock
 	build/ray/bin/python tests/cluster/borrow_packages.py "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@touch $@
 

@@ -346,11 +346,7 @@ def replace_part(
 
 
 def _replace_features(
-    part: torch.Tensor,
-    edit: SiteEdit,
-    block: FeatureBlock,
-    source: torch.Tensor | None,
-    generator: torch.Generator,
+    part: torch.Tensor, edit: SiteEdit, block: FeatureBlock, source: torch.Tensor | None, generator: torch.Generator
 ) -> torch.Tensor:
     """New residual stream: the features' share of it is replaced, what the dictionary does not reconstruct stays."""
     import torch

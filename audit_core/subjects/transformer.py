@@ -5,16 +5,14 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from audit_core.activations import LensReading, StreamChange, TokenReading
+from audit_core.activations import LensReading, StreamChange
 from audit_core.capability import (
     ACTIVATIONS,
     ATTENTION,
@@ -33,19 +31,19 @@ from audit_core.capability import (
     Capability,
     components_of,
 )
-from audit_core.component import Component, Kind
-from audit_core.dictionaries.dictionary import Activity, Dictionary
+from audit_core.component import Kind
 from audit_core.documents import form
 from audit_core.engine.adapters import register_adapters
 from audit_core.engine.checkpoint import check_against_files, check_kind
-from audit_core.engine.decoder import DecoderSubject, read_geometry
+from audit_core.engine.decoder import read_geometry
 from audit_core.engine.faults import refuse_faults
+from audit_core.engine.featured import FeaturedDecoder
 from audit_core.engine.lens import explain_no_lenses, read_lenses
 from audit_core.engine.parity import choose_tokens, run_alone
 from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.senders import check_paths
-from audit_core.engine.stream import measure_losses, read_stream, read_tokens
+from audit_core.engine.stream import measure_losses
 from audit_core.engine.streamed.build import build_streamed, require_streamable
 from audit_core.engine.streamed.subject import StreamedSubject
 from audit_core.engine.threads import MODEL_LOCK, import_libraries
@@ -58,7 +56,7 @@ from audit_core.models.identity import ModelIdentity, Stamps, identify_model, re
 from audit_core.prompts.answers import TokenLimits, Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.references.model_class import Setting
-from audit_core.subject import MEAN_KINDS, Floats, Logits, Means, Progress, TokenRouting, no_progress, read_only
+from audit_core.subject import Floats, Means, Progress, TokenRouting, no_progress
 from audit_core.subject_family import SubjectFamily
 
 if TYPE_CHECKING:
@@ -93,12 +91,10 @@ class FolderTokenizer:
         return render_template(self.inner, messages, is_open=reply is None)
 
 
-class TransformerSubject(DecoderSubject):
+class TransformerSubject(FeaturedDecoder):
     """A decoder with all of its weights in memory."""
 
     tokenizer: FolderTokenizer
-    dictionary: Dictionary | None = None
-    """The sparse dictionary that gives its features their meaning; see `with_dictionary`."""
 
     def __init__(
         self,
@@ -115,81 +111,6 @@ class TransformerSubject(DecoderSubject):
         self.stamps = stamps
         self.mixture = self.runner.admit_experts(choose_tokens(tokenizer.bos_id, self.geometry.n_vocabulary))
         self.geometry = self.runner.geometry
-
-    def with_dictionary(self, dictionary: Dictionary, name: str) -> TransformerSubject:
-        """The same model with the features of a dictionary as components; weights are shared.
-
-        Args:
-            name: of the dictionary, for display.
-
-        Raises:
-            Refused: the dictionary is of another width, or of a layer that the model lacks.
-        """
-        if dictionary.d_model != self.geometry.d_model or not 0 <= dictionary.layer < self.geometry.n_layers:
-            raise Refused(
-                f"A dictionary of layer {dictionary.layer} and width {dictionary.d_model}.",
-                wanted=f"a layer below {self.geometry.n_layers}, width {self.geometry.d_model}.",
-                remedy="choose a dictionary of this model.",
-            )
-        found = copy.copy(self)
-        found.dictionary = dictionary
-        found.identity = replace(
-            self.identity, model=f"{self.identity.model} with {name}", dictionary_sha256=dictionary.sha256
-        )
-        return found
-
-    def components(self, kind: Kind) -> tuple[Component, ...]:
-        if kind is not Kind.FEATURE:
-            return super().components(kind)
-        return () if self.dictionary is None else tuple(map(self.dictionary.component, range(len(self.dictionary))))
-
-    def run(
-        self,
-        prompts: TokenisedPrompts,
-        interventions: Sequence[Intervention],
-        *,
-        means: Means | None = None,
-        vocabulary: bool = False,
-        seed: int = 0,
-        on_progress: Progress = no_progress,
-    ) -> Logits:
-        if (dictionary := self.dictionary) is not None:
-            values = None if means is None else means.features
-            interventions = [dictionary.complete(one, values) for one in interventions]
-        return super().run(
-            prompts, interventions, means=means, vocabulary=vocabulary, seed=seed, on_progress=on_progress
-        )
-
-    def capture_means(
-        self,
-        reference: TokenisedPrompts,
-        *,
-        kinds: Collection[Kind] = MEAN_KINDS,
-        on_progress: Progress = no_progress,
-    ) -> Means:
-        others = [kind for kind in kinds if kind is not Kind.FEATURE]
-        found = super().capture_means(reference, kinds=others, on_progress=on_progress) if others else Means({}, {})
-        if self.dictionary is None or Kind.FEATURE not in kinds:
-            return found
-        rows = [ids for pair in reference.pairs for ids in (pair.clean_ids, pair.corrupted_ids)]
-        return replace(found, features=read_only(self._read_activity(self.dictionary, rows).means.astype(np.float32)))
-
-    def measure_activity(self, prompts: TokenisedPrompts) -> Activity:
-        """How the features of its dictionary fire; see `Features`.
-
-        Raises:
-            Refused: it was opened without one.
-        """
-        if self.dictionary is None:
-            raise ComponentRefused(
-                "A model that was opened without a dictionary.", wanted="features.",
-                remedy="open it with one, such as `default+default-layer-12`.",
-            )  # fmt: skip
-        return self._read_activity(self.dictionary, [pair.clean_ids for pair in prompts.pairs])
-
-    def _read_activity(self, dictionary: Dictionary, rows: Sequence[Tokens]) -> Activity:
-        streams = self.read_stream(rows, dictionary.layer)
-        return dictionary.measure_activity(np.concatenate([one[1:] for one in streams]))
 
     def capture_ranges(self, reference: TokenisedPrompts, *, on_progress: Progress = no_progress) -> Floats:
         return self.runner.capture_ranges(reference, on_progress)
@@ -241,14 +162,6 @@ class TransformerSubject(DecoderSubject):
 
     def read_lenses(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> LensReading:
         return read_lenses(self.runner, prompts, on_progress)
-
-    def read_stream(self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress) -> list[Floats]:
-        return read_stream(self.runner.model, rows, layer, self.runner.turn, on_progress)
-
-    def read_tokens(
-        self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress
-    ) -> list[TokenReading]:
-        return read_tokens(self.runner.model, rows, layer, self.runner.turn, on_progress)
 
     def measure_losses(self, rows: Sequence[Tokens], layer: int, change: StreamChange | None) -> Floats:
         return measure_losses(self.runner.model, rows, layer, change, self.runner.turn)

@@ -61,13 +61,13 @@ def write(raw: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE_NAME).unlink(missing_ok=True)
     (folder / "model.onnx").write_bytes(raw)
-    (folder / "config.json").write_text(json.dumps({"model_type": "onnx-table"}) + "\n")
+    (folder / "config.json").write_text(json.dumps({"model_type": "onnx-table"}) + "\n", encoding="utf-8")
     origin = Provenance(
         title=TITLES[TUMOURS], requirement=f"none: trained by data/tabular/make.py, seed {SEED}", wheel_sha256="none",
         quantisation="none", source_tensors={}, dtype="float32", licence="Apache-2.0",
         files={path.name: hash_file(path) for path in sorted(folder.iterdir())},
     )  # fmt: skip
-    (folder / FILE_NAME).write_text(json.dumps(asdict(origin), indent=1, sort_keys=True) + "\n")
+    (folder / FILE_NAME).write_text(json.dumps(asdict(origin), indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def record(model: str) -> None:

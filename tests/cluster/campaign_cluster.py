@@ -1,4 +1,4 @@
-"""Campaigns on a real Ray cluster of two raylets on this machine; `make campaign-tests` runs it and prints what held.
+"""Campaigns on a real Ray cluster of two raylets on this machine; `make campaign-tests` runs it and prints what was found.
 
 A program and not a pytest module: it starts and kills processes of an environment of its own, and lasts minutes.
 """
@@ -84,7 +84,7 @@ _TOKEN = "a-token-of-this-test-that-is-long-enough-0123456789"
 
 def check(name: str, is_met: bool, found: object = "") -> None:
     """Print one line, and end the program where it is not met."""
-    print(f"{'held  ' if is_met else 'FAILED'}  {name}{f': {found}' if found != '' else ''}", flush=True)
+    print(f"{'ok    ' if is_met else 'FAILED'}  {name}{f': {found}' if found != '' else ''}", flush=True)
     if not is_met:
         sys.exit(1)
 
@@ -251,7 +251,7 @@ def main() -> None:
     begun = time.monotonic()
     try:
         _run_checks(top)
-        print(f"All held, in {time.monotonic() - begun:.0f} s.")
+        print(f"All as expected, in {time.monotonic() - begun:.0f} s.")
     finally:
         if given is None:
             shutil.rmtree(top, ignore_errors=True)

@@ -135,6 +135,7 @@ REVIEWED: dict[str, list[str]] = {
         "dictionary",
     ],
     "ui/features/browser.py": [
+        "navigation.claims()",
         "_NEEDS_MODEL",
         "_join([(one.token, f'{one.weight:+.2f}') for one in feature.opposes])",
         "_join([(one.token, f'{one.weight:+.2f}') for one in feature.writes])",

@@ -80,7 +80,7 @@ def test_the_feature_that_the_answer_is_read_from_is_supported_and_its_decoy_is_
     assert used.repair.n_later == 7, "the heads and the MLP of its own layer read a feature too"
 
 
-def test_the_members_of_a_set_are_told_apart_and_a_set_without_matched_ones_is_open() -> None:
+def test_the_members_of_a_set_are_named_and_a_set_without_matched_ones_is_open() -> None:
     both = judge("L1.F0 L1.F1")
     assert (both.state, both.reason) == ("inconclusive", "no_null")
     assert {one.component: one.part for one in both.members} == {"L1.F0": "carries", "L1.F1": "idle"}
