@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
 from audit_core.component import Kind
+from audit_core.engine.row_pace import time_rows
 from audit_core.intervention import Intervention, Replacement, intervene
 from audit_core.prompts.answers import Contrast
 from audit_core.prompts.prompt_set import Prompt, TokenisedPrompts, TokenPair
@@ -24,7 +23,6 @@ WITHOUT_HEADS = (Kind.RESID, Kind.CROSS_HEAD)
 LEAST_S = 0.3
 PROMPTS = 64
 REPEATS = 3
-ROWS = 20_000
 
 
 class Pace:
@@ -84,16 +82,7 @@ def _make_up(subject: Subject) -> tuple[tuple[int, ...], tuple[int, ...]]:
 def _time_inputs(subject: Subject) -> float | None:
     if isinstance(subject, Images):
         return _time_images(subject)
-    return _time_tables(subject) if isinstance(subject, Tables) and subject.n_features else None
-
-
-def _time_tables(subject: Tables) -> float:
-    """Seconds of a row."""
-    rows = np.zeros((ROWS, subject.n_features))
-    subject.read_rows(rows)
-    start = time.monotonic()
-    subject.read_rows(rows)
-    return (time.monotonic() - start) / ROWS
+    return time_rows(subject) if isinstance(subject, Tables) and subject.n_features else None
 
 
 def _time_images(subject: Images) -> float:

@@ -109,7 +109,12 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "stability": {},
     "sweep": _RUNS | {"cells": _DONE, "layers": _DONE, "screened": (Evidence.ESTIMATED,)},
     "tabular": dict.fromkeys(("said yes", "auc"), _READ)
-    | {"by feature": (*_DONE, Evidence.ESTIMATED), "curves": _DONE},
+    | {
+        "by feature": (*_DONE, Evidence.ESTIMATED),
+        "curves": _DONE,
+        "cases": (*_DONE, *_READ),
+        "surrogates": (Evidence.ESTIMATED,),
+    },
     "token_gradients": {},
     "tools": {"accuracy": _READ, "answered": _READ}
     | dict.fromkeys(("alone", "lost alone", "cued", "emptied", "cells", "edits"), _DONE),
