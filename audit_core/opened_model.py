@@ -102,7 +102,7 @@ def open_model(name: str = "default", *, home: Path | None = None, streamed: boo
 
     Args:
         name: a known name, a planted model, a folder in Hugging Face format, or a hub id.
-        home: the data directory; `AUDIT_HOME`, or this user's, if not given.
+        home: the data directory, made if it is missing; `AUDIT_HOME`, or this user's, if not given.
         streamed: keep its layers in its files and read one at a time; see `open_subject`.
 
     Raises:
@@ -112,6 +112,8 @@ def open_model(name: str = "default", *, home: Path | None = None, streamed: boo
         >>> str(open_model("planted-induction").auditor.subject.components(Kind.HEAD)[0])
         'L0.H0'
     """
+    if home is not None:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
     auditor = Auditor(open_subject(name, streamed=streamed), RunLog(audit_home() if home is None else home))
     return OpenedModel(auditor, Actor(getpass.getuser(), "Python"))
 

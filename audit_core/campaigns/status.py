@@ -96,6 +96,7 @@ class CampaignStatus:
 
     @property
     def n_answered(self) -> int:
+        """Questions that have ended: with a result, refused or failed."""
         return sum(line.state in ANSWERED for line in self.lines)
 
     @property

@@ -180,7 +180,7 @@ def _print(options: argparse.Namespace, status: CampaignStatus) -> int:
 def _summarise(status: CampaignStatus) -> dict[str, Any]:
     return {
         "campaign": status.campaign_id, "planned_at": status.made_at, "is_running": status.is_running, "stopped_by": status.stopped_by,
-        "questions_in_all": len(status.lines), "answered": status.n_answered, "tasks": status.n_tasks,
+        "questions_in_all": len(status.lines), "ended": status.n_answered, "tasks": status.n_tasks,
         "counts": {state.value: n for state, n in status.counts.items()}, "spent_s": status.spent_s, "remaining_s": status.remaining_s,
     }  # fmt: skip
 
@@ -188,7 +188,7 @@ def _summarise(status: CampaignStatus) -> dict[str, Any]:
 def _write_line(status: CampaignStatus) -> str:
     counts = ", ".join(f"{n} {state.value.replace('_', ' ')}" for state, n in status.counts.items() if n)
     running = "running" if status.is_running else "cancelled" if status.stopped_by else "not running"
-    return f"{status.campaign_id}: {status.n_answered} of {len(status.lines)} answered ({counts}); {running}; predicted rest {_write_s(status.remaining_s)}"  # fmt: skip
+    return f"{status.campaign_id}: {status.n_answered} of {len(status.lines)} ended ({counts}); {running}; predicted rest {_write_s(status.remaining_s)}"  # fmt: skip
 
 
 def _describe(question: Question) -> str:

@@ -48,7 +48,10 @@ def test_a_fresh_installation_shows_the_recorded_example_and_the_command(home: P
     assert not test.exception
     status = read_recorded_campaign().status
     assert "No campaign was planned here" in test.info[0].value
-    assert f"{status.n_answered} questions of {len(status.lines)} answered" in read(test)
+    assert (
+        f"{status.n_answered} questions of {len(status.lines)} ended, {status.n_answered - len(status.failures)} with a result"
+        in read(test)
+    )
     assert len(test.dataframe[0].value) == len(status.costs)
     assert not [one for one in test.button if "Cancel" in one.label]
 
@@ -59,7 +62,7 @@ def test_progress_cost_and_failures_of_a_campaign_are_shown_and_nothing_of_a_tex
     test = open_page("campaigns")
     assert not test.exception
     words = read(test)
-    assert "2 questions of 4 answered." in words
+    assert "2 questions of 4 ended, 1 with a result." in words
     assert "1 question failed." in words
     assert "Spent: 24 s of worker time" in words
     assert "not predicted" in words, "the rest has a question without a prediction"

@@ -14,7 +14,7 @@ from ui.parts.header import column_widths, counted, plain, show_rows, show_table
 from ui.parts.refusal import show_refusal
 
 POLL_S = 3.0
-_COST_WIDTHS = {"audit": 90, "model": 140, "answered": 75, "predicted": 75, "spent": 65, "spent ÷ predicted": 140}
+_COST_WIDTHS = {"audit": 90, "model": 140, "ended": 75, "predicted": 75, "spent": 65, "spent ÷ predicted": 140}
 _MISSING = "–"
 
 
@@ -42,11 +42,12 @@ def show_progress(campaign_id: str) -> None:
 def show_answer(status: CampaignStatus) -> None:
     """Show how far it is in a sentence, the picture, and what it costs."""
     failed = status.counts[QuestionState.FAILED]
+    done = status.n_answered - len(status.failures)
     mark = f":material/warning: {counted(failed, 'question')} failed." if failed else "None failed."
     kinds = ", ".join(f"{n} {plain(name_state(state))}" for state, n in status.counts.items() if n)
     where = "Running now." if status.is_running else "Cancelled." if status.stopped_by else _describe_rest(status)
     st.markdown(
-        f"**{counted(status.n_answered, 'question')} of {len(status.lines):,} answered. {mark}** {where}  \n"
+        f"**{counted(status.n_answered, 'question')} of {len(status.lines):,} ended, {done:,} with a result. {mark}** {where}  \n"
         f"By state: {kinds}. {_describe_cost(status)}"
     )
     left, right = st.columns([6, 6])

@@ -203,7 +203,7 @@ def _reach(points: Sequence[Point], mass_line: float, support_line: float) -> tu
 
 def wrap_names(names: Sequence[str]) -> list[str]:
     """Names of rows in lines of at most 24 letters, so that a phone shows them whole; they may be untrusted."""
-    return ["<br>".join(html.escape(line) for line in textwrap.wrap(name, 24)) or " " for name in names]
+    return ["<br>".join(html.escape(line, quote=False) for line in textwrap.wrap(name, 24)) or " " for name in names]
 
 
 def interval_bars(rows: Sequence[tuple[float, float | None, float | None]], chosen: bool) -> dict[str, object]:
@@ -256,7 +256,7 @@ def layer_bars(layers: Sequence[Estimate], *, unit: str) -> go.Figure:
 
 def label_tokens(tokens: Sequence[str]) -> list[str]:
     """Position and token; Plotly reads some HTML in labels, and tokens are untrusted."""
-    return [f"{i} {html.escape(repr(token))}" for i, token in enumerate(tokens)]
+    return [f"{i} {html.escape(repr(token), quote=False)}" for i, token in enumerate(tokens)]
 
 
 def pattern(weights: NDArray[np.float32], tokens: Sequence[str]) -> go.Figure:
