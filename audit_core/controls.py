@@ -54,9 +54,10 @@ def plan_controls(subject: Subject, interventions: Sequence[Intervention]) -> Co
     output weights would look like a dead hook. In an encoder it covers all positions: the answer may read any of them, and
     what the last encoder layer writes at a place that no decoder head reads changes nothing."""
     # A feature is read and written in the residual stream: that is its hook, where its dictionary is not the model's.
-    has_features = bool(subject.components(Kind.FEATURE))
-    hooks = {kind: kind for kind in Kind} | ({} if has_features else {Kind.FEATURE: Kind.RESID})
-    places = tuple(sorted({(hooks[part.kind], part.layer) for i in interventions for part in i.components}))
+    kinds = {(part.kind, part.layer) for i in interventions for part in i.components}
+    if any(kind is Kind.FEATURE for kind, _ in kinds) and not subject.components(Kind.FEATURE):
+        kinds = {(Kind.RESID if kind is Kind.FEATURE else kind, layer) for kind, layer in kinds}
+    places = tuple(sorted(kinds))
     if not places:
         return ControlRuns((), ())
     parts: dict[tuple[Kind, int], list[Component]] = {}

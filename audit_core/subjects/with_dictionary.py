@@ -19,14 +19,10 @@ class DictionaryFamily(SubjectFamily):
     question: str = "What are the effects of the features of a sparse dictionary?"
 
     def list_models(self) -> tuple[ListedModel, ...]:
-        known = {model: find_known(model) for model in SHIPPED.values()}
+        # Without the model's own title, a part of which finds the model alone.
         return tuple(
-            ListedModel(
-                f"{model}+{dictionary}",
-                f"{model if (found := known[model]) is None else found.title} with features of {dictionary}",
-                is_built=known[model] is None,
-            )
-            for dictionary, model in SHIPPED.items()
+            ListedModel(f"{model}+{name}", f"{model} with features of {name}", is_built=find_known(model) is None)
+            for name, model in SHIPPED.items()
         )
 
     def find_folder(self, name: str, *, on_progress: FetchProgress | None, access: ModelAccess) -> Path | None:
