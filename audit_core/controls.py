@@ -54,7 +54,8 @@ def plan_controls(subject: Subject, interventions: Sequence[Intervention]) -> Co
     output weights would look like a dead hook. In an encoder it covers all positions: the answer may read any of them, and
     what the last encoder layer writes at a place that no decoder head reads changes nothing."""
     # A feature is read and written in the residual stream: that is its hook, where its dictionary is not the model's.
-    kinds = {(part.kind, part.layer) for i in interventions for part in i.components}
+    edits = [edit for i in interventions for edit in i.edits]
+    kinds = {(edit.component.kind if edit.block is None else Kind.RESID, edit.component.layer) for edit in edits}
     if any(kind is Kind.FEATURE for kind, _ in kinds) and not subject.components(Kind.FEATURE):
         kinds = {(Kind.RESID if kind is Kind.FEATURE else kind, layer) for kind, layer in kinds}
     places = tuple(sorted(kinds))

@@ -23,7 +23,7 @@ def main() -> None:
         folder = plan_campaign(load_campaign(EXAMPLE_FILE), Path(place))
         run_campaign(folder, LocalEngine(), actor=Actor("campaign recorder", "campaign recorder"))
         status = read_status(folder.home, folder.campaign_id)
-    # Which machine ran it is nobody's business.
+    # Which machine ran it is not recorded.
     status = replace(status, lines=tuple(replace(line, machine="") for line in status.lines))
     made_at = datetime.now(UTC).isoformat(timespec="seconds")
     record = RecordedCampaign(made_at, hash_source(), status)

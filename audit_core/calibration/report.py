@@ -194,12 +194,14 @@ def quote_calibration(components: Collection[str] = ()) -> str:
 
     Args:
         components: addresses that the verdict is about: experts have error rates of their own, measured on planted mixtures;
-            those of shared paths are not measured.
+            those of shared paths and of features are not measured.
     """
     found = load_calibration()
     kinds = {parse_component(part).kind for part in components}
     if Kind.SHARED in kinds:
         return "The error rate of this rule on the shared path of a mixture was not measured."
+    if Kind.FEATURE in kinds:
+        return "The error rate of this rule on features of a dictionary was not measured."
     is_expert = Kind.EXPERT in kinds
     if found is None or (is_expert and found.experts is None):
         return "The error rate of this rule on models with known wiring was not measured for this version."

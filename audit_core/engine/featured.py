@@ -64,12 +64,14 @@ class FeaturedDecoder(DecoderSubject):
         seed: int = 0,
         on_progress: Progress = no_progress,
     ) -> Logits:
-        if (dictionary := self.dictionary) is not None:
-            values = None if means is None else means.features
-            interventions = [dictionary.complete(one, values) for one in interventions]
-        return super().run(
-            prompts, interventions, means=means, vocabulary=vocabulary, seed=seed, on_progress=on_progress
-        )
+        completed = [self.complete(one, means) for one in interventions]
+        return super().run(prompts, completed, means=means, vocabulary=vocabulary, seed=seed, on_progress=on_progress)
+
+    def complete(self, intervention: Intervention, means: Means | None) -> Intervention:
+        """The intervention with the vectors of the features that it names; see `Dictionary.complete`."""
+        if self.dictionary is None:
+            return intervention
+        return self.dictionary.complete(intervention, None if means is None else means.features)
 
     def capture_means(
         self,

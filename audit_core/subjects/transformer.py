@@ -170,7 +170,7 @@ class TransformerSubject(FeaturedDecoder):
         return form.read_documents(text)
 
     def patterns(self, pair: TokenPair, intervention: Intervention, *, means: Means | None = None) -> Floats:
-        return self.runner.draw_patterns(pair, intervention, means)
+        return self.runner.draw_patterns(pair, self.complete(intervention, means), means)
 
     def randomised(self, layer: int, *, seed: int) -> TransformerSubject:
         if not 0 <= layer < self.geometry.n_layers:

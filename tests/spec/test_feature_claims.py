@@ -14,11 +14,13 @@ import pytest
 
 from audit_core import open_subject
 from audit_core.audits.claim_test import ClaimTestRequest, ClaimTestResult
+from audit_core.calibration.report import quote_calibration
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import parse_components
 from audit_core.confirm import freeze_claim, run_confirmatory
 from audit_core.dictionaries.dictionary import Dictionary
 from audit_core.dictionaries.planted import MATCHED, write_planted
+from audit_core.effect import get_metric, measure_effect
 from audit_core.errors import ClaimRefused, ComponentRefused, InterventionRefused, ModelRefused, NotMeasured
 from audit_core.features import attach_dictionary
 from audit_core.intervention import Edit, Intervention, Replacement, intervene
@@ -90,6 +92,21 @@ def test_all_features_alone_keep_what_the_dictionary_rebuilds() -> None:
     """The used feature is half of the answer: it is active where the majority is A; what says B is not in the dictionary."""
     alone = judge("L1.F0", role=Role.SUFFICIENT).families["resample"]
     assert alone.value == pytest.approx(judge("L1.F0").families["resample"].value, abs=0.1)
+
+
+def test_no_error_rate_of_other_components_is_quoted_beside_a_feature() -> None:
+    assert quote_calibration(["L1.F0"]) == "The error rate of this rule on features of a dictionary was not measured."
+    assert quote_calibration(["L1.H0"]) != quote_calibration(["L1.F0"])
+
+
+def test_edits_of_another_dictionary_run_beside_the_one_that_the_model_has() -> None:
+    """Their hook is the stream of their own layer, where the model's dictionary has no feature."""
+    rows = tokenise(votes(), strict().tokenizer).take([0, 1])
+    elsewhere = replace(write_planted(), layer=0)
+    run = Intervention((elsewhere.edit(0, Replacement.SET, factor=50.0),))
+    found = measure_effect(strict(), rows, [run], get_metric("logit_difference"), seed=0)
+    assert abs(found.support).max() > 1
+    assert strict().patterns(rows.pairs[0], intervene(parse_components("L1.F0"), Replacement.ZERO)).shape[0] > 1
 
 
 def test_a_feature_that_never_fires_is_a_finding_and_no_zero() -> None:

@@ -77,9 +77,9 @@ def test_one_byte_one_file_more_or_one_less_is_named(
 def test_another_key_or_another_issuer_is_not_trusted_and_its_list_is_not_read(folder: Path, tmp_path: Path) -> None:
     other = check_folder_signature(folder, key=write_public(make_key(), tmp_path / "other.pem"))
     assert (other.state, other.n_files) == (SignatureState.NOT_TRUSTED, 0)
-    stranger = make_key()
-    root = tmp_path / "stranger.pem"
-    root.write_bytes(issue("Test root", stranger, None, stranger).public_bytes(Encoding.PEM))
+    other_root = make_key()
+    root = tmp_path / "other-root.pem"
+    root.write_bytes(issue("Test root", other_root, None, other_root).public_bytes(Encoding.PEM))
     found = check_folder_signature(folder, roots=root, signature=DATA / "by_certificate.sig")
     assert (found.state, found.n_files) == (SignatureState.NOT_TRUSTED, 0)
     assert "does not lead to a trusted one" in found.why_not

@@ -86,7 +86,7 @@ def test_a_network_that_reads_the_corner_is_moved_by_its_concept_and_not_by_the_
 def test_a_network_that_does_not_read_the_corner_is_moved_by_no_concept_although_each_is_there() -> None:
     rows = measure(make_network(0, 8))
     for row in rows.values():
-        assert row.accuracy.value > 0.8, "the concept can be told from the activations"
+        assert row.accuracy.value > 0.8, "the concept can be read from the activations"
         assert row.does == DOES_LITTLE
 
 
