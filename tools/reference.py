@@ -130,6 +130,8 @@ def _describe(name: str, found: Any) -> Iterator[str]:
 def _signed(name: str, function: Any) -> Iterator[str]:
     signature = re.sub(r"<[^<>]* at 0x[0-9a-f]+>", "…", str(inspect.signature(function)).replace("'", ""))
     signature = re.sub(r"<(\w+\.\w+): [^<>]*>", r"\1", signature)
+    # A default path lies in the project, wherever that is.
+    signature = re.sub(r"\w*Path\(([^()]*)\)", lambda found: found[1].removeprefix(f"{ROOT}/"), signature)
     # A set has another order in each process.
     signature = re.sub(r"\{([^{}]*)\}", lambda found: "{" + ", ".join(sorted(found[1].split(", "))) + "}", signature)
     yield from ("```python", f"{name}{signature}", "```", "", _text(function))

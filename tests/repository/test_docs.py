@@ -57,6 +57,7 @@ def test_the_reference_is_what_the_docstrings_say() -> None:
     folder = ROOT / "docs/reference/library"
     pages = {name: text.rstrip() + "\n" for name, text in write_pages().items()}
     assert {path.name for path in folder.glob("*.md")} == set(pages)
+    assert [name for name, text in pages.items() if str(ROOT) in text] == []
     assert [name for name, text in pages.items() if (folder / name).read_text(encoding="utf-8") != text] == []
     listed = set(re.findall(r"^\| `(\w+)` \|", pages["README.md"], re.M))
     assert listed == set(audit_core.__all__)
