@@ -9,6 +9,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ def bench_engine() -> dict[str, float]:
         return [intervene([part], replacement, direction=direction) for part in parts]
 
     found = compare_with_loop(subject, one, plan())
+    found["sweep.direct_vs_wrapped"] = compare_blocks(subject, one, plan())
     found |= bench_growth(subject, rows, plan())
     found |= bench_sets(subject, rows)
     found |= bench_cancel(subject, rows, plan())
@@ -115,6 +117,21 @@ def compare_with_loop(subject, prompts, edits) -> dict[str, float]:
         "sweep.loop_sample": SAMPLE,
         "sweep.heads": len(heads),
     }
+
+
+def compare_blocks(subject, prompts, edits) -> float:
+    """The sweep with blocks run directly over the same one through TransformerLens' blocks, in turn; equal bit for bit."""
+    model, ratios = subject.runner.model, []
+    for _ in range(REPEATS):
+        walls, answers = [], []
+        for one in (model, replace(model, direct={})):
+            subject.runner.model = one
+            subject.runner.clear_captures()
+            walls.append(clock(lambda: answers.append(subject.run(prompts, edits).answer)))
+        assert model.direct and (answers[0] == answers[1]).all()
+        ratios.append(walls[0] / walls[1])
+    subject.runner.model = model
+    return statistics.median(ratios)
 
 
 def bench_growth(subject, rows, edits) -> dict[str, float]:

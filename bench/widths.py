@@ -6,7 +6,7 @@ import shutil
 import statistics
 import tempfile
 
-from engine import REPEATS, clock, count_multiply_adds, measure_gemm
+from engine import REPEATS, clock, compare_blocks, count_multiply_adds, measure_gemm
 
 WIDTHS = (256, 512, 1024, 2048)
 """Of the residual stream."""
@@ -14,11 +14,15 @@ WIDTHS = (256, 512, 1024, 2048)
 
 def bench_widths() -> dict[str, float]:
     """A sweep of all heads of one pair, at each width."""
-    return {f"sweep.gemm_floor_ratio_width_{width}": compare_with_floor(width) for width in WIDTHS}
+    found = {}
+    for width in WIDTHS:
+        floor, blocks = compare(width)
+        found |= {f"sweep.gemm_floor_ratio_width_{width}": floor, f"sweep.direct_vs_wrapped_width_{width}": blocks}
+    return found
 
 
-def compare_with_floor(width: int) -> float:
-    """Wall time over the time of the bare products; median of interleaved repeats."""
+def compare(width: int) -> tuple[float, float]:
+    """Wall time over the time of the bare products, and over the time through TransformerLens' blocks; medians."""
     from audit_core import Kind, PromptSet, Replacement, intervene, load_prompt_set, tokenise
 
     subject = build(width)
@@ -29,7 +33,7 @@ def compare_with_floor(width: int) -> float:
         subject.runner.clear_captures()
         wall = clock(lambda: subject.run(prompts, edits))
         ratios.append(wall / (count_multiply_adds(subject, prompts, edits) / measure_gemm()))
-    return statistics.median(ratios)
+    return statistics.median(ratios), compare_blocks(subject, prompts, edits)
 
 
 def build(width: int):

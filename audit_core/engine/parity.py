@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from audit_core.engine.capture import Capture, capture_run
+from audit_core.engine.direct.find import find_direct_blocks
 from audit_core.engine.replay import Prefix, call_block
 from audit_core.engine.runner import WaveRunner
 from audit_core.errors import ControlFailed, ModelRefused
@@ -95,6 +97,8 @@ def check_parity(runner: WaveRunner, bos_id: int | None, own: Floats | None = No
             return max(LEAST_TOLERANCE, 10 * float((alone - whole).abs().max()))
         tolerance = max(LEAST_TOLERANCE, 10 * difference)
         runner.shares_prefix = _can_share(runner, run, whole, tolerance)
+        direct = find_direct_blocks(runner.model, run, runner.find_calls(ids.shape[1]), _START)
+        runner.model = replace(runner.model, direct=direct)
     if not runner.shares_prefix:
         _log.warning("Prefixes cannot be shared on this architecture; sweeps compute every position and take longer.")
     return tolerance

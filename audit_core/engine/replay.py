@@ -135,5 +135,9 @@ def call_block(
 ) -> torch.Tensor:
     """Run one block on any number of rows; shape in and out (row, pos, d_model)."""
     args, kwargs = call.expand(residual.shape[0], start, cache)
+    if (direct := model.direct.get(layer)) is not None:
+        named = dict(zip(direct.argument_names, args)) | kwargs
+        if direct.can_run(residual, named):
+            return direct.run(residual, named)
     out = model.bridge.blocks[layer](residual, *args, **kwargs)
     return out[0] if isinstance(out, tuple) else out

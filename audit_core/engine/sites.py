@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Component, Kind
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transformer_lens.hook_points import HookPoint
     from transformer_lens.model_bridge import TransformerBridge
 
+    from audit_core.engine.direct.direct_block import DirectBlock
     from audit_core.engine.experts import MixtureLayer
     from audit_core.engine.shared_path import SharedPath
 
@@ -52,6 +53,8 @@ class HookedModel:
 
     bridge: TransformerBridge
     points: Mapping[tuple[Kind, int], HookPoint | MixtureLayer | SharedPath]
+    direct: Mapping[int, DirectBlock] = field(default_factory=dict)
+    """Blocks by layer that run without TransformerLens' wrappers, after a comparison of their bits; see `engine.direct`."""
 
     @property
     def n_layers(self) -> int:
