@@ -13,7 +13,7 @@ from audit_core.component import Component, Kind
 from audit_core.intervention import ABLATIONS, Direction, Replacement
 from audit_core.prompts.measurable import describe_left_out
 from audit_core.prompts.prompt_set import TokenisedPrompts, name_split
-from audit_core.prompts.sequences import list_places
+from audit_core.prompts.sequences import count_longest, list_places
 from audit_core.registry import get_plugin
 
 PROMPT_FIELDS = ("prompts", "reference", "explored")
@@ -145,9 +145,13 @@ def list_reference(request: Request) -> TokenisedPrompts:
 
 
 def count_places(request: Request) -> float:
-    """Forward passes per prompt: one, or one per answer token for a metric that reads sequences."""
+    """Forward passes per prompt: one; for a metric that reads sequences, one per answer, and with means per answer token."""
     prompts = request.prompts
-    return len(list_places(prompts).prompts) / len(prompts) if _reads_sequences(request) and len(prompts) else 1.0
+    if not _reads_sequences(request) or not len(prompts):
+        return 1.0
+    if needs_means(request):
+        return len(list_places(prompts).prompts) / len(prompts)
+    return sum(map(count_longest, prompts.pairs)) / len(prompts)
 
 
 def _reads_sequences(request: Request) -> bool:

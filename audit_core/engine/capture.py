@@ -27,9 +27,9 @@ class Capture:
 
     tokens: torch.Tensor
     """Shape (prompt, pos)."""
-    ends: torch.Tensor
-    """Input of the readout: the final residual stream at the answer position, shape (prompt, d_model); for a model that
-    runs only as a whole, the logits, shape (prompt, vocabulary)."""
+    finals: torch.Tensor
+    """Input of the readout: the residual stream after the last block, shape (prompt, pos, d_model); for a model that
+    runs only as a whole, the logits at the last position, shape (prompt, 1, vocabulary)."""
     residuals: tuple[torch.Tensor, ...]
     """Residual stream entering each block; each shape (prompt, pos, d_model); empty for a model that runs only as a whole."""
     sites: dict[Place, Any]
@@ -39,9 +39,14 @@ class Capture:
     if the architecture does not accept them."""
 
     @property
+    def ends(self) -> torch.Tensor:
+        """The same at the answer position, shape (prompt, width)."""
+        return self.finals[:, -1]
+
+    @property
     def size_bytes(self) -> int:
         tensors = (
-            self.ends,
+            self.finals,
             *self.residuals,
             *self.sites.values(),
             *(v for layer in self.keys_values for v in layer.values()),
@@ -53,7 +58,7 @@ class Capture:
         rows = slice(start, start + count)
         return Capture(
             self.tokens[rows],
-            self.ends[rows],
+            self.finals[rows],
             tuple(r[rows] for r in self.residuals),
             {k: v[rows] for k, v in self.sites.items()},
             tuple({k: v[rows] for k, v in layer.items()} for layer in self.keys_values),
@@ -78,7 +83,7 @@ def capture_run(
     keys_values = tuple(part.keys_values[0] for part in parts)
     return Capture(
         tokens,
-        parts[-1].ends,
+        parts[-1].finals,
         tuple(part.residuals[0] for part in parts),
         {place: value for part in parts for place, value in part.sites.items()},
         keys_values if all(keys_values) else (),
@@ -95,12 +100,12 @@ class CaptureSteps:
             self._residual = embed_tokens(model, tokens)
 
     def run_layer(self, layer: int, call: BlockCall) -> Capture:
-        """What this layer alone gives; layers must come in order. `ends` is that of the run only after the last one."""
+        """What this layer alone gives; layers must come in order. `finals` are those of the run only after the last one."""
         sites: dict[Place, Any] = {}
         recorder, before = KeyValueRecorder(), self._residual
         with self.turn(), record_sites(self.model, [place for place in self._places if place[1] == layer], sites):
             self._residual = call_block(self.model, layer, before, call, start=0, cache=recorder)
-        return Capture(self.tokens, self._residual[:, -1], (before,), sites, (recorder.kept,))
+        return Capture(self.tokens, self._residual, (before,), sites, (recorder.kept,))
 
 
 @contextmanager

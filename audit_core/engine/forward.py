@@ -42,7 +42,7 @@ def capture_forward(model: HookedModel, tokens: torch.Tensor, kinds: Iterable[Ki
     places = model.list_places(kinds)
     with turn(), record_sites(model, places, sites):
         end = model.bridge(tokens)[:, -1]
-    return Capture(tokens, end, (), sites, ())
+    return Capture(tokens, end[:, None], (), sites, ())
 
 
 def run_forward(
@@ -74,4 +74,4 @@ def run_forward(
                 hooks[-1].watch_pattern(patterns)
         end = model.bridge(tokens)[:, -1]
     on_layer(tokens.numel() * model.n_layers)
-    return Wave(end.view(len(variants), n_prompts, -1), sum(hook.applied for hook in hooks), patterns)
+    return Wave(end.view(len(variants), n_prompts, 1, -1), sum(hook.applied for hook in hooks), patterns)

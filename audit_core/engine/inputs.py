@@ -5,18 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from audit_core.engine.capture import Capture, Turn, embed_tokens
+from audit_core.engine.forward import capture_forward
 from audit_core.engine.plan import PASS_TOKENS, Chunk, count_tokens, cut_waves
 from audit_core.engine.replay import BlockCall, Prefix, call_block
 from audit_core.engine.sites import HookedModel
 from audit_core.prompts.answers import Tokens
-from audit_core.subject import Geometry
+from audit_core.subject import Floats, Geometry
 
 if TYPE_CHECKING:
     import torch
 
+    from audit_core.engine.runner import WaveRunner
+
 _MOST_LENGTHS = 6
 """Lengths in a group, at most: it bounds the plans that are compared."""
+
+
+def read_inputs(runner: WaveRunner, rows: Sequence[Tokens]) -> Floats:
+    """Logits of the vocabulary after each input; see `Documents.read_inputs`."""
+    import torch
+
+    logits = np.empty((len(rows), runner.geometry.n_vocabulary), np.float32)
+
+    def read(ends: torch.Tensor, where: Sequence[int]) -> None:
+        with runner.turn():
+            logits[where] = runner.readout.read_all(ends).numpy()
+
+    shares = runner.shares_prefix and not runner.fallback
+    for where in group_inputs(rows, runner.geometry, can_pad=not runner.fallback, can_share_prefix=shares):
+        mine = [rows[at] for at in where]
+        first = runner.capture(mine[:1], ())
+        read(first.ends, where[:1])
+        calls = () if runner.fallback else runner.find_calls(max(map(len, mine)))
+        for chunk in plan_inputs(mine, runner.geometry, can_share_prefix=runner.shares_prefix):
+            chosen = [mine[at] for at in chunk.variants]
+            if runner.fallback:
+                ends = capture_forward(runner.model, torch.tensor(chosen), (), runner.turn).ends
+            else:
+                ends = run_inputs(runner.model, calls, first, chosen, start=chunk.start, turn=runner.turn)
+            read(ends, [where[at] for at in chunk.variants])
+    return logits
 
 
 def group_inputs(

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audit_core.component import Component, Kind
+from audit_core.engine.beginnings import MergedPrompts, Readings, keep_all, merge_beginnings
 from audit_core.engine.capture import Capture, capture_run
 from audit_core.engine.forward import LogitReadout, capture_forward, run_forward
 from audit_core.engine.hooks import Sources, measure_change
-from audit_core.engine.inputs import group_inputs, plan_inputs, run_inputs
+from audit_core.engine.inputs import read_inputs
 from audit_core.engine.means import MeanSums, NeuronBounds, stack_layers
 from audit_core.engine.needs import gather_sources, list_needs
 from audit_core.engine.plan import Group, count_tokens, count_work, plan_groups
@@ -103,7 +104,8 @@ class WaveRunner:
 
     def count_work(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> int:
         """Rows × layers × positions of a run, proportional to its time."""
-        return count_work(self._plan(prompts, [compile_intervention(i) for i in interventions]))
+        rows = self._merge(prompts, interventions).prompts
+        return count_work(self._plan(rows, [compile_intervention(i) for i in interventions]))
 
     def run(
         self,
@@ -119,7 +121,8 @@ class WaveRunner:
         import torch
 
         variants = self.compile(prompts, interventions)
-        groups = self._plan(prompts, variants)
+        merged = self._merge(prompts, interventions)
+        groups = self._plan(merged.prompts, variants)
         table = LogitTable(prompts, len(variants), self.geometry.n_vocabulary if vocabulary else 0)
         generator = torch.Generator().manual_seed(seed)
         total, done, applied = count_work(groups), 0, 0
@@ -130,15 +133,18 @@ class WaveRunner:
             on_progress(done, total)
 
         for group in groups:
-            pairs = [prompts.pairs[i] for i in group.prompts]
+            pairs, places = [merged.prompts.pairs[i] for i in group.prompts], merged.find(group.prompts)
             sources = self.prepare(pairs, interventions, means)
             advance(group.capture_work)
-            self.read_unedited(table, variants, sources, group.prompts)
+            self.read_unedited(table, variants, sources, places)
             for chunk in group.chunks:
                 chosen = [variants[i] for i in chunk.variants]
-                wave = self._wave(sources, chosen, start=chunk.start, generator=generator, on_layer=advance)
-                self.read(table, wave.ends, chunk.variants, group.prompts)
-                applied += wave.edits_applied * len(pairs)
+                wave = self._wave(
+                    sources, chosen, start=chunk.start, n_last=places.n_last, generator=generator, on_layer=advance
+                )
+                self.read(table, places.take(wave.finals), chunk.variants, places.prompts)
+                # One edit of a row is an edit of every prompt that is read from it.
+                applied += wave.edits_applied * len(places.prompts)
         return table.finish(applied)
 
     def compile(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> list[Variant]:
@@ -158,9 +164,7 @@ class WaveRunner:
         self.model.check_sites(interventions)
         return [compile_intervention(i) for i in interventions]
 
-    def read_unedited(
-        self, table: LogitTable, variants: Sequence[Variant], sources: Sources, prompts: Sequence[int]
-    ) -> None:
+    def read_unedited(self, table: LogitTable, variants: Sequence[Variant], sources: Sources, places: Readings) -> None:
         """Read the variants without an edit from the unedited runs.
 
         In a separate wave, so that an identity patch is computed with tensors of the same shape throughout.
@@ -168,32 +172,12 @@ class WaveRunner:
         import torch
 
         if untouched := [i for i, variant in enumerate(variants) if not variant.edits]:
-            ends = [sources.captures[variants[i].side].ends for i in untouched]
-            self.read(table, torch.stack(ends), untouched, prompts)
+            finals = [sources.captures[variants[i].side].finals for i in untouched]
+            self.read(table, places.take(torch.stack(finals)), untouched, places.prompts)
 
     def read_inputs(self, rows: Sequence[Tokens]) -> Floats:
         """Logits of the vocabulary after each input; see `Documents.read_inputs`."""
-        import torch
-
-        logits = np.empty((len(rows), self.geometry.n_vocabulary), np.float32)
-        shares = self.shares_prefix and not self.fallback
-        for where in group_inputs(rows, self.geometry, can_pad=not self.fallback, can_share_prefix=shares):
-            mine = [rows[at] for at in where]
-            first = self._capture(mine[:1], ())
-            self._read_vocabulary(first.ends, logits, where[:1])
-            calls = () if self.fallback else self.find_calls(max(map(len, mine)))
-            for chunk in plan_inputs(mine, self.geometry, can_share_prefix=self.shares_prefix):
-                chosen = [mine[at] for at in chunk.variants]
-                if self.fallback:
-                    ends = capture_forward(self.model, torch.tensor(chosen), (), self.turn).ends
-                else:
-                    ends = run_inputs(self.model, calls, first, chosen, start=chunk.start, turn=self.turn)
-                self._read_vocabulary(ends, logits, [where[at] for at in chunk.variants])
-        return logits
-
-    def _read_vocabulary(self, ends: torch.Tensor, logits: Floats, where: Sequence[int]) -> None:
-        with self.turn():
-            logits[where] = self.readout.read_all(ends).numpy()
+        return read_inputs(self, rows)
 
     def read_residuals(
         self, rows: Sequence[Tokens], positions: Sequence[int], layers: Sequence[int], on_progress: Progress
@@ -208,7 +192,7 @@ class WaveRunner:
             size = max(1, count_tokens(self.geometry, length) // length)
             for start in range(0, len(members), size):
                 where = members[start : start + size]
-                run = self._capture([rows[at] for at in where], (Kind.RESID,))
+                run = self.capture([rows[at] for at in where], (Kind.RESID,))
                 places = [locate_position(positions[one], length) for one in where]
                 with self.turn():
                     for number, layer in enumerate(layers):
@@ -222,7 +206,7 @@ class WaveRunner:
         sums, done = MeanSums(kinds), 0
         for where in self.batch(reference):
             pairs = [reference.pairs[i] for i in where]
-            run = self._capture([p.clean_ids for p in pairs] + [p.corrupted_ids for p in pairs], sums.kinds)
+            run = self.capture([p.clean_ids for p in pairs] + [p.corrupted_ids for p in pairs], sums.kinds)
             with self.turn():
                 sums.add(pairs, run, self.model)
             done += len(pairs)
@@ -235,7 +219,7 @@ class WaveRunner:
         for where in self.batch(reference):
             for at in range(0, len(where), RANGE_PROMPTS):
                 pairs = [reference.pairs[i] for i in where[at : at + RANGE_PROMPTS]]
-                run = self._capture([p.clean_ids for p in pairs] + [p.corrupted_ids for p in pairs], (Kind.NEURON,))
+                run = self.capture([p.clean_ids for p in pairs] + [p.corrupted_ids for p in pairs], (Kind.NEURON,))
                 with self.turn():
                     found.add(run, self.model)
                 done += len(pairs)
@@ -265,7 +249,7 @@ class WaveRunner:
         """Attention from the answer position; see `Subject.attention_to_last`."""
         found: dict[int, Floats] = {}
         for where in self.batch(prompts):
-            run = self._capture([prompts.pairs[i].clean_ids for i in where], (Kind.EDGE,))
+            run = self.capture([prompts.pairs[i].clean_ids for i in where], (Kind.EDGE,))
             last = stack_layers({n: rows[:, :, -1] for (_, n), rows in run.sites.items()}, self.geometry.n_layers)
             found |= {i: read_only(value.copy()) for i, value in zip(where, last.numpy())}
             on_progress(len(found), len(prompts))
@@ -279,7 +263,7 @@ class WaveRunner:
         found: dict[int, TokenRouting] = {}
         for where in self.batch(prompts):
             pairs = [prompts.pairs[i] for i in where]
-            run = self._capture(
+            run = self.capture(
                 [p.clean_ids if side is PromptSide.CLEAN else p.corrupted_ids for p in pairs], (Kind.EXPERT,)
             )
             routed = [run.sites[Kind.EXPERT, layer] for layer in layers]
@@ -313,12 +297,16 @@ class WaveRunner:
         with self.turn():
             return read_only(stack_layers(layers, self.geometry.n_layers)[0].numpy().copy())
 
-    def _wave(self, sources: Sources, variants: Sequence[Variant], *, start: int, **how: Any) -> Wave:
+    def _merge(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> MergedPrompts:
+        """Rows to run; a model that runs only as a whole gives the logits of the last position alone."""
+        return keep_all(prompts) if self.fallback else merge_beginnings(prompts, interventions)
+
+    def _wave(self, sources: Sources, variants: Sequence[Variant], *, start: int, n_last: int = 1, **how: Any) -> Wave:
         """Run the edits on the captured prompts."""
         if self.fallback:
             return run_forward(self.model, sources, variants, turn=self.turn, **how)
         calls = self.find_calls(next(iter(sources.captures.values())).tokens.shape[1])
-        return run_wave(self.model, calls, sources, variants, start=start, turn=self.turn, **how)
+        return run_wave(self.model, calls, sources, variants, start=start, n_last=n_last, turn=self.turn, **how)
 
     def _plan(self, prompts: TokenisedPrompts, variants: Sequence[Variant]) -> tuple[Group, ...]:
         return plan_groups(
@@ -345,7 +333,7 @@ class WaveRunner:
         needs = list_needs(interventions, extra)
         rows = needs.list_rows(pairs)
         is_many = len(pairs) > 1
-        both = self._capture(rows, needs.kinds) if is_many else self._capture_once(tuple(rows), needs.kinds)
+        both = self.capture(rows, needs.kinds) if is_many else self._capture_once(tuple(rows), needs.kinds)
         return Sources(needs.divide(both, len(pairs)), *gather_sources(means, pairs, interventions))
 
     def _capture_once(self, ids: tuple[tuple[int, ...], ...], kinds: frozenset[Kind]) -> Capture:
@@ -355,7 +343,7 @@ class WaveRunner:
             if (known := self._captures.get(key)) is not None:
                 self._captures.move_to_end(key)
                 return known
-        made = self._capture(ids, kinds)
+        made = self.capture(ids, kinds)
         with self.lock:
             self._captures[key] = made
             while len(self._captures) > CAPTURES_KEPT or (
@@ -369,7 +357,8 @@ class WaveRunner:
         with self.lock:
             self._captures.clear()
 
-    def _capture(self, ids: Sequence[Sequence[int]], kinds: Collection[Kind]) -> Capture:
+    def capture(self, ids: Sequence[Sequence[int]], kinds: Collection[Kind]) -> Capture:
+        """Unedited run of inputs of one length, with activations of these kinds."""
         import torch
 
         if self.fallback:

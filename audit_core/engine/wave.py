@@ -46,8 +46,8 @@ def compile_intervention(intervention: Intervention) -> Variant:
 class Wave:
     """Final states of all variants."""
 
-    ends: torch.Tensor
-    """Input of the readout, as in `Capture.ends`; shape (variant, prompt, width)."""
+    finals: torch.Tensor
+    """Input of the readout at the last positions, as in `Capture.finals`; shape (variant, prompt, pos, width)."""
     edits_applied: int
     patterns: dict[int, torch.Tensor]
     """Attention pattern per layer of the first variant, from the layer it joined; empty unless requested."""
@@ -63,6 +63,7 @@ def run_wave(
     generator: torch.Generator,
     turn: Turn,
     on_layer: Callable[[int], None],
+    n_last: int = 1,
     with_patterns: bool = False,
 ) -> Wave:
     """Run all variants on the captured prompts; exact, in one pass through the layers.
@@ -73,6 +74,7 @@ def run_wave(
             variants: each with at least one edit.
             start: first computed position; earlier keys and values come from each variant's unedited run.
             on_layer: called after each block with the rows × positions it ran.
+            n_last: how many last positions are returned.
 
         Raises:
             ControlFailed: an edit's hook did not fire.
@@ -80,7 +82,7 @@ def run_wave(
     steps = WaveSteps(model, variants, start=start, generator=generator, turn=turn, with_patterns=with_patterns)
     for layer, call in enumerate(calls):
         steps.run_layer(layer, call, sources, on_layer, at=layer)
-    return steps.finish()
+    return steps.finish(n_last)
 
 
 def order_variants(variants: Sequence[Variant]) -> list[int]:
@@ -137,12 +139,12 @@ class WaveSteps:
         self._applied += hooks.applied
         on_layer(self._rows.shape[0] * self._rows.shape[1])
 
-    def finish(self) -> Wave:
-        """Final states, after the last layer."""
+    def finish(self, n_last: int = 1) -> Wave:
+        """Final states at the last positions, after the last layer."""
         import torch
 
         assert self._rows is not None
-        ends = self._rows[:, -1].view(len(self.variants), self._n_prompts, -1)
+        ends = self._rows[:, -n_last:].reshape(len(self.variants), self._n_prompts, n_last, -1)
         back = torch.empty(len(self.variants), dtype=torch.long)
         back[torch.tensor(self._joined)] = torch.arange(len(self.variants))
         return Wave(ends[back], self._applied, self._patterns)

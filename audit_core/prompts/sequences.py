@@ -32,6 +32,12 @@ def list_beginnings(pair: TokenPair) -> tuple[Tokens, ...]:
     return tuple(dict.fromkeys(s[:n] for s in sequences for n in range(len(s))))
 
 
+def count_longest(pair: TokenPair) -> int:
+    """Number of prefixes that begin no other prefix: a run of each holds the shorter ones."""
+    beginnings = list_beginnings(pair)
+    return sum(not any(b[: len(a)] == a for b in beginnings if b != a) for a in beginnings)
+
+
 def list_places(prompts: TokenisedPrompts) -> Places:
     """See `Places`."""
     rows: list[TokenPair] = []

@@ -15,6 +15,7 @@ from scipy.special import log_softmax, logsumexp
 from audit_core.audits.sweep import SweepRequest
 from audit_core.component import Kind, head, mlp
 from audit_core.effect import get_metric, measure_effect
+from audit_core.engine.beginnings import merge_beginnings
 from audit_core.errors import PromptRefused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
 from audit_core.prompts.alignment import tokenise
@@ -137,14 +138,20 @@ def _actor() -> Any:
     return Actor("test", "test")
 
 
-def test_the_predicted_work_counts_every_place_at_which_an_answer_goes_on(subject: Any) -> None:
-    prompts = make(subject, ("a b",), ("e",))
-    one, every = (
-        SweepRequest(prompts, prompts, Kind.HEAD, metric=name)
-        for name in ("logit_difference", "sequence_log_probability")
+def test_the_predicted_work_counts_every_answer_and_with_means_every_place(subject: Any) -> None:
+    prompts = make(subject, ("a b c", "d e"), ("f g",))
+    one, every, means = (
+        SweepRequest(prompts, prompts, Kind.HEAD, replacement, metric=name)
+        for name, replacement in (
+            ("logit_difference", Replacement.ZERO),
+            ("sequence_log_probability", Replacement.ZERO),
+            ("sequence_log_probability", Replacement.MEAN),
+        )
     )
-    assert count_places(one) == 1
-    assert count_places(every) == len(list_places(prompts).prompts) / len(prompts) > 1
+    # After nothing, a, a b, d and f: the longest of each answer holds the others.
+    assert [count_places(request) for request in (one, every, means)] == [1, 3, 5]
+    assert len(list_places(prompts).prompts) == 5 * len(prompts)
+    assert len(merge_beginnings(list_places(prompts).prompts, ASKED).prompts) == 3 * len(prompts)
     auditor = Auditor(subject, RunLog(audit_home()))
     work = [auditor.count_work("sweep", request) for request in (one, every)]
-    assert work[1] == pytest.approx(work[0] * count_places(every), abs=1)
+    assert work[1] == pytest.approx(work[0] * 3, abs=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from audit_core.engine.beginnings import read_at_end
 from audit_core.engine.capture import Capture, CaptureSteps
 from audit_core.engine.hooks import Sources
 from audit_core.engine.needs import gather_sources, list_needs
@@ -155,10 +156,10 @@ class PartRun:
         assert self._last is not None
         prompts, applied = self.part.group.prompts, 0
         if self.part.is_first:
-            self.runner.read_unedited(table, self.variants, self._divide(self._last), prompts)
+            self.runner.read_unedited(table, self.variants, self._divide(self._last), read_at_end(prompts))
         for chosen, wave in self._waves:
             ended = wave.finish()
-            self.runner.read(table, ended.ends, chosen, prompts)
+            self.runner.read(table, ended.finals[:, :, -1], chosen, prompts)
             applied += ended.edits_applied * self.n_prompts
         return applied
 
