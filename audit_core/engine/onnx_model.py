@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from threading import Timer
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,10 @@ from numpy.typing import NDArray
 from audit_core.errors import ModelRefused, Refused
 from audit_core.models.onnx_file import check_onnx
 
+MAX_MEMORY_BYTES = 256 * 1024**2
+"""Memory of all sessions' tensors: allowed operators alone can double a tensor a thousand times."""
+MAX_SECONDS = 60.0
+"""Of one call; asked for between two operators, each of which is bounded by the memory."""
 _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64}
 
 
@@ -25,7 +31,11 @@ class OnnxTables:
                 "An ONNX file, and the package onnxruntime is not installed.", wanted="onnxruntime.",
                 remedy="`pip install 'assay[explain]'`.",
             ) from error  # fmt: skip
+        _bound_memory()
         options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        # Optimising folds constants, which runs operators of the file while it is opened, outside the bounds of a run.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
         try:
@@ -63,8 +73,13 @@ class OnnxTables:
                 name: rows[:, [at]].astype(_TYPES[kind]) for at, (name, kind, _) in enumerate(self._inputs)
             }  # fmt: skip
         try:
-            (found,) = self._session.run([self._output], given)
+            (found,) = self._run(given)
         except list_errors() as error:
+            if "bfc_arena" in str(error):
+                raise Refused(
+                    f"A model that needs more than {MAX_MEMORY_BYTES >> 20} MB for {len(rows)} rows.",
+                    wanted="a model of a table.", remedy="give fewer rows; if one row is too much, use another model.",
+                ) from error  # fmt: skip
             raise Refused(
                 f"Rows that the model does not take: {str(error)[:200]}.", wanted="rows of its features.",
                 remedy="compare the columns with those that it was trained on.",
@@ -72,7 +87,51 @@ class OnnxTables:
         if isinstance(found, list):
             # A ZipMap: one mapping of classes a row.
             found = [[row[key] for key in sorted(row)] for row in found]
+        if len(found) != len(rows):
+            raise Refused(
+                f"{len(found)} outputs for {len(rows)} rows.", wanted="one for each row.",
+                remedy="use a model that scores row by row.",
+            )  # fmt: skip
         return np.asarray(found, float).reshape(len(rows), -1)
+
+
+    def _run(self, given: dict[str, NDArray[Any]]) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        ended = False
+
+        def stop() -> None:
+            nonlocal ended
+            ended = options.terminate = True
+
+        timer = Timer(MAX_SECONDS, stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            return self._session.run([self._output], given, options)
+        except list_errors() as error:
+            if not ended:
+                raise
+            raise Refused(
+                f"A model that did not answer within {MAX_SECONDS:.0f} s.", wanted="a model of a table.",
+                remedy="give fewer rows, or use another model.",
+            ) from error  # fmt: skip
+        finally:
+            timer.cancel()
+
+
+@cache
+def _bound_memory() -> None:
+    """One arena for all sessions of this process; a tensor that does not fit is an error of its operator."""
+    import onnxruntime
+
+    place = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    # By request and not by powers of two, so that the bound is used up by what is needed.
+    arena = onnxruntime.OrtArenaCfg({"max_mem": MAX_MEMORY_BYTES, "arena_extend_strategy": 1})
+    onnxruntime.create_and_register_allocator(place, arena)
 
 
 def list_errors() -> tuple[type[Exception], ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import resource
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from audit_core import open_subject
+from audit_core.engine import onnx_model
 from audit_core.engine.onnx_model import OnnxTables
 from audit_core.errors import CapabilityRefused, ControlFailed, ModelRefused, Refused
 from audit_core.models.cache import hash_file
@@ -258,6 +260,36 @@ def test_a_file_of_known_operators_that_is_no_valid_model_is_refused_by_its_runt
     check_onnx(make_onnx(ADD))
     with pytest.raises(ModelRefused, match="does not open"):
         OnnxTables(make_onnx(ADD))
+
+
+def describe(name: bytes, width: int) -> bytes:
+    """A tensor of floats with any number of rows."""
+    sizes = field(1, field(2, b"N")) + field(1, b"\x08" + bytes([width]))
+    return field(1, name) + field(2, field(1, b"\x08\x01" + field(2, sizes)))
+
+
+def double_rows(times: int) -> bytes:
+    """A model of allowed operators that joins its rows with themselves so many times: 2 ** times rows for each."""
+    nodes = b"".join(
+        field(1, field(1, b"y%d" % at) * 2 + field(2, b"y%d" % (at + 1)) + field(4, b"Concat") + field(5, field(1, b"axis") + b"\x18\x00\xa0\x01\x02"))
+        for at in range(times)
+    )  # fmt: skip
+    graph = nodes + field(2, b"g") + field(11, describe(b"y0", 4)) + field(12, describe(b"y%d" % times, 4))
+    return b"\x08\x08" + field(8, field(1, b"") + b"\x10\x11") + field(7, graph)
+
+
+def test_a_model_that_asks_for_all_memory_is_refused_and_the_next_one_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.ones((10, 4))
+    opened = OnnxTables(double_rows(40))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(Refused, match=r"more than 256 MB for 10 rows"):
+        opened.read_rows(rows)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 * 1024
+    with pytest.raises(Refused, match=r"^80 outputs for 10 rows"):
+        OnnxTables(double_rows(3)).read_rows(rows)
+    monkeypatch.setattr(onnx_model, "MAX_SECONDS", 0.0)
+    with pytest.raises(Refused, match="did not answer within 0 s"):
+        OnnxTables(double_rows(19)).read_rows(rows)
 
 
 def test_an_own_onnx_file_is_kept_under_its_digest_and_opens_by_path_and_by_name(
