@@ -52,6 +52,8 @@ from audit_core.version import VERSION
 _KEY_FORMAT = "0.1.0"
 """Constant in place of the Assay version in content keys: only an audit's `version` invalidates stored results."""
 _MEANS_KEPT = 4
+_SHORT = 256
+"""Tokens of a prompt up to which means of kinds are captured that were not asked for: longer ones take hundreds of megabytes."""
 _WORK_KEPT = 256
 MAX_SKELETONS = 64
 """Templates of a run that the log compares with those of later plans."""
@@ -241,8 +243,9 @@ class Auditor:
         return PATTERNS.of(self.subject).patterns(pair, intervention, means=means)
 
     def _capture_means(self, reference: TokenisedPrompts, kinds: frozenset[Kind]) -> Means:
-        # Always captures the usual kinds, so that a change from heads to MLPs needs no second capture.
-        kinds |= {kind for kind in MEAN_KINDS if self.subject.components(kind)}
+        if all(len(pair.clean_ids) <= _SHORT for pair in reference.pairs):
+            # The usual kinds as well, so that a change from heads to MLPs needs no second capture.
+            kinds |= {kind for kind in MEAN_KINDS if self.subject.components(kind)}
         key = f"{reference_key(reference)} {sorted(kinds)}"
         with self._lock:
             if key in self._means:

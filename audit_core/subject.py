@@ -253,7 +253,8 @@ class Tables(Protocol):
         """Outputs; shape (row, feature) → (row, output)."""
 
 
-MEAN_KINDS = frozenset((Kind.HEAD, Kind.MLP, Kind.RESID, Kind.EDGE))
+MEAN_KINDS = frozenset((Kind.HEAD, Kind.MLP, Kind.RESID))
+"""Kinds whose means are captured unless others are asked for. Those of attention patterns grow with the square of the length."""
 
 
 class Subject(Protocol):

@@ -78,8 +78,7 @@ def capture_run(
         InterventionRefused: no layer has a kind.
         ControlFailed: a site's hook did not fire.
     """
-    steps = CaptureSteps(model, tokens, kinds, turn)
-    parts = [steps.run_layer(layer, calls[layer]) for layer in range(model.n_layers)]
+    parts = list(capture_layers(model, tokens, calls, kinds, turn))
     keys_values = tuple(part.keys_values[0] for part in parts)
     return Capture(
         tokens,
@@ -88,6 +87,14 @@ def capture_run(
         {place: value for part in parts for place, value in part.sites.items()},
         keys_values if all(keys_values) else (),
     )
+
+
+def capture_layers(
+    model: HookedModel, tokens: torch.Tensor, calls: Sequence[BlockCall], kinds: Iterable[Kind], turn: Turn
+) -> Iterator[Capture]:
+    """`capture_run` one layer after the other, for those who keep a part of each."""
+    steps = CaptureSteps(model, tokens, kinds, turn)
+    yield from (steps.run_layer(layer, calls[layer]) for layer in range(model.n_layers))
 
 
 class CaptureSteps:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from audit_core.component import Kind
-from audit_core.engine.capture import Capture
-from audit_core.engine.sites import HookedModel
+from audit_core.engine.capture import Capture, Place
+from audit_core.engine.sites import HookedModel, find_site_shape
 from audit_core.errors import InterventionRefused
 from audit_core.intervention import Replacement
-from audit_core.prompts.prompt_set import TokenPair
-from audit_core.subject import Floats, Means, read_only
+from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
+from audit_core.subject import Floats, Geometry, Means, read_only
 
 if TYPE_CHECKING:
     import torch
@@ -32,57 +36,121 @@ def stack_layers(found: Mapping[int, torch.Tensor], n_layers: int) -> torch.Tens
     )
 
 
-class MeanSums:
-    """Running sums per token length and template ("" for all templates)."""
+MEANS_BYTES = 2 << 30
+"""Most memory of running sums: means of attention patterns grow with the square of a prompt's length."""
 
-    def __init__(self, kinds: Collection[Kind]) -> None:
-        # The mean of a pattern is the mean of its edges.
-        self.kinds = tuple(sorted({Kind.EDGE if kind is Kind.PATTERN else kind for kind in kinds}))
-        self._sums: dict[tuple[int, str], dict[Kind, torch.Tensor]] = {}
+
+def check_size(reference: TokenisedPrompts, kinds: Collection[Kind], geometry: Geometry) -> None:
+    """Refuse means that do not fit in memory, before the run.
+
+    Raises:
+        InterventionRefused: the sums of these kinds over these prompts take more than `MEANS_BYTES`.
+    """
+    keys = {(len(pair.clean_ids), pair.prompt.template) for pair in reference.pairs}
+    numbers = {
+        kind: sum(
+            geometry.n_layers * int(np.prod(find_site_shape(kind, geometry, length, length))) for length, _ in keys
+        )
+        for kind in join_kinds(kinds)
+        if kind is not Kind.EXPERT
+    }
+    if sum(numbers.values()) * 8 > MEANS_BYTES:
+        largest = max(numbers, key=numbers.__getitem__)
+        raise InterventionRefused(
+            f"Means of {largest} over prompts of up to {max(length for length, _ in keys)} tokens take "
+            f"{sum(numbers.values()) * 8 / 1e9:.1f} GB.",
+            wanted=f"at most {MEANS_BYTES / 1e9:.1f} GB.",
+            remedy="choose resample or zero, or shorter prompts.",
+        )
+
+
+def join_kinds(kinds: Collection[Kind]) -> tuple[Kind, ...]:
+    """Kinds whose means are kept: the mean of a pattern is the mean of its edges."""
+    return tuple(sorted({Kind.EDGE if kind is Kind.PATTERN else kind for kind in kinds}))
+
+
+class MeanSums:
+    """Running sums per token length and template, of one layer at a time."""
+
+    def __init__(self, kinds: Collection[Kind], n_layers: int) -> None:
+        self.kinds, self._n_layers = join_kinds(kinds), n_layers
+        self._sums: dict[int, dict[str, dict[Place, _Sum]]] = {}
         self._counts: dict[tuple[int, str], int] = {}
-        self._sent: dict[tuple[int, str], torch.Tensor] = {}
+
+    def count(self, pairs: Sequence[TokenPair]) -> None:
+        """Count prompts of one length, whose layers are added next."""
+        for pair in pairs:
+            for key in {(len(pair.clean_ids), ""), (len(pair.clean_ids), pair.prompt.template)}:
+                self._counts[key] = self._counts.get(key, 0) + 1
 
     def add(self, pairs: Sequence[TokenPair], run: Capture, model: HookedModel) -> None:
-        """Add prompts of one length.
+        """Add layers of prompts of one length.
 
         Args:
-            run: their clean runs, followed by their corrupted runs.
+            run: of their clean runs, followed by their corrupted runs; of one layer, or of all.
         """
-        n = len(pairs)
-        sites: dict[Kind, torch.Tensor] = {
-            kind: stack_layers({i: (v[:n] + v[n:]) / 2 for (k, i), v in run.sites.items() if k is kind}, model.n_layers)
-            for kind in self.kinds
-            if kind is not Kind.EXPERT
-        }
-        sent = None
-        if Kind.EXPERT in self.kinds:
-            sites[Kind.EXPERT], sent = _add_experts(n, run, model)
-        for template in {"", *(pair.prompt.template for pair in pairs)}:
-            members = [i for i, pair in enumerate(pairs) if template in ("", pair.prompt.template)]
-            key = (len(pairs[0].clean_ids), template)
-            self._counts[key] = self._counts.get(key, 0) + len(members)
-            entry = self._sums.setdefault(key, {})
-            # float64, against rounding in sums over hundreds of prompts.
-            for kind, values in sites.items():
-                more = values[members].double().sum(0)
-                entry[kind] = entry[kind] + more if kind in entry else more
-            if sent is not None:
-                more = sent[members].sum(0)
-                self._sent[key] = self._sent[key] + more if key in self._sent else more
+        import torch
+
+        n, by_template = len(pairs), self._sums.setdefault(len(pairs[0].clean_ids), {})
+        for (kind, layer), value in run.sites.items():
+            sent = None
+            if kind is Kind.EXPERT:
+                value, sent = _add_experts(n, value, model, layer)
+            else:
+                value = (value[:n] + value[n:]) / 2
+            for name in {pair.prompt.template for pair in pairs}:
+                rows, entry = (
+                    [i for i, p in enumerate(pairs) if p.prompt.template == name],
+                    by_template.setdefault(name, {}),
+                )
+                # float64, against rounding in sums over hundreds of prompts.
+                more = _Sum(value[rows].sum(0, dtype=torch.float64), None if sent is None else sent[rows].sum(0))
+                entry[kind, layer] = entry[kind, layer].add(more) if (kind, layer) in entry else more
 
     def finish(self) -> Means:
-        activations = {
-            key: {
-                kind: read_only(
-                    (_choose_mean(total, self._sent[key]) if kind is Kind.EXPERT else total / self._counts[key])
-                    .float()
-                    .numpy()
-                )
-                for kind, total in entry.items()
-            }
-            for key, entry in self._sums.items()
-        }
-        return Means(activations, self._counts)
+        """Means by length, of each template and of all ("")."""
+        found: dict[tuple[int, str], dict[Kind, Floats]] = {}
+        for length, by_template in self._sums.items():
+            names = sorted({"", *by_template})
+            for kind in self.kinds:
+                layers: dict[str, dict[int, torch.Tensor]] = {name: {} for name in names}
+                for layer in range(self._n_layers):
+                    # Taken out, so that sums and means are not all in memory together.
+                    sums = {
+                        name: entry.pop((kind, layer)) for name, entry in by_template.items() if (kind, layer) in entry
+                    }
+                    for name, total in (sums | {"": _join(list(sums.values()))} if sums else {}).items():
+                        layers[name][layer] = total.average(self._counts[length, name])[None]
+                for name in names:
+                    is_shared = name and len(by_template) == 1
+                    all_layers = found[length, ""][kind] if is_shared else _stack(layers[name], self._n_layers)
+                    found.setdefault((length, name), {})[kind] = all_layers
+        return Means(found, self._counts)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sum:
+    """Sum over prompts, in float64; for experts with the number of tokens, shapes (expert, 2, d_model) and (expert, 2, 1)."""
+
+    total: torch.Tensor
+    n_sent: torch.Tensor | None
+
+    def add(self, other: _Sum) -> _Sum:
+        n_sent = None if self.n_sent is None or other.n_sent is None else self.n_sent + other.n_sent
+        return _Sum(self.total + other.total, n_sent)
+
+    def average(self, count: int) -> torch.Tensor:
+        """Float32; shape (...), of an expert layer (expert, d_model)."""
+        mean = self.total / count if self.n_sent is None else _choose_mean(self.total, self.n_sent)
+        return mean.float()
+
+
+def _join(sums: Sequence[_Sum]) -> _Sum:
+    return reduce(_Sum.add, sums)
+
+
+def _stack(layers: Mapping[int, torch.Tensor], n_layers: int) -> Floats:
+    return read_only(stack_layers(layers, n_layers)[0].numpy())
 
 
 class NeuronBounds:
@@ -115,30 +183,30 @@ def _choose_mean(total: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
     return means[..., 0, :].where(count[..., 0, :] > 0, means[..., 1, :])
 
 
-def _add_experts(n: int, run: Capture, model: HookedModel) -> tuple[torch.Tensor, torch.Tensor]:
-    """Outputs of experts per prompt, summed over the tokens sent to them and over all tokens, and the numbers of tokens.
+def _add_experts(n: int, routed: Any, model: HookedModel, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Outputs of a layer's experts per prompt, summed over the tokens sent to them and over all tokens, and the numbers of
+    tokens.
+
+    Args:
+        routed: a `Routed` of clean rows, followed by their corrupted rows.
 
     Returns:
-        Shapes (prompt, layer, expert, 2, d_model) and (prompt, layer, expert, 2, 1).
+        Shapes (prompt, expert, 2, d_model) and (prompt, expert, 2, 1).
     """
     import torch
 
-    outputs, counts = {}, {}
-    for layer in model.list_layers(Kind.EXPERT):
-        mixture, routed = model.find_point(Kind.EXPERT, layer), run.sites[Kind.EXPERT, layer]
-        rows, n_positions, width = routed.inputs.shape
-        total, count = torch.zeros(n, mixture.n_experts, 2, width), torch.zeros(n, mixture.n_experts, 2, 1)
-        for expert in range(mixture.n_experts):
-            written = mixture.run_expert(routed.inputs.flatten(0, 1), expert).view(rows, n_positions, width).float()
-            sent = (routed.index == expert).any(-1, keepdim=True).float()
-            # The corrupted runs follow the clean ones.
-            for side in (slice(n), slice(n, None)):
-                total[:, expert, 0] += (written[side] * sent[side]).sum(1)
-                total[:, expert, 1] += written[side].sum(1)
-                count[:, expert, 0] += sent[side].sum(1)
-                count[:, expert, 1] += n_positions
-        outputs[layer], counts[layer] = total, count
-    return stack_layers(outputs, model.n_layers), stack_layers(counts, model.n_layers)
+    mixture = model.find_point(Kind.EXPERT, layer)
+    rows, n_positions, width = routed.inputs.shape
+    total, count = torch.zeros(n, mixture.n_experts, 2, width), torch.zeros(n, mixture.n_experts, 2, 1)
+    for expert in range(mixture.n_experts):
+        written = mixture.run_expert(routed.inputs.flatten(0, 1), expert).view(rows, n_positions, width).float()
+        sent = (routed.index == expert).any(-1, keepdim=True).float()
+        for side in (slice(n), slice(n, None)):
+            total[:, expert, 0] += (written[side] * sent[side]).sum(1)
+            total[:, expert, 1] += written[side].sum(1)
+            count[:, expert, 0] += sent[side].sum(1)
+            count[:, expert, 1] += n_positions
+    return total, count
 
 
 def gather_means(means: Means | None, pairs: Sequence[TokenPair], replacement: Replacement) -> dict[Kind, torch.Tensor]:

@@ -94,7 +94,6 @@ class OnnxTables:
             )  # fmt: skip
         return np.asarray(found, float).reshape(len(rows), -1)
 
-
     def _run(self, given: dict[str, NDArray[Any]]) -> Any:
         import onnxruntime
 

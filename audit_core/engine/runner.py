@@ -12,11 +12,11 @@ import numpy as np
 
 from audit_core.component import Component, Kind
 from audit_core.engine.beginnings import MergedPrompts, Readings, keep_all, merge_beginnings
-from audit_core.engine.capture import Capture, capture_run
+from audit_core.engine.capture import Capture, capture_layers, capture_run
 from audit_core.engine.forward import LogitReadout, capture_forward, run_forward
 from audit_core.engine.hooks import Sources, measure_change
 from audit_core.engine.inputs import read_inputs
-from audit_core.engine.means import MeanSums, NeuronBounds, stack_layers
+from audit_core.engine.means import MeanSums, NeuronBounds, check_size, stack_layers
 from audit_core.engine.needs import gather_sources, list_needs
 from audit_core.engine.plan import Group, count_tokens, count_work, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
@@ -203,12 +203,15 @@ class WaveRunner:
 
     def capture_means(self, reference: TokenisedPrompts, kinds: Collection[Kind], on_progress: Progress) -> Means:
         """Mean activations over prompts; see `Subject.capture_means`."""
-        sums, done = MeanSums(kinds), 0
+        check_size(reference, kinds, self.geometry)
+        sums, done = MeanSums(kinds, self.model.n_layers), 0
         for where in self.batch(reference):
             pairs = [reference.pairs[i] for i in where]
-            run = self.capture([p.clean_ids for p in pairs] + [p.corrupted_ids for p in pairs], sums.kinds)
-            with self.turn():
-                sums.add(pairs, run, self.model)
+            sums.count(pairs)
+            rows = [p.clean_ids for p in pairs] + [p.corrupted_ids for p in pairs]
+            for part in self.capture_layers(rows, sums.kinds):
+                with self.turn():
+                    sums.add(pairs, part, self.model)
             done += len(pairs)
             on_progress(done, len(reference))
         return sums.finish()
@@ -249,8 +252,9 @@ class WaveRunner:
         """Attention from the answer position; see `Subject.attention_to_last`."""
         found: dict[int, Floats] = {}
         for where in self.batch(prompts):
-            run = self.capture([prompts.pairs[i].clean_ids for i in where], (Kind.EDGE,))
-            last = stack_layers({n: rows[:, :, -1] for (_, n), rows in run.sites.items()}, self.geometry.n_layers)
+            parts = self.capture_layers([prompts.pairs[i].clean_ids for i in where], (Kind.EDGE,))
+            ends = {layer: rows[:, :, -1].clone() for part in parts for (_, layer), rows in part.sites.items()}
+            last = stack_layers(ends, self.geometry.n_layers)
             found |= {i: read_only(value.copy()) for i, value in zip(where, last.numpy())}
             on_progress(len(found), len(prompts))
         return tuple(found[i] for i in range(len(prompts)))
@@ -364,6 +368,15 @@ class WaveRunner:
         if self.fallback:
             return capture_forward(self.model, torch.tensor(ids), kinds, self.turn)
         return capture_run(self.model, torch.tensor(ids), self.find_calls(len(ids[0])), kinds, self.turn)
+
+    def capture_layers(self, ids: Sequence[Sequence[int]], kinds: Collection[Kind]) -> Iterator[Capture]:
+        """The same, layer by layer, so that no more than one needs to be kept; a model that runs as a whole gives all at once."""
+        import torch
+
+        if self.fallback:
+            yield self.capture(ids, kinds)
+        else:
+            yield from capture_layers(self.model, torch.tensor(ids), self.find_calls(len(ids[0])), kinds, self.turn)
 
     def find_calls(self, length: int) -> tuple[BlockCall, ...]:
         """Cached call arguments of blocks at this length; they depend on the length only."""

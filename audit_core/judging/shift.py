@@ -88,7 +88,7 @@ def measure_divergence(
     """
     texts = pair_texts(subject.tokenizer)
     kinds = frozenset(part.kind for i in interventions.values() for part in i.components)
-    means = MEANS.of(subject).capture_means(texts, kinds=kinds & {*MEAN_KINDS, Kind.EXPERT})
+    means = MEANS.of(subject).capture_means(texts, kinds=kinds & {*MEAN_KINDS, Kind.EDGE, Kind.EXPERT})
     try:
         logits = subject.run(texts, (CLEAN_RUN, *interventions.values()), means=means, vocabulary=True, seed=seed)
     except InterventionRefused as error:

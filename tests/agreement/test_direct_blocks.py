@@ -13,7 +13,7 @@ from toy.prompts import tokenise_letters
 
 from audit_core.component import Component, Kind
 from audit_core.engine.capture import capture_run
-from audit_core.engine.direct import find
+from audit_core.engine.direct import attention, find
 from audit_core.engine.direct.attention import attend
 from audit_core.engine.direct.llama import LlamaBlock
 from audit_core.engine.replay import call_block
@@ -40,8 +40,12 @@ def list_edits() -> list[Intervention]:
     return made
 
 
-@pytest.mark.parametrize("family", DIRECT)
-def test_every_edit_gives_the_bits_of_transformer_lens_own_blocks(load_family: Load, family: str) -> None:
+@pytest.mark.parametrize(("family", "most"), [*((family, attention.MAX_SCORES) for family in DIRECT), ("llama", 500)])
+def test_every_edit_gives_the_bits_of_transformer_lens_own_blocks(
+    load_family: Load, monkeypatch: pytest.MonkeyPatch, family: str, most: int
+) -> None:
+    """With all rows' scores in memory, and with those of one or two rows at a time."""
+    monkeypatch.setattr(attention, "MAX_SCORES", most)
     subject, edits = load_family(family), list_edits()
     runner, prompts = subject.runner, tokenise_letters(subject.tokenizer, (6, 9, 6, 9))
     model = runner.model

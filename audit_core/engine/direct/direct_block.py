@@ -71,10 +71,13 @@ class DirectBlock(ABC):
             call: the block's other arguments by name, as `transformers` gives them.
         """
 
+    def has_hooks(self, kind: Kind) -> bool:
+        """Whether a site has hooks now."""
+        return bool(self._points[kind]._forward_hooks)
+
     def pass_hooks(self, kind: Kind, value: torch.Tensor) -> torch.Tensor:
         """The value of a site after its hooks, if it has any now."""
-        point = self._points[kind]
-        hooked: torch.Tensor = point(value) if point._forward_hooks else value
+        hooked: torch.Tensor = self._points[kind](value) if self.has_hooks(kind) else value
         return hooked
 
 
