@@ -25,7 +25,7 @@ def test_means_that_do_not_fit_are_refused_by_kind_and_size_before_any_run(
         replace(pair, clean_ids=pair.clean_ids * 300, corrupted_ids=pair.corrupted_ids * 300) for pair in prompts.pairs
     ]
     monkeypatch.setattr(subject.runner, "capture_layers", lambda *_: pytest.fail("it ran"))
-    with pytest.raises(InterventionRefused, match=r"Means of edge over prompts of up to 3000 tokens take 1\.\d GB"):
+    with pytest.raises(InterventionRefused, match=r"Means of edge over prompts of up to 3000 tokens take 2\.\d GB"):
         monkeypatch.setattr(means, "MEANS_BYTES", 1 << 30)
         subject.capture_means(replace(prompts, pairs=tuple(pairs)), kinds={Kind.PATTERN})
 
