@@ -127,8 +127,9 @@ def compare_blocks(subject, prompts, edits) -> float:
         for one in (model, replace(model, direct={})):
             subject.runner.model = one
             subject.runner.clear_captures()
-            walls.append(clock(lambda: answers.append(subject.run(prompts, edits).answer)))
-        assert model.direct and (answers[0] == answers[1]).all()
+            walls.append(clock(lambda kept=answers: kept.append(subject.run(prompts, edits).answer)))
+        assert model.direct
+        assert (answers[0] == answers[1]).all()
         ratios.append(walls[0] / walls[1])
     subject.runner.model = model
     return statistics.median(ratios)
