@@ -15,6 +15,7 @@ from audit_core.benchmarks.ranges import RangeKeeper
 from audit_core.benchmarks.results import (
     AGAINST,
     CARRIES,
+    DELTA,
     NOT_TESTABLE,
     NOTHING,
     UNRESOLVED,
@@ -264,7 +265,7 @@ def describe_result(result: BenchmarkResult) -> str:
     is_one = len(result.components) == 1
     said = {
         CARRIES: "carries part of the right answers" if is_one else "carry part of the right answers",
-        NOTHING: "has no effect on the right answers" if is_one else "have no effect on the right answers",
+        NOTHING: f"{'changes' if is_one else 'change'} the margin of the right answers by less than {DELTA:.0%}",
         AGAINST: "works against the right answers" if is_one else "work against the right answers",
         UNRESOLVED: "has an unresolved effect" if is_one else "have an unresolved effect",
     }[result.reading]
