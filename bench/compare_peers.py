@@ -64,12 +64,26 @@ class Running:
 
     def __init__(self, peer: Peer, task: Path) -> None:
         self.peer, self.sweeps = peer, list[dict[str, Any]]()
-        quiet = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "DO_NOT_TRACK": "1", "WANDB_MODE": "disabled"}
-        threads = {"OMP_NUM_THREADS": str(THREADS), "MKL_NUM_THREADS": str(THREADS), "OPENBLAS_NUM_THREADS": str(THREADS)}
+        quiet = {
+            "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_VERBOSITY": "error",
+            "DO_NOT_TRACK": "1",
+            "WANDB_MODE": "disabled",
+        }
+        threads = {
+            "OMP_NUM_THREADS": str(THREADS),
+            "MKL_NUM_THREADS": str(THREADS),
+            "OPENBLAS_NUM_THREADS": str(THREADS),
+        }
         command = [str(peer.python), "-W", "ignore", str(ROOT / "bench/peers" / peer.script), str(task)]
-        self._log = tempfile.TemporaryFile("w+")
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, env=os.environ | quiet | threads
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env=os.environ | quiet | threads,
         )
         self.about = self._read()
 
@@ -140,7 +154,11 @@ def compare(task: Path) -> tuple[list[Running], list[float]]:
 
 def summarise(one: Running, ours: Running) -> dict[str, Any]:
     """Medians of a peer, and its largest difference from our values over all repeats, in logits."""
-    pairs = [(a, b) for mine, theirs in zip(ours.sweeps, one.sweeps, strict=True) for a, b in zip(mine["values"], theirs["values"], strict=True)]
+    pairs = [
+        (a, b)
+        for mine, theirs in zip(ours.sweeps, one.sweeps, strict=True)
+        for a, b in zip(mine["values"], theirs["values"], strict=True)
+    ]
     ratios = [theirs["wall_s"] / mine["wall_s"] for mine, theirs in zip(ours.sweeps, one.sweeps, strict=True)]
 
     def middle(name: str) -> float:
@@ -160,7 +178,7 @@ def write_table(found: dict[str, Any]) -> str:
     """The table of the documentation."""
     about = found["environment"]
     rows = [
-        f"| {row['name']} {row['version']} | {row['wall_s']:.2f} s | {row['time_vs_assay']:.1f} × | {row['cpu_s']:.2f} s "
+        f"| {row['name']} {row['version']} | {row['wall_s']:.2f} s | {row['time_vs_assay']:.1f} × | {row['cpu_s']:.2f} s | {row['cpu_vs_assay']:.1f} × "
         f"| {row['peak_bytes'] / 1e6:,.0f} MB | {row['rise_bytes'] / 1e6:,.0f} MB | {row['max_difference_logit']:.1e} |"
         for row in found["peers"]
     ]  # fmt: skip
@@ -169,7 +187,7 @@ def write_table(found: dict[str, Any]) -> str:
         START, "",
         f"{about['heads']} heads, {about['tokens']} tokens, {about['repeats']} interleaved repeats after one that warms, {about['threads']} thread each, {about['cores']} cores; load of the "
         f"machine before each round {loads}. torch {about['torch']}, transformers {about['transformers']}, Python {about['python']}.",
-        "", "| library | wall time, median | against Assay | CPU time | peak memory | rise in a sweep | largest difference, logits |", "|---|---|---|---|---|---|---|", *rows, "",
+        "", "| library | wall time, median | against Assay | CPU time | against Assay | peak memory | rise in a sweep | largest difference, logits |", "|---|---|---|---|---|---|---|---|", *rows, "",
         "What each was asked to do:", "", *(f"* {row['name']}: {row['asked']}." for row in found["peers"]), "", END,
     ]  # fmt: skip
     return "\n".join(lines)

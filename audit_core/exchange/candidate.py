@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audit_core.claim import Universe
@@ -31,6 +31,10 @@ _NOT_COMPONENTS = {
 }
 _ID = re.compile(r"(\d{1,4})_(\d{1,6})_\d{1,6}", re.ASCII)
 """Ids of circuit-tracer: layer, feature, token. Its field `feature` may be another number."""
+
+
+class Reason(str):
+    """Why a node or link names nothing that this product can edit."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +115,13 @@ def map_graph(
     """
     names = _Names(graph, subject, takes_mlps, is_same_dictionary)
     found = [(node, names.find(node)) for node in graph.nodes]
-    ends = {node.node_id: end for node, end in found if not isinstance(end, str)}
-    left_out = tuple(NotMapped(node.node_id, end) for node, end in found if isinstance(end, str))
+    ends = {node.node_id: end for node, end in found if not isinstance(end, Reason)}
+    left_out = tuple(NotMapped(node.node_id, end) for node, end in found if isinstance(end, Reason))
     edges: list[ImportedEdge] = []
     links_left_out: list[NotMapped] = []
     for link in graph.links:
         connection = _find_connection(link, ends)
-        if isinstance(connection, str):
+        if isinstance(connection, Reason):
             links_left_out.append(NotMapped(f"{link.source} → {link.target}", connection))
         else:
             edges.append(ImportedEdge(link.source, link.target, connection, float(link.weight)))
@@ -141,45 +145,49 @@ class _Names:
         self._is_same = dictionary is not None and (is_same_dictionary or stated == dictionary.sha256)
         self._set, self._takes_mlps = graph.source_set, takes_mlps
 
-    def find(self, node: GraphNode) -> Endpoint | str:
+    def find(self, node: GraphNode) -> Endpoint | Reason:
         """The component or end; or the reason why there is none."""
         kind = " ".join(node.feature_type.casefold().replace("_", " ").split())
         if kind in ENDS:
             return ENDS[kind]
         if kind in _NOT_COMPONENTS:
-            return _NOT_COMPONENTS[kind]
+            return Reason(_NOT_COMPONENTS[kind])
         layer = node.layer_number
         if kind not in _TYPES and kind not in _TRANSCODERS:
-            return f"type {node.feature_type[:40]!a}, which names no component here"
+            return Reason(f"type {node.feature_type[:40]!a}, which names no component here")
         if layer is None or layer >= self._n_layers:
-            return f"layer {str(node.layer)[:20]!a}, where the model has 0 to {self._n_layers - 1}"
+            return Reason(f"layer {str(node.layer)[:20]!a}, where the model has 0 to {self._n_layers - 1}")
         if kind in _TRANSCODERS:
             return self._find_mlp(layer)
         return self._find(node, _TYPES[kind], layer)
 
-    def _find_mlp(self, layer: int) -> Endpoint | str:
+    def _find_mlp(self, layer: int) -> Endpoint | Reason:
         if not self._takes_mlps:
-            return "a feature of a transcoder, which this product does not open; it can be taken as the MLP of its layer"
-        return mlp(layer) if mlp(layer) in self._known[Kind.MLP] else f"no MLP in layer {layer} that can be edited"
+            return Reason(
+                "a feature of a transcoder, which is not opened here; it can be taken as the MLP of its layer"
+            )
+        known = mlp(layer) in self._known[Kind.MLP]
+        return mlp(layer) if known else Reason(f"no MLP in layer {layer} that can be edited")
 
-    def _find(self, node: GraphNode, kind: Kind, layer: int) -> Endpoint | str:
+    def _find(self, node: GraphNode, kind: Kind, layer: int) -> Endpoint | Reason:
         index = _find_index(node, layer, is_feature=kind is Kind.FEATURE)
         part = mlp(layer) if kind is Kind.MLP else Component(layer, kind, -1 if index is None else index)
         stated = json.loads(node.rest).get("component")
         if stated is not None and not _is_address(stated, part):
-            return f"component {str(stated)[:40]!a}, which is not what its type, layer and feature say"
+            return Reason(f"component {str(stated)[:40]!a}, which is not what its type, layer and feature say")
         if kind is Kind.FEATURE:
             return self._find_feature(part)
-        return part if part in self._known[kind] else f"{kind} {part.index} of layer {layer}, which the model lacks"
+        known = part in self._known[kind]
+        return part if known else Reason(f"{kind} {part.index} of layer {layer}, which the model lacks")
 
-    def _find_feature(self, part: Component) -> Endpoint | str:
+    def _find_feature(self, part: Component) -> Endpoint | Reason:
         if self._dictionary is None:
-            return "a feature of a dictionary, and the model was opened without one"
+            return Reason("a feature of a dictionary, and the model was opened without one")
         if not self._is_same:
             named = f" ({self._set[:60]!a})" if self._set else ""
-            return f"a feature of a dictionary{named} that the file does not show to be the opened one"
+            return Reason(f"a feature of a dictionary{named} that the file does not show to be the opened one")
         if part.layer != self._dictionary.layer or not 0 <= part.index < len(self._dictionary):
-            return f"feature {part.index} of layer {part.layer}, which the opened dictionary lacks"
+            return Reason(f"feature {part.index} of layer {part.layer}, which the opened dictionary lacks")
         return part
 
 
@@ -195,21 +203,21 @@ def _is_address(stated: object, part: Component) -> bool:
         return False
 
 
-def _find_connection(link: GraphLink, ends: dict[str, Endpoint]) -> Connection | str:
+def _find_connection(link: GraphLink, ends: Mapping[str, Endpoint]) -> Connection | Reason:
     """The connection of a link between mapped nodes; or the reason why it is none."""
     if link.source not in ends or link.target not in ends:
-        return "a node at one end is not mapped"
+        return Reason("a node at one end is not mapped")
     sender, receiver = ends[link.source], ends[link.target]
     if sender == receiver:
-        return "both nodes are the same component"
+        return Reason("both nodes are the same component")
     try:
         connection = Connection(sender, receiver)
         stated = json.loads(link.rest).get("connection")
         named = parse_connection(stated) if isinstance(stated, str) else connection
     except ComponentRefused as error:
-        return error.found.removesuffix(".")
+        return Reason(error.found.removesuffix("."))
     same = (named.sender, named.receiver) == (sender, receiver)
-    return named if same else f"connection {str(connection)!a} that is stated otherwise"
+    return named if same else Reason(f"connection {str(connection)!a} that is stated otherwise")
 
 
 def _list_notices(graph: GraphFile, subject: Subject, mapped: Sequence[MappedNode]) -> tuple[str, ...]:
@@ -223,5 +231,7 @@ def _list_notices(graph: GraphFile, subject: Subject, mapped: Sequence[MappedNod
     # Nodes that state a component's address, as this product writes it, are of all tokens.
     at_tokens = {node.node_id for node in graph.nodes if "component" not in json.loads(node.rest)}
     if any(one.node_id in at_tokens and isinstance(one.end, Component) for one in mapped):
-        notices.append("Nodes are at single tokens. Components are taken at all of them: a circuit has whole components.")
+        notices.append(
+            "Nodes are at single tokens. Components are taken at all of them: a circuit has whole components."
+        )
     return tuple(notices)

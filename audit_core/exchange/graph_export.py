@@ -47,15 +47,27 @@ def export_paths(result: PathsResult, origin: GraphOrigin) -> GraphFile:
     if _INPUT in ends:
         nodes.insert(0, GraphNode(_INPUT, None, "E", 0, "embedding", _INPUT, "Input: the embedding"))
     if _OUTPUT in ends:
-        nodes.append(GraphNode(_OUTPUT, None, str(n_layers), 0, "logit", _OUTPUT, f"Output: {result.metric.replace('_', ' ')}"))
+        nodes.append(
+            GraphNode(_OUTPUT, None, str(n_layers), 0, "logit", _OUTPUT, f"Output: {result.metric.replace('_', ' ')}")
+        )
     links = []
     for found in result.connections:
         measured = asdict(found.estimate)
         del measured["value"]
         fraction = None if found.fraction is None else asdict(found.fraction)
-        rest = {"connection": str(parse_connection(found.connection)), "badge": "causal", **measured, "fraction": fraction}
+        rest = {
+            "connection": str(parse_connection(found.connection)),
+            "badge": "causal",
+            **measured,
+            "fraction": fraction,
+        }
         links.append(GraphLink(found.sender, found.receiver, found.estimate.value, json.dumps(rest)))
-    settings = {"metric": result.metric, "unit": result.unit, "conditions": dict(result.conditions), "n_templates": result.n_templates}
+    settings = {
+        "metric": result.metric,
+        "unit": result.unit,
+        "conditions": dict(result.conditions),
+        "n_templates": result.n_templates,
+    }
     return _make_graph(nodes, links, origin, _MEASURED, settings)
 
 
@@ -77,7 +89,9 @@ def export_components(components: Sequence[Component], origin: GraphOrigin) -> G
 def _make_node(part: Component) -> GraphNode:
     index = part.index if part.kind in (Kind.HEAD, Kind.FEATURE) else None
     stated = json.dumps({"component": str(part)})
-    return GraphNode(str(part), index, str(part.layer), 0, _TYPES[part.kind], str(part), f"{part}, at all tokens", stated)
+    return GraphNode(
+        str(part), index, str(part.layer), 0, _TYPES[part.kind], str(part), f"{part}, at all tokens", stated
+    )
 
 
 def _make_graph(
@@ -85,7 +99,9 @@ def _make_graph(
 ) -> GraphFile:
     metadata = {
         "info": {"description": words, "generator": {"name": "Assay", "version": VERSION}},
-        "generation_settings": {key: value for key, value in (asdict(origin) | settings).items() if value not in ("", 0)},
+        "generation_settings": {
+            key: value for key, value in (asdict(origin) | settings).items() if value not in ("", 0)
+        },
     }
     size = f", mean over {origin.n} prompts" if origin.n else ""
     text = f"{origin.prompts}{size}; texts of prompts are not in this file"

@@ -85,6 +85,11 @@ class GraphFile:
         return named[:200] if isinstance(named, str) else ""
 
 
+def looks_like_graph(raw: bytes) -> bool:
+    """Whether JSON bytes are meant as a graph: they name nodes and links."""
+    return b'"nodes"' in raw and b'"links"' in raw
+
+
 def read_graph(raw: bytes, *, name: str) -> GraphFile:
     """Read a graph.
 
@@ -96,7 +101,9 @@ def read_graph(raw: bytes, *, name: str) -> GraphFile:
             malformed, given twice or without its nodes; the message names the row.
     """
     if len(raw) > MAX_GRAPH_BYTES:
-        raise _refuse(name, f"has {len(raw):,} bytes", f"at most {MAX_GRAPH_BYTES:,}", "prune it with a higher threshold")
+        raise _refuse(
+            name, f"has {len(raw):,} bytes", f"at most {MAX_GRAPH_BYTES:,}", "prune it with a higher threshold"
+        )
     try:
         found = load_strict(raw)
     except NotStrictJson as error:
@@ -108,16 +115,24 @@ def read_graph(raw: bytes, *, name: str) -> GraphFile:
         _check_text(metadata.get(key), f"{name}, metadata.{key}", _MAX_PROMPT if key == "prompt" else _MAX_TEXT)
     if not _NAME.fullmatch(metadata["slug"]) or ".." in metadata["slug"]:
         raise _refuse(
-            name, f"has the slug {metadata['slug'][:60]!a}", "letters, digits, dots and hyphens: it names files", "rename it"
+            name,
+            f"has the slug {metadata['slug'][:60]!a}",
+            "letters, digits, dots and hyphens: it names files",
+            "rename it",
         )
     if not isinstance(tokens, list) or not 0 < len(tokens) <= MAX_TOKENS:
         raise _refuse(name, "has no list metadata.prompt_tokens", f"1 to {MAX_TOKENS:,} texts", "export it again")
     for at, token in enumerate(tokens):
         _check_text(token, f"{name}, metadata.prompt_tokens[{at}]")
-    nodes = tuple(_read_node(row, f"{name}, nodes[{at}]", len(tokens)) for at, row in enumerate(_list(found, name, "nodes", MAX_NODES)))
+    nodes = tuple(
+        _read_node(row, f"{name}, nodes[{at}]", len(tokens))
+        for at, row in enumerate(_list(found, name, "nodes", MAX_NODES))
+    )
     _check_unique([node.node_id for node in nodes], name, "nodes")
     known = {node.node_id for node in nodes}
-    links = tuple(_read_link(row, f"{name}, links[{at}]", known) for at, row in enumerate(_list(found, name, "links", MAX_LINKS)))
+    links = tuple(
+        _read_link(row, f"{name}, links[{at}]", known) for at, row in enumerate(_list(found, name, "links", MAX_LINKS))
+    )
     _check_unique([(link.source, link.target, link.rest) for link in links], name, "links")
     return GraphFile(
         metadata["slug"], metadata["scan"], metadata["prompt"], tuple(tokens), nodes, links, json.dumps(found["qParams"]),
@@ -153,9 +168,14 @@ def _read_node(row: Any, place: str, n_tokens: int) -> GraphNode:
     for key in ("node_id", "jsNodeId", "feature_type", "clerp"):
         _check_text(row[key], f"{place}.{key}")
     if not _NAME.fullmatch(row["node_id"]):
-        raise _refuse(place, f"has the id {row['node_id'][:60]!a}", "1 to 120 letters, digits or any of . : > @ + - _", "rename it")
+        raise _refuse(
+            place,
+            f"has the id {row['node_id'][:60]!a}",
+            "1 to 120 letters, digits or any of . : > @ + - _",
+            "rename it",
+        )
     layer, feature, at = row["layer"], row["feature"], row["ctx_idx"]
-    if not (isinstance(layer, str) and len(layer) <= 20 or _is_whole(layer, 0, _MAX_LAYER)):
+    if not ((isinstance(layer, str) and len(layer) <= 20) or _is_whole(layer, 0, _MAX_LAYER)):
         raise _refuse(place, f"has the layer {str(layer)[:40]!a}", "a layer's number, or E", "correct it")
     if not (feature is None or _is_whole(feature, -1, _MAX_NUMBER)):
         raise _refuse(place, f"has the feature {str(feature)[:40]!a}", "a whole number, or null", "correct it")
@@ -170,7 +190,12 @@ def _read_link(row: Any, place: str, known: set[str]) -> GraphLink:
     _check_fields(row, place, _LINK)
     for key in ("source", "target"):
         if not isinstance(row[key], str) or row[key] not in known:
-            raise _refuse(place, f"has the {key} {str(row[key])[:60]!a}", "the id of a node of this file", "add the node or remove the link")
+            raise _refuse(
+                place,
+                f"has the {key} {str(row[key])[:60]!a}",
+                "the id of a node of this file",
+                "add the node or remove the link",
+            )
     if row["source"] == row["target"]:
         raise _refuse(place, f"leads from {row['source'][:60]!a} to itself", "two nodes", "remove it")
     weight = row["weight"]
@@ -204,7 +229,9 @@ def _check_unique(keys: list[Any], name: str, what: str) -> None:
     first: dict[Any, int] = {}
     for at, key in enumerate(keys):
         if first.setdefault(key, at) != at:
-            raise _refuse(f"{name}, {what}[{at}]", f"repeats {what}[{first[key]}]", "each once", "remove one of the two")
+            raise _refuse(
+                f"{name}, {what}[{at}]", f"repeats {what}[{first[key]}]", "each once", "remove one of the two"
+            )
 
 
 def _is_whole(value: Any, least: int, most: int) -> bool:

@@ -22,7 +22,9 @@ def load(task: Task) -> Callable[[], list[float]]:
     (pair,) = prompts.pairs
     if (pair.clean_ids, pair.corrupted_ids) != (tuple(task.clean), tuple(task.corrupted)):
         raise SystemExit("The pair is not the one that the others were given.")
-    edits = [intervene([head], Replacement.RESAMPLE, direction=Direction.DENOISING) for head in subject.components(Kind.HEAD)]
+    edits = [
+        intervene([head], Replacement.RESAMPLE, direction=Direction.DENOISING) for head in subject.components(Kind.HEAD)
+    ]
 
     def sweep() -> list[float]:
         subject.runner.clear_captures()
