@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,9 @@ def check_prompts(options: argparse.Namespace) -> int:
     kept, refused = _check_against_model(read, options.model)
     faults = (*read.faults, *refused)
     if kept is not None and options.out is not None:
-        for name, data in write_rows([prompt.to_row() for prompt in kept.prompts], options.out.name).items():
-            _write(options.out.parent / name, data, options.force)
+        _write_all(
+            options.out, write_rows([prompt.to_row() for prompt in kept.prompts], options.out.name), options.force
+        )
     found = _describe(read, kept, faults)
     if options.json:
         print_json(found | {"out": None if kept is None or options.out is None else str(options.out)})
@@ -81,10 +82,23 @@ def _check_against_model(read: ReadRows, model: str | None) -> tuple[PromptSet |
     return PromptSet(whole.name, prompts, notices=whole.notices), aligned.faults
 
 
+def _write_all(out: Path, files: Mapping[str, bytes], is_forced: bool) -> None:
+    """Write one file, or the files of a folder."""
+    if out.name not in files:
+        try:
+            out.mkdir(exist_ok=True)
+        except OSError as error:
+            raise PromptRefused(
+                f"{out} cannot be made: {error.strerror}.",
+                wanted="a new folder.",
+                remedy="choose another path for --out.",
+            ) from error
+    for name, data in files.items():
+        _write(out.parent / name, data, is_forced)
+
+
 def _write(path: Path, data: bytes, is_forced: bool) -> None:
     try:
-        if path.parent.name and not path.parent.exists():
-            path.parent.mkdir()
         if is_forced:
             path.write_bytes(data)
             return

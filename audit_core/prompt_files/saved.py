@@ -85,7 +85,7 @@ def _write_folder(table: Any, name: str) -> Mapping[str, bytes]:
     stream = io.BytesIO()
     with pyarrow.ipc.new_stream(stream, table.schema) as writer:
         writer.write_table(table)
-    state = {
+    state: dict[str, Any] = {
         "_data_files": [{"filename": _DATA}], "_fingerprint": "0" * 16, "_format_columns": None, "_format_kwargs": {},
         "_format_type": None, "_output_all_columns": False, "_split": None,
     }  # fmt: skip

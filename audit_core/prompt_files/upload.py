@@ -74,9 +74,14 @@ def flatten_folder(placed: Mapping[str, bytes], *, split: str = "") -> bytes:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "folder"
         folder.mkdir()
-        for path, raw in chosen.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(raw)
+        try:
+            for path, raw in chosen.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(raw)
+        except OSError as error:
+            raise PromptRefused(
+                f"A folder that cannot be one: {error.strerror}.", wanted="each name once.", remedy="rename the files."
+            ) from error
         table = read_folder(folder)
     _refuse_faults(table)
     return "".join(json.dumps(dict(row.values)) + "\n" for row in table.rows).encode()
