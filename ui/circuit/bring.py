@@ -67,7 +67,9 @@ def _show_edges(found: CandidateCircuit) -> None:
 
 
 def _show_left_out(left_out: tuple[NotMapped, ...], what: str) -> None:
-    if left_out:
-        rows = [(count, reason) for reason, count in count_reasons(left_out)]
-        st.markdown(f"Not mapped: **{len(left_out):,}** {plain(what)}{'' if len(left_out) == 1 else 's'}.")
-        show_rows(make_table((f"{what}s", "reason"), rows), f"left-out-{what}")
+    if not left_out:
+        return
+    reasons = "; ".join(f"{count:,} × {reason}" for reason, count in count_reasons(left_out))
+    many = "" if len(left_out) == 1 else "s"
+    st.markdown(f"Not mapped: **{len(left_out):,}** {plain(what)}{many}. {plain(reasons)}.")
+    show_rows(make_table((what, "reason"), [(one.what, one.reason) for one in left_out]), f"left-out-{what}")
