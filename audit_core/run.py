@@ -15,7 +15,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from audit_core.audit import Audit
 from audit_core.capability import MEANS, PATTERNS
@@ -270,24 +270,6 @@ def record_refusal(log: RunLog, kind: str, error: AuditError, *, actor: Actor, r
     request_json = json.dumps(request)
     start = RunStart(uuid.uuid4().hex, now, actor.name, actor.session, kind, "", "", "", "{}", request_json)
     log.append(end_run(start, Ending("refused", type(error).__name__, str(error)[:2000]), 0.0))
-
-
-def read_result(record: RunRecord) -> Any:
-    """The result of a logged run, as its audit returned it.
-
-    Raises:
-        Refused: it ended without one, or is of an audit or a version of it that this program lacks.
-    """
-    wanted, again = "a run that ended with a result of this version.", "run the audit again."
-    if record.result is None:
-        raise Refused(f"Run {record.run_id} ended without a result: {record.outcome}.", wanted=wanted, remedy=again)
-    audit = get_plugin("audits", record.kind)
-    try:
-        return _result_adapter(audit.result).validate_json(record.result)
-    except ValidationError as error:
-        raise Refused(
-            f"Run {record.run_id} has a result of another version of {record.kind}.", wanted=wanted, remedy=again
-        ) from error
 
 
 @cache

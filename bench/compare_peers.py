@@ -76,13 +76,14 @@ class Running:
             "OPENBLAS_NUM_THREADS": str(THREADS),
         }
         command = [str(peer.python), "-W", "ignore", str(ROOT / "bench/peers" / peer.script), str(task)]
-        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self._log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
+            encoding="utf-8",
             env=os.environ | quiet | threads,
         )
         self.about = self._read()

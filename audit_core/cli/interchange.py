@@ -20,7 +20,7 @@ from audit_core.exchange.effect_files import MAX_EFFECT_BYTES, name_beside, read
 from audit_core.exchange.effect_table import EffectTable, tabulate_run
 from audit_core.exchange.graph_export import GraphOrigin, export_components, export_paths
 from audit_core.exchange.graph_file import MAX_GRAPH_BYTES, GraphFile, read_graph, write_graph
-from audit_core.run import read_result
+from audit_core.exchange.logged_result import read_result
 from audit_core.store import RunLog, audit_home
 from audit_core.store.log.run_log import RunRecord
 

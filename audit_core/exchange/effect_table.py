@@ -10,9 +10,10 @@ from typing import Any
 from audit_core.audits.sweep import SweepResult
 from audit_core.errors import Refused
 from audit_core.evidence.kind import EACH, Evidence, Node, read_evidence
+from audit_core.exchange.logged_result import read_result
 from audit_core.models import ModelIdentity
 from audit_core.request import Request, describe_request
-from audit_core.run import identify_run, read_result
+from audit_core.run import identify_run
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.groups import GroupEstimates
 from audit_core.stats.measurement import Measurement

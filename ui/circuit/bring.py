@@ -7,7 +7,7 @@ import streamlit as st
 from audit_core import AuditError, Component, Kind, Subject, format_components, make_table
 from audit_core.circuits import read_components
 from audit_core.exchange import CandidateCircuit, NotMapped, count_reasons, looks_like_graph, map_graph, read_graph
-from ui.parts.header import BADGES, plain, show_rows
+from ui.parts.header import BADGES, counted, plain, show_rows
 
 _MOST_MB = 32
 _WHOLE = (Kind.HEAD, Kind.MLP)
@@ -70,6 +70,5 @@ def _show_left_out(left_out: tuple[NotMapped, ...], what: str) -> None:
     if not left_out:
         return
     reasons = "; ".join(f"{count:,} × {reason}" for reason, count in count_reasons(left_out))
-    many = "" if len(left_out) == 1 else "s"
-    st.markdown(f"Not mapped: **{len(left_out):,}** {plain(what)}{many}. {plain(reasons)}.")
+    st.markdown(f"Not mapped: **{plain(counted(len(left_out), what))}**. {plain(reasons)}.")
     show_rows(make_table((what, "reason"), [(one.what, one.reason) for one in left_out]), f"left-out-{what}")
