@@ -16,7 +16,7 @@ from audit_core.prompts.prompt_set import Prompt, PromptSet, load_prompts, parse
 
 AWKWARD = (
     Prompt("a", "Mary said", "John said", " yes", " no", "t1", more_answers=(" yeah",), more_foils=(" nope", " nah")),
-    Prompt("b", 'He said "hi",\nthen', "She said 'hi';\tthen", ' ["x"', "=1", "t2", group="g", source="s"),
+    Prompt("b", 'He said "hi",\nthen', "She said 'hi';\tthen", '["x"]', "=1", "t2", group="g", source="s"),
     Prompt("c", " ü – 漢", "\u2028line", "[1]", " [2]", "t2"),
 )
 WHOLE = PromptSet("set", AWKWARD)
