@@ -15,7 +15,7 @@ export DO_NOT_TRACK := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick collected check style types imports model bench intervals lock reference structure sample notebook circuits campaign campaign-tests mixture t5 vision clean
+.PHONY: help run test quick collected check style types imports model bench bench-peers intervals lock reference structure sample notebook circuits campaign campaign-tests mixture t5 vision clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -46,6 +46,16 @@ imports: .venv/dev
 
 bench: .venv/dev model ## speed as ratios measured in one run; writes bench/results.json
 	$(BIN)/python bench/run.py
+
+bench-peers: .venv/dev model build/peers/done ## the same sweep by TransformerLens, nnsight and pyvene; writes bench/peers.json; 10 to 30 minutes
+	$(BIN)/python bench/compare_peers.py
+
+# An environment of their own: nothing else needs these libraries.
+build/peers/done: bench/peers/requirements.lock bench/peers/requirements.txt
+	$(PYTHON) -m venv build/peers
+	build/peers/bin/pip install $(PIP_OPTIONS) --require-hashes --no-deps -r bench/peers/requirements.lock
+	build/peers/bin/pip install $(PIP_OPTIONS) -c constraints.txt $$(grep '^torch==' requirements.txt)
+	@touch $@
 
 intervals: .venv/dev ## simulate the verdict's intervals and write the table of docs/intervals.md; 15 minutes
 	PYTHONPATH=. $(BIN)/python bench/intervals.py

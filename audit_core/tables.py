@@ -64,6 +64,11 @@ def to_csv(table: pd.DataFrame) -> bytes:
     return safe.to_csv(index=False, lineterminator="\r\n").encode()
 
 
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet may run a text as a formula."""
+    return _FORMULA.match(text) is not None
+
+
 def _defuse(value: object) -> object:
     # Numbers keep their minus sign; only text can contain a formula.
-    return "'" + value if isinstance(value, str) and _FORMULA.match(value) else value
+    return "'" + value if isinstance(value, str) and is_formula(value) else value

@@ -4,6 +4,7 @@ from ui.audits import form, show
 from ui.flow import answers
 from ui.flow.history import show_history
 from ui.flow.subject_view import ask_in, close_questions, open_page
+from ui.parts.effect_files import offer_effects
 from ui.parts.tabs import lazy_tabs
 
 # 1. ask
@@ -35,6 +36,7 @@ if result is not None:
         show.show_answer(audit, n)
     with frame.panes:
         show.show_drawing(audit, result)
+        offer_effects(auditor, audit.name, request, result)
 with frame.tabs:
     lazy_tabs(
         {

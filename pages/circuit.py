@@ -1,6 +1,7 @@
 """Circuit: a set of components, the graph of their direct effects on one another, and the evidence for and against."""
 
 from audit_core import Role
+from audit_core.exchange import GraphOrigin
 from ui.circuit import for_and_against, form, questions, tabs, view
 from ui.circuit.known import Known, find_record, read_record
 from ui.flow import history
@@ -40,7 +41,10 @@ def ask(key: str) -> Known | None:
 
 
 if circuit.components:
-    view.show_first_screen(frame, circuit, known, lambda: questions.offer_all(auditor, asked, known), ask)
+    origin = GraphOrigin(
+        subject.identity.model, subject.identity.weights_sha256, audited.whole.name, audited.whole.sha256
+    )
+    view.show_first_screen(frame, circuit, known, lambda: questions.offer_all(auditor, asked, known), ask, origin)
 else:
     frame.answer.info("No circuit is named. Choose one above, type component names, or search for one below.")
 shown = {

@@ -46,7 +46,7 @@ if opened:
 with frame.tabs:
     lazy_tabs(
         {
-            "Ranking": lambda: show.show_ranking(result),
+            "Ranking": lambda: show.show_ranking(result, auditor, request),
             "Estimated vs. measured": lambda: show.show_comparison(result),
             "Layer profile": lambda: show.show_layers(result),
             "History": lambda: show_history(auditor.subject.identity.short),

@@ -1,4 +1,4 @@
-"""The command `exchange`: plans, model signatures and statements in formats of other tools."""
+"""The command `exchange`: plans, model signatures, statements, graphs and effects in formats of other tools."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from audit_core.claim import dump_claim
+from audit_core.cli.interchange import add_interchange_commands, read_file, write_file
 from audit_core.cli.output import print_json, print_result
 from audit_core.cli.session import current_actor
-from audit_core.errors import IntegrityError, NotMeasured, Refused
-from audit_core.evidence.whole_file import write_whole
+from audit_core.errors import IntegrityError, NotMeasured
 from audit_core.exchange.model_signature import ModelSignature, SignatureState, check_folder_signature
 from audit_core.exchange.plans import export_plan, import_plan, name_sidecar
 from audit_core.exchange.prml import MAX_MANIFEST_BYTES
@@ -87,14 +87,15 @@ def add_exchange_commands(exchange: argparse.ArgumentParser) -> None:
     check.add_argument("statement", type=Path)
     check.add_argument("pack", type=Path)
     check.add_argument("--key", type=Path, required=True, help="their public key, PEM")
+    add_interchange_commands(add)
 
 
 def write_plan(options: argparse.Namespace) -> int:
     """Write one plan."""
     manifest = export_plan(audit_home(), options.claim_id, options.version)
     digest, sidecar = hashlib.sha256(manifest).hexdigest(), name_sidecar(options.out)
-    _write(options.out, manifest)
-    _write(sidecar, f"{digest}\n".encode())
+    write_file(options.out, manifest)
+    write_file(sidecar, f"{digest}\n".encode())
     if options.json:
         return print_json({"out": str(options.out), "sidecar": str(sidecar), "sha256": digest})
     print_result(f"{options.out}: {options.claim_id} as a PRML manifest, digest {digest}")
@@ -111,7 +112,7 @@ def read_plan(options: argparse.Namespace) -> int:
         audit_home(), raw, name=options.manifest.name, expected=options.sha256, sidecar=beside, claim_id=options.claim
     )
     if options.out is not None:
-        _write(options.out, dump_claim(found.plan.claim).encode())
+        write_file(options.out, dump_claim(found.plan.claim).encode())
     plan = found.plan
     if options.json:
         return print_json(
@@ -182,8 +183,8 @@ def write_statement(options: argparse.Namespace) -> int:
     key, pack = load_key(audit_home(), options.key), read_file(options.pack, MAX_PACK_BYTES)
     statement = write_test_result(pack, name=options.pack.name, key=key)
     public = options.out.with_name(options.out.name + ".pub.pem")
-    _write(options.out, statement)
-    _write(public, write_public_key(key.public_key))
+    write_file(options.out, statement)
+    write_file(public, write_public_key(key.public_key))
     found = json.loads(base64.b64decode(json.loads(statement)["payload"]))
     if options.json:
         return print_json({"out": str(options.out), "public_key": str(public), "statement": found})
@@ -210,26 +211,3 @@ def check_statement(options: argparse.Namespace) -> int:
     print_result(f"  says {json.dumps(found.predicate)[:600]}")
     print_result("  what it says is its signer's: nothing of it was checked here")
     return 0
-
-
-def read_file(path: Path, most: int) -> bytes:
-    """Read a file of at most `most` bytes."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(most + 1)
-    except OSError as error:
-        raise Refused(
-            f"{path} cannot be read: {error.strerror}.", wanted="a file.", remedy="check the path."
-        ) from error
-    if len(data) > most:
-        raise Refused(f"{path} has more than {most:,} bytes.", wanted="fewer.", remedy="check the path.")
-    return data
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        write_whole(path, data)
-    except OSError as error:
-        raise Refused(
-            f"{path} cannot be written: {error.strerror}.", wanted="a writable file.", remedy="choose another path."
-        ) from error

@@ -96,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_monitor_commands(commands.add_parser("monitor", help=text, description=text))
     text = "policies: list, read, compare, try on packs, and save"
     add_policy_commands(commands.add_parser("policy", help=text, description=text))
-    text = "exchange with other tools: plans as PRML manifests, model signatures, statements about packs"
+    text = "exchange with other tools: plans as PRML manifests, model signatures, statements about packs, attribution graphs, effects"
     add_exchange_commands(commands.add_parser("exchange", help=text, description=text))
     text = "back up or restore the data directory"
     add_home_commands(commands.add_parser("home", help=text, description=text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from audit_core.errors import PromptRefused
 from audit_core.governance.gate_report import show_text
 from audit_core.prompt_files.layouts import parse_columns
 from audit_core.prompt_files.reading import ReadRows, read_row_file
+from audit_core.prompt_files.saved import ENDINGS, write_rows
 from audit_core.prompt_files.table import RowFault
 from audit_core.prompts.alignment import align_rows
-from audit_core.prompts.prompt_set import PromptSet, dump_jsonl, keep_valid
+from audit_core.prompts.prompt_set import PromptSet, keep_valid
 
 SOME_SET_ASIDE = 1
 
@@ -32,7 +33,12 @@ def add_prompt_commands(prompts: argparse.ArgumentParser) -> None:
     check.add_argument("file", type=Path, help=FORMS)
     check.add_argument("--model", help="also check the rows with this model's tokenizer")
     add_column_option(check)
-    check.add_argument("--out", type=Path, metavar="KEPT.jsonl", help="where to write the usable rows, as JSON Lines")
+    check.add_argument(
+        "--out",
+        type=Path,
+        metavar="KEPT.jsonl",
+        help=f"where to write the usable rows: {', '.join(ENDINGS)}, or a folder of the datasets library",
+    )
     check.add_argument("--force", action="store_true", help="overwrite an existing file")
     check.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     add_tool_pairs_command(actions)
@@ -48,7 +54,9 @@ def check_prompts(options: argparse.Namespace) -> int:
     kept, refused = _check_against_model(read, options.model)
     faults = (*read.faults, *refused)
     if kept is not None and options.out is not None:
-        _write(options.out, dump_jsonl(kept.prompts), options.force)
+        _write_all(
+            options.out, write_rows([prompt.to_row() for prompt in kept.prompts], options.out.name), options.force
+        )
     found = _describe(read, kept, faults)
     if options.json:
         print_json(found | {"out": None if kept is None or options.out is None else str(options.out)})
@@ -74,13 +82,28 @@ def _check_against_model(read: ReadRows, model: str | None) -> tuple[PromptSet |
     return PromptSet(whole.name, prompts, notices=whole.notices), aligned.faults
 
 
-def _write(path: Path, text: str, is_forced: bool) -> None:
+def _write_all(out: Path, files: Mapping[str, bytes], is_forced: bool) -> None:
+    """Write one file, or the files of a folder."""
+    if out.name not in files:
+        try:
+            out.mkdir(exist_ok=True)
+        except OSError as error:
+            raise PromptRefused(
+                f"{out} cannot be made: {error.strerror}.",
+                wanted="a new folder.",
+                remedy="choose another path for --out.",
+            ) from error
+    for name, data in files.items():
+        _write(out.parent / name, data, is_forced)
+
+
+def _write(path: Path, data: bytes, is_forced: bool) -> None:
     try:
         if is_forced:
-            path.write_bytes(text.encode())
+            path.write_bytes(data)
             return
         with path.open("xb") as stream:
-            stream.write(text.encode())
+            stream.write(data)
     except OSError as error:
         raise PromptRefused(
             f"{path} cannot be written: {error.strerror}.",

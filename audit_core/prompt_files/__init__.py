@@ -10,6 +10,7 @@ from audit_core.prompt_files.reading import (
     read_row_file,
     read_rows,
 )
+from audit_core.prompt_files.upload import flatten_folder, list_splits, place_files
 
 __all__ = [
     "FoundColumns",
@@ -18,7 +19,10 @@ __all__ = [
     "add_spaces",
     "count_unspaced",
     "find_columns",
+    "flatten_folder",
     "has_header",
+    "list_splits",
+    "place_files",
     "read_row_file",
     "read_rows",
 ]

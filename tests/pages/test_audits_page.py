@@ -94,3 +94,5 @@ def test_an_audit_with_a_drawing_of_its_own_is_drawn_by_it(planted: None) -> Non
     test.button(key="start-job-recomposition").click().run()
     wait_for(test, lambda t: any("Recomposition" in head.value for head in t.subheader) or bool(t.exception))
     assert not test.exception
+    files = [button.label for button in test.get("download_button") if button.key.endswith("-recomposition")]
+    assert files == ["Effects as Parquet", "Effects as CSV"]

@@ -1,5 +1,6 @@
 """The circuit page opened by Streamlit's own test driver: recorded answers before any model, live ones with a planted one."""
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -201,3 +202,38 @@ def test_a_model_that_is_loaded_while_its_record_is_drawn_gives_one_page(
     assert not test.exception
     assert len(calls) > 2
     assert test.multiselect(key="circuit_parts").value == ["L0.H0", "L1.H0"]
+
+
+def test_an_attribution_graph_becomes_the_circuit_and_its_weights_stay_estimates(planted: None) -> None:
+    """Two heads are mapped, a transcoder feature is not; the weight is shown as its author's estimate. Ours goes out in the same form."""
+    node = {"ctx_idx": 0, "jsNodeId": "n", "clerp": ""}
+    nodes = [
+        node | {"node_id": "a", "layer": 0, "feature": 2, "feature_type": "attention head"},
+        node | {"node_id": "b", "layer": 1, "feature": 1, "feature_type": "attention head"},
+        node | {"node_id": "1_7_0", "layer": "1", "feature": 36, "feature_type": "cross layer transcoder"},
+    ]
+    metadata = {"slug": "found", "scan": "elsewhere", "prompt": "x", "prompt_tokens": ["x"]}
+    document = {
+        "metadata": metadata,
+        "qParams": {},
+        "nodes": nodes,
+        "links": [{"source": "a", "target": "b", "weight": 0.75}],
+    }
+    test = open_planted()
+    test.file_uploader(key="circuit-file").set_value(
+        ("g.json", json.dumps(document).encode(), "application/json")
+    ).run()
+    assert not test.exception
+    assert "proposes 2 heads and MLPs" in texts(test).replace("**", "")
+    assert "Not mapped: 1 node." in texts(test).replace("**", "")
+    shown = [frame.value.values.tolist() for frame in test.dataframe]
+    assert [["L0.H2→L1.H1", 0.75, "estimated"]] in shown
+    next(button for button in test.button if button.label == "Use this circuit").click().run()
+    assert test.session_state.c == "L0.H2, L1.H1"
+
+
+def test_measured_connections_are_offered_as_a_graph(not_loading: None) -> None:
+    test = open_circuit()
+    assert [button.label for button in test.get("download_button") if button.key == "download-graph"] == [
+        "Graph for other tools"
+    ]

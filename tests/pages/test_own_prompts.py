@@ -187,3 +187,18 @@ def test_rows_that_do_not_fit_the_model_are_named_and_the_others_can_be_used(hom
     test.button(key="own-fit").click().run()
     assert not test.exception
     assert "**1** prompt:" in said(test)
+
+
+def test_a_folder_of_the_datasets_library_asks_for_its_split_and_columns() -> None:
+    row = b'{"good": "a", "corrupted": "b", "answer": " x", "foil": " y"}\n'
+    files = {"mine/dataset_dict.json": b'{"splits": ["train", "test"]}'} | {
+        f"mine/{split}/rows.jsonl": row for split in ("train", "test")
+    }
+    test = open_dialog("Upload a folder")
+    test.file_uploader(key="own-folder").set_value([(name, raw, "") for name, raw in files.items()]).run()
+    assert not test.exception
+    assert test.selectbox(key="own-split").options == ["train", "test"]
+    test.selectbox(key="column for clean").set_value("good").run()
+    assert rows(test) == [("line 1", "accepted", "", "a", "b", "' x'", "' y'")]
+    test.file_uploader(key="own-folder").set_value([("mine/../x.csv", row, "")]).run()
+    assert "plain names" in said(test)

@@ -47,7 +47,7 @@ from reference import write_pages  # noqa: E402
 from structure import draw, read_arrows, read_layers, reduce_arrows  # noqa: E402
 
 DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-NAMES = r"in-toto\.io/|model_signing/signature/|assay\.example/|json-schema\.org/draft|w3id\.org/ro/|schema\.org/|jsonfeed\.org/version/"
+NAMES = r"in-toto\.io/|model_signing/signature/|assay\.example/|json-schema\.org/draft|w3id\.org/ro/|www\.w3\.org/ns/csvw|schema\.org/|jsonfeed\.org/version/"
 """Names that formats fix, written like addresses; nothing is fetched from them."""
 HOSTS = re.compile(rf"https?://(?!localhost|127\.0\.0\.1|{NAMES})[\w.-]+")
 

@@ -32,7 +32,7 @@ ROOMS = {
     "duckdb": ("audit_core/store/", "audit_core/tools/lookup.py"),
     "pandas": ("audit_core/tables.py",),
     "ray": ("audit_core/campaigns/ray_engine.py",),
-    "pyarrow": ("audit_core/prompt_files/columnar.py",),
+    "pyarrow": ("audit_core/prompt_files/", "audit_core/exchange/effect_parquet.py"),
     "streamlit": ("ui/", "pages/", "app.py"),
     "plotly": ("ui/", "pages/"),
 }

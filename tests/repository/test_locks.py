@@ -74,12 +74,26 @@ def test_the_makefile_installs_nothing_but_torch_without_digests() -> None:
     rules = dict(re.findall(r"^([\w./]+):.*\n((?:\t.*\n)+)", text, re.M))
     lines = [line for rule, lines in rules.items() if rule != "lock" for line in lines.splitlines()]
     installs = [line for line in lines if "pip install" in line]
-    assert len(installs) == 5
-    assert [line for line in installs if "--require-hashes --no-deps" not in line] == [
-        "\t$(BIN)/pip install $(PIP_OPTIONS) -c constraints.txt $$(grep '^torch==' requirements.txt)"
-    ]
+    assert len(installs) == 7
+    torch = "/pip install $(PIP_OPTIONS) -c constraints.txt $$(grep '^torch==' requirements.txt)"
+    unhashed = [line for line in installs if "--require-hashes --no-deps" not in line]
+    assert sorted(unhashed) == [f"\t$(BIN){torch}", f"\tbuild/peers/bin{torch}"]
     version = re.search(r"^PIP_VERSION := (.+)$", text, re.M)[1]  # type: ignore[index]
     assert f"pip=={version}" in {pin.requirement for pin in read(LOCKS[0])}
+
+
+def test_the_peers_of_the_bench_share_the_versions_that_are_compared() -> None:
+    pinned = dict(
+        line.split("==") for line in (ROOT / "bench/peers/requirements.txt").read_text().splitlines() if "==" in line
+    )
+    ours = dict(line.split("==") for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line)
+    shared = ("torch", "transformers", "transformer_lens")
+    assert {name: pinned[name] for name in shared} == {name: ours[name] for name in shared}
+    pins = read_lock((ROOT / "bench/peers/requirements.lock").read_text())
+    assert {f"{name.replace('_', '-')}=={version}" for name, version in pinned.items() if name != "torch"} <= {
+        pin.requirement for pin in pins
+    }
+    assert all(pin.hashes for pin in pins)
 
 
 def test_the_list_of_licences_names_every_package_that_is_fixed_and_no_other() -> None:

@@ -24,12 +24,13 @@ from audit_core import (
 )
 from audit_core.assessment import Assessment
 from audit_core.audits import DiscoverRequest, PositionsRequest
-from audit_core.circuits import Circuit, CircuitQuestion, OtherTask, read_components
+from audit_core.circuits import Circuit, CircuitQuestion, OtherTask
 from audit_core.claim import Universe
 from audit_core.errors import ComponentRefused
 from audit_core.prompts import choose_metric, take_tokenised_split
 from audit_core.shipped import list_circuits
 from audit_core.subject_family import find_planted
+from ui.circuit import bring
 from ui.flow import services
 from ui.flow.choice import ABLATIONS, NO_PRESET, UNIVERSES, pick_one
 from ui.flow.subject_form import drop_missing
@@ -203,7 +204,7 @@ def _ask_rarely(subject: Subject, task: str, parts: set[Component], methods: tup
         help="For the proposal, and for the questions that search for circuits again.",
     )  # fmt: skip
     st.markdown(f"It misses: {plain(list_plugins('circuit_discovery')[st.session_state.method].misses)}")
-    _ask_file()
+    bring.ask_file(subject)
     shipped = [c for c in list_circuits() if c.task == task]
     chosen = next((c for c in shipped if format_components(c.components) == st.session_state.c), None)
     if chosen is not None:
@@ -217,20 +218,6 @@ def _ask_rarely(subject: Subject, task: str, parts: set[Component], methods: tup
         if circuit.source:
             st.markdown(f"Published: **{plain(circuit.name)}** ({plain(circuit.source)}). {plain(circuit.origin)}")
     return beside
-
-
-def _ask_file() -> None:
-    upload = st.file_uploader(
-        'A circuit from JSON: ["L23.H3"] or {"components": [...]}', type=["json"], max_upload_size=1
-    )
-    if upload is not None and st.button("Use this circuit", icon=":material/check:"):
-        try:
-            found = format_components(read_components(upload.getvalue().decode("utf-8", "replace")))
-        except AuditError as error:
-            st.error(plain(str(error)), icon=":material/error:")
-        else:
-            st.session_state.next_circuit = found
-            st.rerun()
 
 
 def adopt_circuit() -> None:

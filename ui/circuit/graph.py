@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import streamlit as st
 
 from audit_core import Estimate, format_estimate, make_table, parse_component
 from audit_core.audits import PathsResult
+from audit_core.exchange import GraphOrigin, export_paths, write_graph
 from audit_core.tables import estimate_cells
 from ui.circuit import figures
 from ui.circuit.figures import Line, Node
 from ui.circuit.known import Known
 from ui.parts.figures import show as show_figure
 from ui.parts.header import conditions_line, controls_line, plain, table_with_csv
+from ui.parts.sample_mark import name_file
 
 DRAWN = 0.02
 """Smallest connection that is drawn, as a fraction of the strongest; the table has all."""
@@ -24,7 +27,7 @@ _READING = (
 )
 
 
-def show_graph(found: Known) -> None:
+def show_graph(found: Known, origin: GraphOrigin) -> None:
     """Show graph, table and conditions."""
     paths: PathsResult = found.result
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -46,10 +49,10 @@ def show_graph(found: Known) -> None:
         figures.graph(nodes, lines, unit=paths.unit), key="graph",
         alt="Graph of the circuit, layers upwards. The table below names every connection.",
     )  # fmt: skip
-    _show_connections(paths)
+    _show_connections(paths, origin)
 
 
-def _show_connections(paths: PathsResult) -> None:
+def _show_connections(paths: PathsResult, origin: GraphOrigin) -> None:
     """Show every connection in numbers, including those not drawn."""
     unsure = sum(not _is_sure(c.estimate) for c in paths.connections)
     st.markdown(
@@ -61,6 +64,11 @@ def _show_connections(paths: PathsResult) -> None:
     ]
     columns = ("from", "to", "direct effect", "low", "high", "n", "unit", "fraction of the clean–corrupted gap", "low ", "high ")  # fmt: skip
     table_with_csv(lambda: make_table(columns, rows), f"All {len(rows)} connections", "connections")
+    st.download_button(
+        "Graph for other tools", data=lambda: write_graph(export_paths(paths, replace(origin, n=paths.n))),
+        file_name=name_file("graph.json"), mime="application/json", key="download-graph", on_click="ignore", icon=":material/download:",
+        help="JSON in Neuronpedia's graph schema, with interval, n and badge beside each weight; without texts of prompts.",
+    )  # fmt: skip
     if paths.no_fraction:
         st.warning(f"No fraction of the gap is shown: {plain(paths.no_fraction)}", icon=":material/warning:")
     with st.popover("Conditions", icon=":material/info:"):

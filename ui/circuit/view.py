@@ -11,6 +11,7 @@ from audit_core import AuditError, Component, PromptSet, Replacement, Role, get_
 from audit_core.assessment import sort_findings, state_claim
 from audit_core.circuits import list_circuit_questions
 from audit_core.claim import Universe
+from audit_core.exchange import GraphOrigin
 from ui.circuit import for_and_against, form, graph, results, sentence
 from ui.circuit.known import ROLES, Known, KnownAnswers, find_record, read_record
 from ui.flow import services
@@ -36,7 +37,9 @@ class Circuit:
     replacement: Replacement
 
 
-def show_first_screen(frame: Frame, circuit: Circuit, known: KnownAnswers, offer: Callable[[], None], ask: Ask) -> None:
+def show_first_screen(
+    frame: Frame, circuit: Circuit, known: KnownAnswers, offer: Callable[[], None], ask: Ask, origin: GraphOrigin
+) -> None:
     """Show the answer sentence, the buttons that ask for more, the graph, and the evidence for and against."""
     with frame.answer:
         sentence.show_sentence(known, circuit.components, circuit.universe, circuit.replacement)
@@ -46,7 +49,7 @@ def show_first_screen(frame: Frame, circuit: Circuit, known: KnownAnswers, offer
     with left:
         paths = known.find("paths")
         if paths is not None:
-            graph.show_graph(paths)
+            graph.show_graph(paths, origin)
         else:
             _show_no_graph(circuit, ask)
     with right:
@@ -130,8 +133,10 @@ def show_while_loading(frame: Frame, model: str, prompts: PromptSet, _: str) -> 
             found.show_badges()
         return found
 
-    show_first_screen(frame, circuit, known, lambda: None, ask)
-    digest = record.measured_with.identity["short"]
+    identity = record.measured_with.identity
+    origin = GraphOrigin(identity["model"], identity["weights_sha256"], prompts.name, prompts.sha256)
+    show_first_screen(frame, circuit, known, lambda: None, ask, origin)
+    digest = identity["short"]
     tabs: dict[str, Callable[[], None]] = dict.fromkeys(TABS, _wait)
     tabs["Verdicts"] = lambda: show_verdicts(circuit, known, digest, ask)
     tabs["Robustness checks"] = lambda: show_checks(circuit, known, ask)

@@ -10,7 +10,17 @@ import streamlit as st
 
 from audit_core import AuditError, Auditor, PromptSet, TokenisedPrompts, list_prompt_sets, make_table
 from audit_core.errors import PromptRefused
-from audit_core.prompt_files import FoundColumns, add_header, add_spaces, count_unspaced, find_columns, has_header
+from audit_core.prompt_files import (
+    FoundColumns,
+    add_header,
+    add_spaces,
+    count_unspaced,
+    find_columns,
+    flatten_folder,
+    has_header,
+    list_splits,
+    place_files,
+)
 from audit_core.prompt_files import read_rows as read_file
 from audit_core.prompts import (
     SEQUENCE_METRIC,
@@ -47,11 +57,12 @@ def _show_dialog() -> None:
         "Each row is one pair: a clean and a corrupted prompt, the answer after the clean one, and the foil after the other."
     )
     way = st.radio(
-        "How do you bring them?", ["Upload a file", "Paste a table", "Type rows", "Type one pair"],
+        "How do you bring them?", ["Upload a file", "Upload a folder", "Paste a table", "Type rows", "Type one pair"],
         horizontal=True, key="own-way",
     )  # fmt: skip
     ask = {
         "Upload a file": _ask_upload,
+        "Upload a folder": _ask_folder,
         "Paste a table": _ask_paste,
         "Type rows": _ask_rows,
         "Type one pair": _ask_pair,
@@ -67,6 +78,23 @@ def _ask_upload() -> bytes:
         "File with one row per pair: CSV, TSV, JSON, JSON Lines, Parquet or Arrow", max_upload_size=4, key="own-file"
     )
     return b"" if upload is None else upload.getvalue()
+
+
+def _ask_folder() -> bytes:
+    uploads = st.file_uploader(
+        "Folder of the Hugging Face datasets library: saved to disk, or with Parquet, Arrow, JSON Lines or CSV files",
+        accept_multiple_files="directory", max_upload_size=4, key="own-folder",
+    )  # fmt: skip
+    if not uploads:
+        return b""
+    try:
+        placed = place_files({upload.name: upload.getvalue() for upload in uploads})
+        splits = list_splits(placed)
+        split = st.selectbox("Split", splits, key="own-split") if len(splits) > 1 else next(iter(splits), "")
+        return flatten_folder(placed, split=split)
+    except AuditError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return b""
 
 
 def _ask_paste() -> bytes:

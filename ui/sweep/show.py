@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from audit_core import (
+    Auditor,
     Component,
     Direction,
     Kind,
@@ -23,6 +24,7 @@ from audit_core.audits import EstimatedEffects, SweepPartial, SweepResult, find_
 from audit_core.component import KINDS
 from audit_core.tables import estimate_cells
 from ui.parts import figures
+from ui.parts.effect_files import offer_effects
 from ui.parts.grid import Axes, layer_grid, place_cells
 from ui.parts.header import conditions_line, figure_header, plain, show_table, table_with_csv
 from ui.parts.map_cells import DELTA, SIGNS, colour_effects
@@ -180,7 +182,7 @@ def show_comparison(result: SweepResult) -> None:
     table_with_csv(lambda: make_table(columns, rows), "Estimated vs. measured", "screen")
 
 
-def show_ranking(result: SweepResult) -> None:
+def show_ranking(result: SweepResult, auditor: Auditor, request: SweepRequest) -> None:
     """Show components by size of effect, with intervals and multiplicity-corrected marks."""
     order = sorted(result.cells, key=lambda cell: -abs(cell.estimate.value))
     rule = (
@@ -212,6 +214,7 @@ def show_ranking(result: SweepResult) -> None:
     if len(rows) > SHOWN:
         st.markdown(f"The {SHOWN} largest of {len(rows)}. The table below has all.")
     table_with_csv(lambda: make_table(columns, rows), "All components", "all-components")
+    offer_effects(auditor, "sweep", request, result)
     if result.no_fraction:
         st.warning(f"No fraction of the gap is shown: {plain(result.no_fraction)}", icon=":material/warning:")
     kind = {"resid": "residual stream"}.get(result.kind, result.kind)
