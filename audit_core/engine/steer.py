@@ -54,9 +54,11 @@ def write_steered(
             logs = ends[0].log_softmax(-1)
             for at, tokens in enumerate(watched):
                 first[where, at] = logs[:, list(tokens)].logsumexp(-1).numpy()
-        # One text in a single pass: what was written token by token had the vector at every token.
-        whole = _run(model, texts[:1, :-1], layer, None if step is None else step[:1], turn)[0, -1]
-        apart = max(apart, float((whole - ends[1][0]).abs().max()))
+        # The text with the longest vector in a single pass: what was written token by token had it at every token.
+        longest = 0 if step is None else int(np.linalg.norm(step, axis=1).argmax())
+        own = slice(longest, longest + 1)
+        whole = _run(model, texts[own, :-1], layer, None if step is None else step[own], turn)[0, -1]
+        apart = max(apart, float((whole - ends[1][longest]).abs().max()))
         done += len(where)
         on_progress(done, len(rows))
     return Written(ids, first, apart)

@@ -50,9 +50,14 @@ class Concept:
 
     def list_tokens(self, tokenizer: Tokenizer) -> tuple[int, ...]:
         """Ids of the words that are one token after a space, small or capitalised."""
-        forms = [f" {form}" for word in self.words for form in (word, word.capitalize())]
-        found = {ids[0] for form in forms if len(ids := tokenizer.encode(form)) == 1}
-        return tuple(sorted(found - {tokenizer.limits.unknown_id}))
+        found = set()
+        for word in self.words:
+            for form in (word, word.capitalize()):
+                ids = tokenizer.encode(f" {form}")
+                # A token of another text stands for unknown words.
+                if len(ids) == 1 and tokenizer.piece(ids[0]).strip() == form:
+                    found.add(ids[0])
+        return tuple(sorted(found))
 
     def to_json(self) -> dict[str, Any]:
         """The check and the instruction, and a digest of all."""

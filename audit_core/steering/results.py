@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from audit_core.component import Kind, resid
+from audit_core.component import Kind
 from audit_core.controls import Controls
 from audit_core.dictionaries.shelf import find_dictionary
 from audit_core.evidence.kind import Causal, NotEvidence
@@ -79,7 +79,7 @@ class SteeringRequest(Request):
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        return frozenset((resid(self.layer).kind,))
+        return frozenset((Kind.RESID,))
 
     def describe(self) -> dict[str, Any]:
         digest = find_dictionary(self.dictionary).sha256 if self.dictionary else ""

@@ -132,6 +132,7 @@ def test_what_a_subject_lacks_is_said_by_the_audits_that_demand_it_alone() -> No
         "probes",
         "rationale",
         "source_tokens",
+        "steering",
         "tabular",
         "tools",
         "vision",
@@ -147,7 +148,7 @@ def test_a_subject_without_a_capability_is_refused_by_the_audits_that_demand_it(
     assert demanding == {
         "attention", "attention_tests", "both_sides", "claim_test", "closed_documents", "closed_tools", "confirmation", "documents", "experts", "features", "lenses", "paths",
         "probes", "rationale", "robustness",
-        "source_tokens", "tabular", "token_gradients", "tools", "vision",
+        "source_tokens", "steering", "tabular", "token_gradients", "tools", "vision",
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-from audit_core.steering import SteeringRequest, ask_concepts
+from audit_core.steering import SteeringRequest, SteeringTask, ask_concepts, read_concepts
 
 DOSE = {"strengths": "0.0005 0.001", "n_tokens": "1", "temperature": "0"}
 """One token after "=" is the whole answer."""
@@ -28,6 +28,11 @@ def write_votes(prompts: int = 36, words: str = "A") -> bytes:
     lines += ["[concepts.a]", 'title = "answer A"', 'rule = "the answer is A"', f"words = [{json.dumps(words)}]"]
     lines += ['instruction = "B"', *(f"{name} = {json.dumps(found)}" for name, found in texts.items())]
     return "\n".join(lines).encode()
+
+
+def read_votes() -> SteeringTask:
+    """The concept of these votes."""
+    return read_concepts(write_votes(), "votes.toml", only=(), others=())[0]
 
 
 def ask_votes(subject: Any, *, prompts: int = 36, words: str = "A", seed: int = 0, **more: str) -> SteeringRequest:
