@@ -54,7 +54,7 @@ class Concept:
         for word in self.words:
             for form in (word, word.capitalize()):
                 ids = tokenizer.encode(f" {form}")
-                # A token of another text stands for unknown words.
+                # A token with another text is the one for unknown words.
                 if len(ids) == 1 and tokenizer.piece(ids[0]).strip() == form:
                     found.add(ids[0])
         return tuple(sorted(found))

@@ -14,7 +14,7 @@ MARKS = {
     Method.DIFFMEAN: ("circle", "solid"), Method.PROBE: ("square", "dash"), Method.FEATURE: ("diamond", "dot"),
     Method.RANDOM: ("x", "dashdot"),
 }  # fmt: skip
-"""Marker and line of each direction: never told by colour alone."""
+"""Marker and line of each direction, so that none is known by colour alone."""
 
 
 def name_row(row: SteeringRow | DoseRow) -> str:
