@@ -8,19 +8,11 @@ from typing import Any
 import streamlit as st
 
 from audit_core import Estimate, make_table
-from audit_core.steering import SteeringResult, SteeringRow, SteeringVerdict
+from audit_core.steering import SteeringResult, SteeringRow
 from ui.parts import figures
 from ui.parts.header import controls_line, figure_header, plain, show_rows, show_table, table_with_csv
 from ui.parts.workbench import Table, pane_header, show_sentence, split_panes
 from ui.steering.drawings import draw_doses, draw_ratios, draw_scores, name_row
-
-RULE = (
-    "**Better than the baselines**: the concept score is above that of prompting, of DiffMean and of random directions of equal length "
-    "(each interval of the difference is above zero, and at most 5 % of random directions gain as much), and the perplexity is at most "
-    "{worse:g} times prompting's. **Worse fluency**: the first holds, the second does not. **Not better**: against one baseline the "
-    "whole interval is below {delta:.0%} of continuations. Else **inconclusive**. The intervals of the differences are at "
-    "{level:.1%}, corrected for the number of verdicts."
-)
 
 
 def show_answer(result: SteeringResult, badges: str) -> None:
@@ -48,9 +40,9 @@ def show_result(result: SteeringResult, place: str = "") -> None:
 def _show_verdicts(rows: Sequence[SteeringRow]) -> None:
     for row in rows:
         if row.verdict is not None:
-            icon = ":material/check_circle:" if row.verdict is SteeringVerdict.BETTER else ":material/info:"
-            why = f" ({plain(row.why)})" if row.why else ""
-            st.markdown(f"{icon} {plain(row.method.value)}, {plain(row.what)}: **{row.verdict.value}**{why}.")
+            st.markdown(
+                f"{plain(row.method.value)}, {plain(row.what)}: **{plain(row.verdict.value)}**. {plain(row.why)}"
+            )
 
 
 def _show_panes(rows: Sequence[SteeringRow], result: SteeringResult, place: str) -> None:
@@ -155,7 +147,13 @@ def _show_texts(result: SteeringResult, concept: str, place: str) -> None:
 def _show_rule(result: SteeringResult, concept: str) -> None:
     rule = next(one for one in result.rules if one.concept == concept)
     figure_header("Rules and checks", "causal", "what every number of this tab depends on.")
-    st.markdown(RULE.format(worse=result.worse_ratio, delta=result.delta, level=result.level))
+    st.markdown(
+        "**Better than the baselines**: the concept score is above that of prompting, of DiffMean and of random directions of equal "
+        "length (each interval of the difference is above zero, and at most 5 % of random directions gain as much), and the "
+        f"perplexity is at most {result.worse_ratio:g} times prompting's. **Worse fluency**: the first holds, the second does not. "
+        f"**Not better**: against one baseline the whole interval is below {result.delta:.0%} of continuations. Else "
+        f"**inconclusive**. The intervals of the differences are at {result.level:.1%}, corrected for the number of verdicts."
+    )
     st.markdown(
         f"Check of a continuation: {plain(rule.rule)}. Words: {plain(', '.join(rule.words))}. Instruction: {plain(rule.instruction)}"
     )
