@@ -40,7 +40,7 @@ from audit_core.steering import (
 from audit_core.steering.concepts import encode_text
 from audit_core.steering.conditions import Outcomes
 from audit_core.steering.results import STEERED
-from audit_core.steering.verdicts import choose_strength
+from audit_core.steering.verdicts import choose_strength, compare
 
 AUDIT: Any = get_plugin("audits", "steering")
 STEP = 12.0
@@ -234,6 +234,17 @@ def test_the_chosen_strength_is_the_weakest_of_the_best_among_the_fluent_ones() 
     assert choose_strength([outcome(0, 2), outcome(0, 2, mass=0.1)], unedited, 0) == 1, (
         "equal scores: the log-probability"
     )
+
+
+def test_a_random_direction_that_gains_as_much_counts_against_the_direction() -> None:
+    unedited, own = outcome(0, 2), outcome(0.5, 2)
+    others = [outcome(0.5, 2), *[outcome(0, 2)] * 18]
+    names = [str(at) for at in range(4)]
+    found = compare(
+        "c", 0, Method.FEATURE, Method.RANDOM, own, others, names, unedited=unedited, seed=0, level=0.95
+    )  # fmt: skip
+    assert found.p_random == 2 / 20
+    assert found.difference.value == pytest.approx(0.5 - 0.5 / 19), "the mean of random directions"
 
 
 def test_equal_differences_have_an_interval_too() -> None:
