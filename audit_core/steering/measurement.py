@@ -16,7 +16,7 @@ from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.steering.concepts import Concept, encode_text
 from audit_core.steering.conditions import Writer, prompt_with
 from audit_core.steering.directions import measure_norm
-from audit_core.steering.report import report
+from audit_core.steering.report import report_outcomes
 from audit_core.steering.results import SteeringRequest, SteeringResult
 from audit_core.steering.trial import TRIED_RANDOM, measure_chosen, try_conditions
 from audit_core.subject import Progress, Subject
@@ -137,7 +137,7 @@ def measure_request(subject: Subject, request: SteeringRequest, on_progress: Pro
             f"A token as it was written differs from one pass over the whole text by {apart:.3g} logits."
         )
     edits = sum(tried.conditions[at].vector is not None for at in measured.outcomes) * len(plan.measured)
-    result = report(
+    result = report_outcomes(
         request, plan.measured, plan.choosing, tried, measured, norm=norm, controls=replace(controls, edits=edits),
         no_feature=no_feature,
     )  # fmt: skip

@@ -168,7 +168,7 @@ class Reporter:
         ]  # fmt: skip
 
 
-def report(
+def report_outcomes(
     request: SteeringRequest,
     prompts: TokenisedPrompts,
     choosing: TokenisedPrompts,

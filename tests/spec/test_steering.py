@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toy.steering import DOSE, ask_votes, list_votes, write_votes
+from toy.steering import DOSE, ask_votes, list_votes, read_votes, write_votes
 
 from audit_core import open_subject
 from audit_core.activations import Sampling
@@ -33,6 +33,7 @@ from audit_core.steering import (
     SteeringResult,
     SteeringVerdict,
     draw_random,
+    find_directions,
     judge,
     read_concepts,
     read_shipped,
@@ -97,6 +98,15 @@ def test_a_direction_that_nothing_reads_does_not_steer() -> None:
     assert set(write(STEP * dictionary.decoder[USED]).ids[:, 0]) == {a}
     assert set(write(STEP * dictionary.decoder[DECOY]).ids[:, 0]) == {b}
     assert all(set(write(STEP * one.vector).ids[:, 0]) == {b} for one in draw_random(192, 5, seed=1))
+
+
+def test_difference_of_means_and_probe_point_from_the_texts_without_to_those_with_the_concept() -> None:
+    (concept,) = read_votes().concepts
+    found = find_directions(strict(), concept, 1, None)
+    assert [one.method for one in found] == [Method.DIFFMEAN, Method.PROBE]
+    assert found[0].vector @ write_planted().decoder[USED] > 0.5
+    assert found[1].vector @ write_planted().decoder[USED] > 0
+    assert all(np.linalg.norm(one.vector) == pytest.approx(1, abs=1e-5) for one in found)
 
 
 def test_prompts_that_strengths_were_chosen_on_are_not_measured_again() -> None:
