@@ -1,4 +1,4 @@
-"""Records the audit of steering of the shipped concepts on the default model; about ten minutes of two cores.
+"""Records the audit of steering of the shipped concepts on the default model; about nine minutes of one core.
 
 Run from the repository root: `PYTHONPATH=. python data/steering/record.py`.
 """

@@ -33,12 +33,11 @@ def draw_scores(rows: Sequence[SteeringRow]) -> go.Figure:
 def draw_ratios(rows: Sequence[SteeringRow], result: SteeringResult) -> go.Figure:
     """Perplexity relative to unedited continuations, one row a method."""
     kept = [row for row in rows if row.ratio is not None]
-    found = figures.interval_rows(
+    return figures.interval_rows(
         [name_row(row) for row in kept], [("perplexity", "square", [row.ratio for row in kept])],
         unit="Times the perplexity of unedited continuations", lines=((1.0, "unedited"), (result.most_ratio, "most")),
         is_effect=True,
     )  # fmt: skip
-    return found.update_xaxes(type="log")
 
 
 def draw_doses(rows: Sequence[DoseRow], name: str, y: str) -> go.Figure:

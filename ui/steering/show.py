@@ -40,9 +40,8 @@ def show_result(result: SteeringResult, place: str = "") -> None:
 def _show_verdicts(rows: Sequence[SteeringRow]) -> None:
     for row in rows:
         if row.verdict is not None:
-            st.markdown(
-                f"{plain(row.method.value)}, {plain(row.what)}: **{plain(row.verdict.value)}**. {plain(row.why)}"
-            )
+            found = row.verdict.value + (f" ({row.why})" if row.why else "")
+            st.markdown(f"{plain(row.method.value)}, {plain(row.what)}: **{plain(found)}**")
 
 
 def _show_panes(rows: Sequence[SteeringRow], result: SteeringResult, place: str) -> None:
