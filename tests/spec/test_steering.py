@@ -190,6 +190,19 @@ def test_a_vector_that_is_missing_from_the_written_tokens_is_found(monkeypatch: 
         run(ask_votes(strict(), prompts=6, draws="1", n_tokens="3", strengths="0.01"))
 
 
+def test_a_cancelled_run_leaves_no_hook() -> None:
+    before = write(STEP * write_planted().decoder[USED], n_tokens=2)
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        AUDIT.run(strict(), ask_votes(strict(), prompts=6, draws="1"), means=None, on_progress=stop)
+    assert not strict().runner.model.find_point(Kind.RESID, 1).has_hooks()
+    after = write(STEP * write_planted().decoder[USED], n_tokens=2)
+    assert (before.first == after.first).all()
+
+
 # The verdict
 
 

@@ -26,7 +26,7 @@ def draw_scores(rows: Sequence[SteeringRow]) -> go.Figure:
     """Share of continuations that hold the concept, one row a method."""
     return figures.interval_rows(
         [name_row(row) for row in rows], [("concept score", "diamond", [row.score for row in rows])],
-        unit="Share of continuations with the concept", lines=(), is_effect=True,
+        unit="Share with the concept", lines=(), is_effect=True,
     )  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def draw_ratios(rows: Sequence[SteeringRow], result: SteeringResult) -> go.Figur
     kept = [row for row in rows if row.ratio is not None]
     return figures.interval_rows(
         [name_row(row) for row in kept], [("perplexity", "square", [row.ratio for row in kept])],
-        unit="Times the perplexity of unedited continuations", lines=((1.0, "unedited"), (result.most_ratio, "most")),
+        unit="Times unedited perplexity", lines=((1.0, "unedited"), (result.most_ratio, "most")),
         is_effect=True,
     )  # fmt: skip
 
