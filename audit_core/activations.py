@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from audit_core.prompts.answers import Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Floats, Progress, no_progress, read_only
@@ -62,6 +65,72 @@ class Activations(Protocol):
 
         Args:
             change: of the stream entering the layer, after the first position, (token, d_model) → the same; None: unedited.
+        """
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen."""
+
+    n_tokens: int
+    temperature: float
+    """0: the likeliest token."""
+    seed: int
+    draws: tuple[int, ...]
+    """Number of each input's noise: inputs with the same number are drawn with the same noise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """What a model wrote after some inputs."""
+
+    ids: NDArray[np.int64]
+    """Shape (row, token)."""
+    first: Floats
+    """Log-probability of each set of watched tokens at the first written token, in nats; shape (row, set)."""
+    apart: float
+    """Check: largest difference, in logits, between the last token as it was written and one pass over the whole text."""
+    texts: tuple[str, ...] = ()
+    """The written tokens as text, of each input."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shift:
+    """How far the next-token distributions of a text move; means over its tokens after the first."""
+
+    kl: Floats
+    """Divergence of the changed distribution from the model's own (Kullback–Leibler), in nats; shape (row,)."""
+    largest: Floats
+    """Largest change of a logit; shape (row,)."""
+
+
+@runtime_checkable
+class Steerable(Protocol):
+    """Capability: a vector can be added to the residual stream while the model writes."""
+
+    def write_steered(
+        self,
+        rows: Sequence[Tokens],
+        layer: int,
+        steps: Floats | None,
+        sampling: Sampling,
+        watched: Sequence[Sequence[int]],
+        *,
+        on_progress: Progress = no_progress,
+    ) -> Written:
+        """Continue each input with its vector added at every position after the first, written tokens included.
+
+        Args:
+            steps: shape (row, d_model); None: nothing is added, and no hook is set.
+            watched: sets of token ids whose probability at the first written token is read.
+        """
+
+    def measure_shift(self, row: Tokens, changed: Sequence[Tokens], layer: int, steps: Floats | None) -> Shift:
+        """How far the distributions after a text's tokens move, in each of some changed inputs.
+
+        Args:
+            changed: inputs that end in the tokens of `row` after its first.
+            steps: shape (changed, d_model); as in `write_steered`.
         """
 
 

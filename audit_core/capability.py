@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
-from audit_core.activations import Activations, Lenses
+from audit_core.activations import Activations, Lenses, Steerable
 from audit_core.component import Kind
 from audit_core.dictionaries.dictionary import Features
 from audit_core.errors import CapabilityRefused
@@ -189,6 +189,11 @@ ACTIVATIONS: Capability[Activations] = Capability(
     "the residual stream",
     "choose a decoder-only transformer",
     _is_a(Activations, "The residual stream of this kind of model cannot be read."),
+)
+STEERING: Capability[Steerable] = Capability(
+    "steering",
+    "choose a decoder-only transformer, without `--streamed`",
+    _is_a(Steerable, "This kind of model cannot be steered while it writes."),
 )
 IMAGES: Capability[Images] = Capability(
     "images",

@@ -90,8 +90,7 @@ class Means:
     """For `in_range`: smallest and largest value of every neuron on unedited runs, at the first token and at all others;
     shape (2: smallest, largest, layer, 2: first token, others, neuron); NaN in a layer without neurons."""
     features: Floats | None = None
-    """Mean value of each feature of the model's dictionary over all read tokens, clean and corrupted; shape (feature,). None
-    if they were not captured."""
+    """Mean of each of its dictionary's features over all read tokens, clean and corrupted; shape (feature,). None if not captured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,7 +253,7 @@ class Tables(Protocol):
 
 
 MEAN_KINDS = frozenset((Kind.HEAD, Kind.MLP, Kind.RESID))
-"""Kinds whose means are captured unless others are asked for. Those of attention patterns grow with the square of the length."""
+"""Kinds whose means are captured unless others are asked for: patterns grow with the square of the length."""
 
 
 class Subject(Protocol):

@@ -76,5 +76,5 @@ if __name__ == "__main__":
         for length in LENGTHS:
             command = [sys.executable, __file__, str(length)]
             environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'bench'}", "PATH": "", "HOME": str(Path.home())}
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+            done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, env=environment)
             print(length, done.stdout.splitlines()[-1], flush=True)

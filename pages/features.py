@@ -8,6 +8,7 @@ from ui.flow.history import show_history
 from ui.flow.subject_view import ask_in, close_questions
 from ui.parts.tabs import lazy_tabs
 from ui.parts.workbench import open_frame
+from ui.steering import form as steering
 
 # 1. ask
 
@@ -61,6 +62,7 @@ if result is not None:
         "Findings": lambda: show.show_verdicts(result),
         "Prompts and checks": lambda: show.show_details(result),
     }
+tabs |= {"Steering": lambda: steering.show_steering(model, auditor)}
 tabs |= {"Dictionary": lambda: show.show_card(entry)}
 if auditor is not None:
     tabs |= {"History": lambda: show_history(auditor.subject.identity.short)}

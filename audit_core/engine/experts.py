@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from audit_core.engine.sites import disturb
+from audit_core.engine.replacing import disturb
 from audit_core.errors import ControlFailed
 from audit_core.intervention import ROUTING, Replacement
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture
 from audit_core.engine.pattern_ablation import ablate_pattern, find_visible
-from audit_core.engine.sites import HOOKS, HookedModel, SiteEdit, replace_part
+from audit_core.engine.replacing import replace_part
+from audit_core.engine.sites import HOOKS, HookedModel, SiteEdit
 from audit_core.errors import ControlFailed, InterventionRefused
 from audit_core.intervention import PATTERN_ABLATIONS, PromptSide, Replacement
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from audit_core.component import Kind
 from audit_core.connection import Through
 from audit_core.engine.capture import Capture
+from audit_core.engine.replacing import NOISE_SCALE
 from audit_core.engine.replay import BlockCall, call_block
 from audit_core.engine.runner import WaveRunner
-from audit_core.engine.sites import NOISE_SCALE
 from audit_core.errors import ControlFailed
 
 if TYPE_CHECKING:

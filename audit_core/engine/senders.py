@@ -9,8 +9,9 @@ from audit_core.component import Component, Kind
 from audit_core.connection import Connection, Terminal, is_head
 from audit_core.engine.capture import Capture
 from audit_core.engine.hooks import Sources
+from audit_core.engine.replacing import NOISE_SCALE, replace_part
 from audit_core.engine.runner import WaveRunner
-from audit_core.engine.sites import NOISE_SCALE, SiteEdit, replace_part
+from audit_core.engine.sites import SiteEdit
 from audit_core.errors import Refused
 from audit_core.intervention import PromptSide, Replacement
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from audit_core.component import Kind
-from audit_core.engine.sites import SiteEdit, group_edits, locate_position, replace_part
+from audit_core.engine.replacing import replace_part
+from audit_core.engine.sites import SiteEdit, group_edits, locate_position
 from audit_core.engine.source_positions import HEADS, localise
 from audit_core.errors import ControlFailed
 from audit_core.intervention import Intervention, PromptSide, Replacement

@@ -65,3 +65,26 @@ def share_by_cluster(hits: Sequence[bool], clusters: Sequence[str], unit: str = 
     centre = (share + z**2 / (2 * effective)) / (1 + z**2 / effective)
     half = z / (1 + z**2 / effective) * sqrt(share * (1 - share) / effective + z**2 / (4 * effective**2))
     return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), n, unit, LEVEL, n_clusters)
+
+
+def paired_difference(differences: Sequence[float], unit: str, *, level: float = LEVEL) -> Estimate:
+    """Mean difference of two shares of the same cases; without an interval for a single case.
+
+    Half a case is added to each outcome of a pair (both, neither, one, the other), so that equal differences have an
+    interval too.
+
+    Args:
+        differences: shape (case,), each from −1 to 1: −1, 0 or 1 for single cases, between them for means over several.
+
+    Source: Agresti and Min 2005, Statistics in Medicine 24, doi:10.1002/sim.1781; Student's t for the normal quantile.
+    """
+    from scipy.stats import t
+
+    values = np.asarray(differences, dtype=float)
+    n, value = len(values), float(values.mean())
+    if n == 1:
+        return Estimate(value, None, None, 1, unit, None)
+    centre = float(values.sum()) / (n + 2)
+    variance = (float((values**2).sum()) + 1) / (n + 2) - centre**2
+    half = float(t.ppf((1 + level) / 2, n - 1)) * sqrt(variance / (n + 2))
+    return Estimate(value, max(-1.0, min(value, centre - half)), min(1.0, max(value, centre + half)), n, unit, level)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from audit_core.activations import LensReading, StreamChange
+from audit_core.activations import LensReading, Sampling, Shift, StreamChange, Written
 from audit_core.capability import (
     ACTIVATIONS,
     ATTENTION,
@@ -26,6 +26,7 @@ from audit_core.capability import (
     RANDOMISABLE,
     REPLIES,
     ROUTING,
+    STEERING,
     STEPS,
     TOOLS,
     Capability,
@@ -43,6 +44,7 @@ from audit_core.engine.parity import choose_tokens, run_alone
 from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.senders import check_paths
+from audit_core.engine.steer import measure_shift, write_steered
 from audit_core.engine.stream import measure_losses
 from audit_core.engine.streamed.build import build_streamed, require_streamable
 from audit_core.engine.streamed.subject import StreamedSubject
@@ -84,6 +86,10 @@ class FolderTokenizer:
 
     def piece(self, token_id: int) -> str:
         return str(self.inner.decode([token_id], clean_up_tokenization_spaces=False))
+
+    def read(self, token_ids: Sequence[int]) -> str:
+        """Several tokens as text: a character may be spread over more than one."""
+        return str(self.inner.decode(list(token_ids), clean_up_tokenization_spaces=False))
 
     def render_chat(self, message: str, reply: str | None = None) -> str:
         messages = [{"role": "user", "content": message}]
@@ -165,6 +171,23 @@ class TransformerSubject(FeaturedDecoder):
 
     def measure_losses(self, rows: Sequence[Tokens], layer: int, change: StreamChange | None) -> Floats:
         return measure_losses(self.runner.model, rows, layer, change, self.runner.turn)
+
+    def write_steered(
+        self,
+        rows: Sequence[Tokens],
+        layer: int,
+        steps: Floats | None,
+        sampling: Sampling,
+        watched: Sequence[Sequence[int]],
+        *,
+        on_progress: Progress = no_progress,
+    ) -> Written:
+        runner = self.runner
+        found = write_steered(runner.model, rows, layer, steps, sampling, watched, runner.turn, on_progress)
+        return replace(found, texts=tuple(self.tokenizer.read(ids.tolist()) for ids in found.ids))
+
+    def measure_shift(self, row: Tokens, changed: Sequence[Tokens], layer: int, steps: Floats | None) -> Shift:
+        return measure_shift(self.runner.model, row, changed, layer, steps, self.runner.turn)
 
     def read_documents(self, text: str) -> tuple[tuple[str, ...], str]:
         return form.read_documents(text)
@@ -318,6 +341,7 @@ _DENSE: frozenset[Capability[Any]] = frozenset(
         REPLIES,
         ACTIVATIONS,
         LENSES,
+        STEERING,
         components_of(Kind.RESID),
     )
 )

@@ -107,6 +107,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "rival": dict.fromkeys(("circuit", "rivals"), _DONE),
     "specificity": dict.fromkeys(("own", "tasks", "divergence"), _DONE),
     "stability": {},
+    "steering": dict.fromkeys(("rows", "differences", "doses"), _DONE),
     "sweep": _RUNS | {"cells": _DONE, "layers": _DONE, "screened": (Evidence.ESTIMATED,)},
     "tabular": dict.fromkeys(("said yes", "auc"), _READ)
     | {
@@ -124,7 +125,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
 """Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {
     "benchmark", "circuit", "claim_test", "closed_documents", "closed_tools", "confirmation", "decisions", "documents", "explanations", "features", "probes", "rationale", "robustness",
-    "source_tokens", "specificity", "tabular", "tools", "transfer", "vision",
+    "source_tokens", "specificity", "steering", "tabular", "tools", "transfer", "vision",
 }  # fmt: skip
 
 
@@ -210,6 +211,7 @@ def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> No
         "features",
         "probes",
         "rationale",
+        "steering",
         "tabular",
         "tools",
         "vision",

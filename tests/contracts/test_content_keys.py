@@ -13,6 +13,7 @@ import pytest
 from pydantic import TypeAdapter
 from toy.additive import AdditiveSubject, pair_up
 from toy.audit_requests import make_decision_task, make_table_task
+from toy.steering import read_votes
 
 from audit_core import audits
 from audit_core.attention.plausibility import Source
@@ -54,6 +55,7 @@ from audit_core.probes import ProbesRequest
 from audit_core.prompts.prompt_set import TokenisedPrompts, is_exploratory
 from audit_core.registry import get_plugin, list_plugins
 from audit_core.run import Auditor
+from audit_core.steering import SteeringRequest
 from audit_core.store import RunLog, RunRecord, RunStart
 from audit_core.tabular import TabularRequest
 from audit_core.tools import ToolsRequest
@@ -93,6 +95,7 @@ PINNED = {
     "source_tokens": "6f90c718a851ab5e1e816cfcf5550c531a5775e11e37f7f60fc03d760dee8b79",
     "specificity": "a8e3eaca6c2508d5ca83ec1340a3981215313bc481e7970c5889ed15d4a01e5e",
     "stability": "2108e6b8ba151704443f6a2efbbe6650145f2451e9c4f75f3d520ee569e1fcb0",
+    "steering": "68c9beb51984b414f8d497e15897bb7c84017827bef84c324ac4da002886de46",
     "sweep": "266ecf26257ef8056352328cbd7d1affcc4dfda93125ae343caa38ad8dd66579",
     "tabular": "13f7ee12a165396aab3ef6de5a2d031242af1b43b699c1fb1db6457ac63ae456",
     "token_gradients": "2be91d156c926aa8e7526a75ce3b726f276b6bbb419f2708a5c6ec93524baf85",
@@ -162,6 +165,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "source_tokens": SourceTokensRequest(prompts, prompts),
         "specificity": SpecificityRequest(prompts, prompts, CIRCUIT, others=(OtherTask(judged, CIRCUIT[:1]),)),
         "stability": StabilityRequest(explored, explored, "exact", size=2),
+        "steering": SteeringRequest(prompts, read_votes(), layer=1),
         "sweep": SweepRequest(prompts, prompts, seed=3),
         "tabular": TabularRequest(prompts, make_table_task()),
         "token_gradients": TokenGradientsRequest(one, prompts),

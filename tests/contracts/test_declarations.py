@@ -83,7 +83,7 @@ def test_the_judging_audits_are_those_of_before() -> None:
 def test_the_paces_are_those_of_before() -> None:
     assert {name: audit.pace for name, audit in AUDITS.items() if audit.pace != 1} == {
         "circuit": 0.2, "claim_test": 0.4, "curve": 0.17, "documents": 0.7, "paths": 0.6, "recomposition": 0.2, "rival": 0.36,
-        "robustness": 0.4, "specificity": 0.2, "stability": 0.5, "transfer": 0.3,
+        "robustness": 0.4, "specificity": 0.2, "stability": 0.5, "steering": 1.5, "transfer": 0.3,
     }  # fmt: skip
 
 
@@ -132,6 +132,7 @@ def test_what_a_subject_lacks_is_said_by_the_audits_that_demand_it_alone() -> No
         "probes",
         "rationale",
         "source_tokens",
+        "steering",
         "tabular",
         "tools",
         "vision",
@@ -147,7 +148,7 @@ def test_a_subject_without_a_capability_is_refused_by_the_audits_that_demand_it(
     assert demanding == {
         "attention", "attention_tests", "both_sides", "claim_test", "closed_documents", "closed_tools", "confirmation", "documents", "experts", "features", "lenses", "paths",
         "probes", "rationale", "robustness",
-        "source_tokens", "tabular", "token_gradients", "tools", "vision",
+        "source_tokens", "steering", "tabular", "token_gradients", "tools", "vision",
     }  # fmt: skip
 
 

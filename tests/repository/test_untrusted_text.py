@@ -112,6 +112,7 @@ REVIEWED: dict[str, list[str]] = {
         "result.n",
     ],
     "ui/decisions/source.py": ["LANGUAGE", "TABLE"],
+    "ui/steering/show.py": ["place", "result.draws", "result.layer", "result.n_chosen_on", "result.n_tokens"],
     "ui/tabular/form.py": ["task.n_in_file"],
     "ui/tabular/show.py": ["how", "row.precision.n"],
     "ui/vision/show.py": ["column", "height", "kind", "n", "place", "row", "width"],

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from toy.closed_models import write_questions
+from toy.steering import ask_votes
 
 from audit_core.attention.plausibility import Source
 from audit_core.audits.ablation import AblationRequest
@@ -201,6 +202,7 @@ def list_requests_to_a_voter(subject: Any) -> dict[str, list[Any]]:
         "features": [
             FeaturesRequest(votes, PLANTED, "L1.F0 L1.F1", described="A"), FeaturesRequest(one, PLANTED, "L1.F0", seed=1),
         ],
+        "steering": [ask_votes(subject), ask_votes(subject, prompts=2, draws="1", seed=1)],
         "probes": [ProbesRequest(votes, layers=1), ProbesRequest(votes, layers=1, texts=1, seed=1)],
     }  # fmt: skip
 

@@ -115,7 +115,7 @@ def draw_states(
 def _list_noise(
     variants: Sequence[Variant], geometry: Geometry, n_prompts: int, length: int, start: int
 ) -> list[tuple[int, ...]]:
-    """Shapes of the noise that a wave draws, in order; see `sites.disturb`."""
+    """Shapes of the noise that a wave draws, in order; see `replacing.disturb`."""
     if not any(edit.replacement is Replacement.NOISE for variant in variants for edit in variant.edits):
         return []
     shapes, order = [], order_variants(variants)

@@ -1,0 +1,1 @@
+"""Parts of the tab Steering of the page Features."""
