@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from audit_core.component import Kind
+from audit_core.engine.sites import HOOKS
 
 if TYPE_CHECKING:
     import torch
     from transformer_lens.hook_points import HookPoint
 
-SITES = (Kind.RESID, Kind.QUERY, Kind.KEY, Kind.VALUE, Kind.PATTERN, Kind.HEAD, Kind.NEURON, Kind.MLP)
+SITES = tuple(kind for kind, hook in HOOKS.items() if hook and kind is not Kind.EDGE)
 """Sites whose hooks these blocks call; `Kind.EDGE` has the hook of `Kind.PATTERN`."""
 _OWN_HOOKS = "BlockBridge._maybe_wire_capture_hooks."
 """Hooks that TransformerLens leaves in every block: they keep tensors for options that this engine does not use."""
