@@ -6,7 +6,7 @@ out, as in dictionaries: its activation is a hundred times longer than others an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,12 @@ def write_steered(
         batch = [rows[at] for at in where]
         step = None if steps is None else steps[where]
         noise = [sampling.draws[at] for at in where]
-        texts, ends = _write(model, batch, layer, step, sampling, noise, turn)
+
+        def report(written: int, before: int = done, size: int = len(batch)) -> None:
+            # After every token, so that a person can cancel between two.
+            on_progress(before * sampling.n_tokens + size * written, len(rows) * sampling.n_tokens)
+
+        texts, ends = _write(model, batch, layer, step, sampling, noise, turn, report)
         ids[where] = texts[:, len(batch[0]) :].numpy()
         with turn():
             logs = ends[0].log_softmax(-1)
@@ -60,7 +65,6 @@ def write_steered(
         whole = _run(model, texts[own, :-1], layer, None if step is None else step[own], turn)[0, -1]
         apart = max(apart, float((whole - ends[1][longest]).abs().max()))
         done += len(where)
-        on_progress(done, len(rows))
     return Written(ids, first, apart)
 
 
@@ -72,6 +76,7 @@ def _write(
     sampling: Sampling,
     noise: Sequence[int],
     turn: Turn,
+    report: Callable[[int], None],
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
     """Texts with what was written, shape (row, pos), and the logits of the first and of the last written token."""
     import torch
@@ -90,6 +95,7 @@ def _write(
             begin = end if begin is None else begin
             new = _choose(end, sampling, noise, number)
             texts = torch.cat([texts, new], 1)
+        report(number + 1)
     assert begin is not None
     return texts, (begin, end)
 

@@ -13,7 +13,7 @@ from audit_core.steering import FILE, SteeringRequest, SteeringResult, read_ship
 from audit_core.subject_family import find_planted
 from ui.flow import answers
 from ui.flow.answers import show_refusal
-from ui.parts.header import BADGES, plain
+from ui.parts.header import BADGES, counted, plain
 from ui.steering import show
 
 _MOST_BYTES = 1 << 20
@@ -36,7 +36,7 @@ def show_steering(model: str, auditor: Auditor | None) -> None:
         if recorded is not None and not recorded.answers(request, auditor.subject.identity.weights_sha256):
             recorded = None
         if recorded is None:
-            title = f"Steer {len(request.task.concepts)} concepts on {len(request.prompts)} prompts"
+            title = f"Steer {counted(len(request.task.concepts), 'concept')} on {len(request.prompts)} prompts"
             measured = answers.answer_by_job(auditor, "steering", title, request, at_once=False)
     if measured is not None:
         show.show_answer(measured, "causal")
