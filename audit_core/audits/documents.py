@@ -39,7 +39,8 @@ class DocumentsAudit(Audit):
     question: str = "Which documents does a reader consult, and which does its answer rely on?"
     request: type[Request] = DocumentsRequest
     result: type = DocumentsResult
-    version: int = 1
+    version: int = 2
+    shown_versions: tuple[int, ...] = (1,)
     summary: str = (
         "Every set of the documents is replaced by fillers of the same length, documents are deleted, reordered, repeated "
         "and edited. Attention and citations are shown apart."
@@ -65,7 +66,7 @@ class DocumentsAudit(Audit):
         return replace(request, source=source)  # type: ignore[type-var,return-value]
 
     def count_work(self, subject: Subject, request: DocumentsRequest) -> int:
-        return sum(count_work_of(subject, request)) * subject.geometry.n_layers
+        return count_work_of(subject, request).total * subject.geometry.n_layers
 
     def run(
         self,
