@@ -63,7 +63,8 @@ class KeptParts:
             part.replace(self._folder / f"{name}.json")
             self._sweep()
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             raise StoreRefused(
                 f"A part of the run cannot be kept: {error.strerror or error}.", wanted="a writable data directory.",
                 remedy="check the disk, or set AUDIT_HOME to another folder.",

@@ -212,7 +212,8 @@ class Auditor:
         request = set_aside(request)
         means = self._capture_means(list_reference(request), request.kinds) if needs_means(request) else None
         parts = KeptParts(
-            self.log.home, [audit, plugin.version, self.subject.identity.short, list_versions() | {"assay": _KEY_FORMAT}]
+            self.log.home,
+            [audit, plugin.version, self.subject.identity.short, list_versions() | {"assay": _KEY_FORMAT}],
         )
         begun = time.monotonic()
         with self._orders.lend(), parts.lend():

@@ -50,6 +50,7 @@ class DocumentsAudit(Audit):
     planted: str = "planted-reader-grounded"
     examples: tuple[Example, ...] = _EXAMPLES
     demands: tuple[Capability[Any], ...] = (DOCUMENTS,)
+    keeps_parts: bool = True
     file_form: type | None = DocumentsFile
 
     def ask_file(

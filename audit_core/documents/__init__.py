@@ -11,8 +11,11 @@ from audit_core.documents.results import (
     DocumentsResult,
     DocumentTrace,
     FamilyRow,
+    HeldOutSet,
     LabelShare,
     QuestionRow,
+    SentenceReading,
+    SentenceRow,
 )
 from audit_core.documents.retrieval import Retrieved, read_passages, retrieve
 from audit_core.documents.shipped import SHIPPED, read_shipped
@@ -28,12 +31,15 @@ __all__ = [
     "DocumentsRequest",
     "DocumentsResult",
     "FamilyRow",
+    "HeldOutSet",
     "Judged",
     "Label",
     "LabelShare",
     "Measured",
     "QuestionRow",
     "Retrieved",
+    "SentenceReading",
+    "SentenceRow",
     "judge_question",
     "read_passages",
     "read_shipped",

@@ -11,7 +11,8 @@ from audit_core.prompts.answers import Tokenizer, Tokens, tokenise_answers
 from audit_core.prompts.prompt_set import TokenPair
 from audit_core.subject import DocumentForm
 
-_NEXT = "next hit: "
+NEXT = "next hit: "
+"""What comes before the next hit, where it is kept with a prompt."""
 _VALUE = r"\s+(?:the |a |an )?([^\s.,;:!?]+)"
 
 
@@ -60,13 +61,13 @@ def write_source(question: Question) -> str:
     """Citation, scores and next hit as they are kept with a prompt."""
     parts = [] if question.cited is None else [f"cites [{question.cited + 1}]"]
     parts += ["scores " + " ".join(f"{score:.4f}" for score in question.scores)] if question.scores else []
-    parts += [f"{_NEXT}{question.next_hit}"] if question.next_hit else []
+    parts += [f"{NEXT}{question.next_hit}"] if question.next_hit else []
     return "; ".join(parts)
 
 
 def _read_source(source: str, n: int) -> tuple[int | None, tuple[float, ...], str]:
     """Index of the cited document, the scores, and the next hit, which is last because it is any text."""
-    source, _, next_hit = source.partition(_NEXT)
+    source, _, next_hit = source.partition(NEXT)
     cited = re.search(r"\bcites \[(\d{1,3})\]", source)
     scores = re.search(r"\bscores ((?:-?\d+\.\d{4} ?)+)(?:; )?$", source)
     number = int(cited[1]) - 1 if cited and 0 < int(cited[1]) <= n else None

@@ -58,7 +58,9 @@ def check_request(request: DocumentsRequest) -> None:
         )  # fmt: skip
     if not 0 <= request.by_sentence <= MOST_BY_SENTENCE:
         raise Refused(
-            f"{request.by_sentence} questions by sentence.", wanted=f"0 to {MOST_BY_SENTENCE}.", remedy="change this number."
+            f"{request.by_sentence} questions by sentence.",
+            wanted=f"0 to {MOST_BY_SENTENCE}.",
+            remedy="change this number.",
         )
     if len(request.prompts) > MAX_QUESTIONS:
         raise Refused(

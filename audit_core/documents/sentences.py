@@ -83,9 +83,7 @@ def count_sentence_runs(question: Question, request: DocumentsRequest) -> int:
     return (sum(_count_sets(n)) + n * request.fillers) if LEAST <= n <= MOST else 0
 
 
-def read_sentences(
-    subject: Subject, runs: QuestionRuns, request: DocumentsRequest
-) -> SentenceReading:
+def read_sentences(subject: Subject, runs: QuestionRuns, request: DocumentsRequest) -> SentenceReading:
     """Measure random sets of sentences, fit on some, test on the others; then each sentence alone if the test is passed.
 
     Args:
@@ -115,7 +113,9 @@ def read_sentences(
     )  # fmt: skip
     lds, refused = _test(measured, predicted, n_fit, runs, subject.tolerance)
     if refused:
-        return SentenceReading(n=n, n_fit=n_fit, n_held_out=len(held), lds=lds, refused=refused, sets=held, sentences=())
+        return SentenceReading(
+            n=n, n_fit=n_fit, n_held_out=len(held), lds=lds, refused=refused, sets=held, sentences=()
+        )
     alone = _leave_out(subject, parts, fillers, question, runs)
     found = tuple(
         SentenceRow(
@@ -172,7 +172,9 @@ def _choose_fillers(
 
 def _replace(parts: Parts, fillers: Sequence[Sequence[Tokens]], kept: Sequence[bool], which: int) -> Tokens:
     """Input with a filler in place of each sentence that is not kept."""
-    return parts.join([own if is_kept else fillers[at][which] for at, (own, is_kept) in enumerate(zip(parts.ids, kept))])
+    return parts.join(
+        [own if is_kept else fillers[at][which] for at, (own, is_kept) in enumerate(zip(parts.ids, kept))]
+    )
 
 
 def _read_leads(
@@ -183,7 +185,9 @@ def _read_leads(
     logits, _ = read_values(subject, [parts.join(parts.ids), *rows], (values[runs.given], values[runs.foil]))
     lead = logits[:, 0] - logits[:, 1]
     if abs(lead[0] - runs.lead) > 10 * subject.tolerance:
-        raise ControlFailed(f"The sentences put together again changed the lead by {abs(lead[0] - runs.lead):.3g} logits.")
+        raise ControlFailed(
+            f"The sentences put together again changed the lead by {abs(lead[0] - runs.lead):.3g} logits."
+        )
     return lead[1:]
 
 
@@ -192,7 +196,10 @@ def _test(
 ) -> tuple[Estimate | None, str]:
     """Rank correlation on the held-out sets, and why nothing is said of single sentences; empty if it is."""
     if float(np.abs(measured - runs.lead).max()) <= runs.delta:
-        return None, f"no set of sentences moves the answer's lead by {runs.delta:.2f} {UNIT}, the smallest effect that matters"
+        return (
+            None,
+            f"no set of sentences moves the answer's lead by {runs.delta:.2f} {UNIT}, the smallest effect that matters",
+        )
     # Numerical noise has no rank.
     own, fitted = (np.round(values / (10 * tolerance)) for values in (measured[n_fit:], predicted))
     try:
@@ -213,7 +220,9 @@ def _leave_out(
     """Loss when one sentence alone is replaced, over its fillers."""
     n, per = len(parts.ids), len(fillers[0])
     rows = [
-        _replace(parts, fillers, [other != at for other in range(n)], filler) for at in range(n) for filler in range(per)
+        _replace(parts, fillers, [other != at for other in range(n)], filler)
+        for at in range(n)
+        for filler in range(per)
     ]
     lost = runs.lead - _read_leads(subject, parts, rows, question, runs)
     return [average_of(own, UNIT) for own in lost.reshape(n, per)]

@@ -82,7 +82,9 @@ def plan_variants(
     deleted = [rows.add(join([bodies[at] for at in range(n) if kept >> at & 1])) for kept in range(1 << n)]
     orders = [rows.add(join([bodies[at] for at in order])) for order in list_orders(n)]
     doubled = [rows.add(join([*bodies, body])) for body in bodies]
-    swapped = [] if next_hit is None else [rows.add(join([*bodies[:at], next_hit, *bodies[at + 1 :]])) for at in range(n)]
+    swapped = (
+        [] if next_hit is None else [rows.add(join([*bodies[:at], next_hit, *bodies[at + 1 :]])) for at in range(n)]
+    )
     return Variants(
         tuple(rows.inputs), np.array(lattice), np.array(deleted), np.array(orders, np.int64), np.array(doubled),
         np.array(swapped, np.int64),
