@@ -18,9 +18,10 @@ from audit_core.documents.results import (
     SentenceRow,
 )
 from audit_core.documents.retrieval import Retrieved, read_passages, retrieve
-from audit_core.documents.shipped import SHIPPED, read_shipped
+from audit_core.documents.shipped import BY_SENTENCE, SHIPPED, read_shipped
 
 __all__ = [
+    "BY_SENTENCE",
     "MAX_DOCUMENTS",
     "SHIPPED",
     "DocumentPair",

@@ -113,7 +113,7 @@ def run_slowly(home: Path) -> None:
         return real(*asked)
 
     report.measure_question = slow
-    subject, request = ask(12)
+    subject, request = ask(8)
     Auditor(subject, RunLog(home)).run("documents", request, actor=Actor("me", "s"))
 
 
@@ -123,11 +123,11 @@ def test_a_killed_process_leaves_its_questions_to_the_next_run(tmp_path: Path, m
     code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]; from pathlib import Path; from spec.test_parts import run_slowly; run_slowly(Path({str(home)!r}))"
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as process:
         until = time.monotonic() + 120
-        while len(list(folder.glob("*/*.json"))) < 4 and process.poll() is None and time.monotonic() < until:
+        while len(list(folder.glob("*/*.json"))) < 3 and process.poll() is None and time.monotonic() < until:
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
     kept = len(list(folder.glob("*/*.json")))
-    assert 4 <= kept < 12
+    assert 3 <= kept < 8
     real, measured = report.measure_question, []
 
     def count(subject: Any, question: Any, request: Any) -> Any:
@@ -135,10 +135,10 @@ def test_a_killed_process_leaves_its_questions_to_the_next_run(tmp_path: Path, m
         return real(subject, question, request)
 
     monkeypatch.setattr(report, "measure_question", count)
-    subject, request = ask(12)
+    subject, request = ask(8)
     log = RunLog(home)
     found = Auditor(subject, log).run("documents", request, actor=Actor("me", "s"))
-    assert len(measured) == len(set(measured)) == 12 - kept
+    assert len(measured) == len(set(measured)) == 8 - kept
     (end, killed) = log.list_runs()
     assert (killed.outcome, end.outcome, end.detail) == ("abandoned", "done", f"{kept} parts were measured by earlier runs")
     other = tmp_path / "other"

@@ -68,7 +68,7 @@ def show_reading(found: SentenceReading, row: QuestionRow, place: str = "") -> N
         )  # fmt: skip
         show_rows(_table_sentences(found), f"documents-sentences{place}")
         st.markdown(
-            "Both differ where sentences work together: if either of two is enough, each has a weight and neither has a loss."
+            "Both differ where sentences work together. A sentence without a loss may still matter beside another one: see the sets."
         )
     if found.sets:
         table_with_csv(lambda: _table_sets(found), "Held-out sets of sentences", f"documents-sets{place}")
