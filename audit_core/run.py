@@ -108,7 +108,7 @@ class Auditor:
             reference_key(request.reference) if needs_means(request) else "",
             request.seed,
             request.describe(),
-            list_versions() | {"assay": _KEY_FORMAT},
+            _list_pinned(),
         ]
         # Tokens and clusters that the prompt texts do not determine, so that results of other readings are not reused.
         parts += [[p.clean_ids, astuple(p.contrast)] for p in request.prompts.pairs if p.is_read_in_context]
@@ -219,7 +219,7 @@ class Auditor:
         with self._orders.lend(), parts.lend():
             result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
         if not parts.n_found:
-            # A run that goes on from kept parts is faster than its work: it says nothing of the next one.
+            # A run from kept parts is faster than its work: it says nothing of the next one.
             self._pace.keep(audit, time.monotonic() - begun, self.count_work(audit, request))
         return result, parts.n_found
 
@@ -376,12 +376,12 @@ def list_versions() -> dict[str, str]:
     return {"assay": VERSION, **{name: version(name) for name in _PACKAGES}}
 
 
+def _list_pinned() -> dict[str, str]:
+    return list_versions() | {"assay": _KEY_FORMAT}
+
+
 def open_subject(
-    name: str,
-    *,
-    on_progress: FetchProgress | None = None,
-    access: ModelAccess = ANONYMOUS,
-    streamed: bool = False,
+    name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANONYMOUS, streamed: bool = False
 ) -> Subject:
     """Load a model by known or planted name, folder or hub id, fetching or building it if needed; see `ModelAccess`.
 

@@ -99,7 +99,9 @@ def test_citation_scores_and_any_next_hit_are_read_back() -> None:
     subject, request = ask("grounded")
     pair = request.prompts.pairs[0]
     wanted = ("cites [1]; scores 9.0000; next hit: x", (1.5, 0.25, -1.0), 1)
-    question = replace(parse_question(pair, DOCUMENTS.of(subject)), next_hit=wanted[0], scores=wanted[1], cited=wanted[2])
+    question = replace(
+        parse_question(pair, DOCUMENTS.of(subject)), next_hit=wanted[0], scores=wanted[1], cited=wanted[2]
+    )
     prompt = replace(pair.prompt, source=write_source(question))
     found = parse_question(replace(pair, prompt=prompt), DOCUMENTS.of(subject))
     assert (found.next_hit, found.scores, found.cited) == wanted
@@ -133,8 +135,10 @@ def test_weight_and_loss_differ_by_what_sentences_do_together(monkeypatch: pytes
     own = np.array([0.8, 4.0, -0.6, 3.0, 0.4, 0.2])
     found = read_with(monkeypatch, lambda kept: own @ kept + 2 * (kept[1] and kept[3]) - 1.8)
     assert not found.refused
-    assert [one.replaced.value for one in found.sentences] == pytest.approx(own + [0, 2, 0, 2, 0, 0], abs=1e-3)
-    assert [one.weight.value for one in found.sentences] == pytest.approx(own + [0, 1, 0, 1, 0, 0], abs=0.3)
+    assert [one.replaced.value for one in found.sentences] == pytest.approx(
+        own + np.array([0, 2, 0, 2, 0, 0]), abs=1e-3
+    )
+    assert [one.weight.value for one in found.sentences] == pytest.approx(own + np.array([0, 1, 0, 1, 0, 0]), abs=0.3)
 
 
 def test_either_of_two_sentences_is_not_cleared_by_leaving_each_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +199,8 @@ def test_the_fit_finds_weights_and_its_intervals_cover_them() -> None:
         # The spread differs between rows: plain standard errors are too small here.
         values = 1 + rows @ truth + draw.normal(size=40) * (0.2 + 2 * rows[:, 0])
         found = fit_linear(rows, values).estimate(0, "logits")
-        assert found.low is not None and found.high is not None
+        assert found.low is not None
+        assert found.high is not None
         inside += found.low <= 2 <= found.high
     assert 0.92 <= inside / 400 <= 0.99
     exact = fit_linear(rows, 1 + rows @ truth)
@@ -214,9 +219,11 @@ def test_the_interval_of_a_rank_correlation_covers_it() -> None:
     for _ in range(400):
         first, other = draw.normal(size=(2, 21))
         found = spearman_interval(float(spearmanr(first, r * first + np.sqrt(1 - r * r) * other)[0]), 21, "ρ")
-        assert found.low is not None and found.high is not None
+        assert found.low is not None
+        assert found.high is not None
         inside += found.low <= rho <= found.high
     assert 0.92 <= inside / 400 <= 0.98
     assert spearman_interval(0.5, 4, "ρ").low is None
     perfect = spearman_interval(1.0, 21, "ρ")
-    assert perfect.low is not None and 0.99 < perfect.low < perfect.value == perfect.high
+    assert perfect.low is not None
+    assert 0.99 < perfect.low < perfect.value == perfect.high

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,9 @@ class Part:
     value: float
 
 
-def measure(home: Path, n: int, *, fails_at: int = -1, about: str = "a") -> tuple[list[int], tuple[Part, ...], list[Any]]:
+def measure(
+    home: Path, n: int, *, fails_at: int = -1, about: str = "a"
+) -> tuple[list[int], tuple[Part, ...], list[Any]]:
     """Indices that were measured, the parts, and the progress."""
     measured: list[int] = []
     seen: list[Any] = []
@@ -45,13 +48,10 @@ def measure(home: Path, n: int, *, fails_at: int = -1, about: str = "a") -> tupl
 
     kept = KeptParts(home, [about])
     found: tuple[Part, ...] = ()
-    with kept.lend():
-        try:
-            found = measure_each(
-                [["q", at] for at in range(n)], Part, one, work=[2] * n, on_progress=lambda *x: seen.append(x), after=1
-            ).parts
-        except Cancelled:
-            pass
+    with kept.lend(), suppress(Cancelled):
+        found = measure_each(
+            [["q", at] for at in range(n)], Part, one, work=[2] * n, on_progress=lambda *x: seen.append(x), after=1
+        ).parts
     assert kept.n_found == n - len(measured) - (0 if fails_at < 0 else n - fails_at)
     return measured, found, seen
 
@@ -72,7 +72,9 @@ def test_without_an_auditor_nothing_is_kept(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("damage", [lambda raw: raw[:-3], lambda raw: raw.replace(b"0.1", b"9.9"), lambda raw: b"", lambda raw: b"x" * 99])
+@pytest.mark.parametrize(
+    "damage", [lambda raw: raw[:-3], lambda raw: raw.replace(b"0.1", b"9.9"), lambda raw: b"", lambda raw: b"x" * 99]
+)
 def test_a_part_that_was_cut_or_changed_is_measured_again(damage: Any, tmp_path: Path) -> None:
     measure(tmp_path, 3)
     path = next(p for p in tmp_path.glob(f"{FOLDER}/*/*") if b"0.1" in p.read_bytes())
@@ -140,7 +142,11 @@ def test_a_killed_process_leaves_its_questions_to_the_next_run(tmp_path: Path, m
     found = Auditor(subject, log).run("documents", request, actor=Actor("me", "s"))
     assert len(measured) == len(set(measured)) == 8 - kept
     (end, killed) = log.list_runs()
-    assert (killed.outcome, end.outcome, end.detail) == ("abandoned", "done", f"{kept} parts were measured by earlier runs")
+    assert (killed.outcome, end.outcome, end.detail) == (
+        "abandoned",
+        "done",
+        f"{kept} parts were measured by earlier runs",
+    )
     other = tmp_path / "other"
     other.mkdir()
     fresh = Auditor(subject, RunLog(other))

@@ -161,7 +161,10 @@ def make_request(auditor: Auditor, model: str, questions: Questions, most: int) 
     audit.require(auditor.subject)
     if questions.raw is not None:
         asked: DocumentsRequest = audit.ask_file(
-            auditor.subject, questions.raw, questions.name, {"most_questions": str(most), "by_sentence": str(BY_SENTENCE.get(questions.name, 0))}
+            auditor.subject,
+            questions.raw,
+            questions.name,
+            {"most_questions": str(most), "by_sentence": str(BY_SENTENCE.get(questions.name, 0))},
         )
         return asked
     planted = find_planted(model)

@@ -61,7 +61,9 @@ def show_reading(found: SentenceReading, row: QuestionRow, place: str = "") -> N
         )
         for rank in dict.fromkeys(one.document for one in found.sentences):
             st.markdown(_mark_document(rank, found, row.delta))
-        st.markdown(f"{_MARKED} δ is {row.delta:.2f} logits. The number behind a sentence is its weight in logits.")
+        st.markdown(
+            f"{_MARKED} δ is {row.delta:.2f} logits. The number in brackets is the sentence's weight in logits."
+        )
         figure_header(
             "Each sentence left out", "estimated causal",
             "*weight* is of the fit. *loss if replaced* was measured: fillers took the place of this sentence alone.",
@@ -82,7 +84,8 @@ def _mark_document(rank: int, found: SentenceReading, delta: float) -> str:
 
 def _mark(one: SentenceRow, delta: float) -> str:
     weight = one.weight
-    text = f"{plain(one.text)} {weight.value:+.2f}"
+    value = f"{round(weight.value, 2) + 0.0:+.2f}".replace("-", "−")
+    text = f"{plain(one.text)} ({value})"
     if weight.low is not None and weight.low >= delta:
         return f":violet-background[{text}]"
     if weight.high is not None and weight.high <= -delta:

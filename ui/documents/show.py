@@ -141,8 +141,12 @@ def _say_swap(row: QuestionRow) -> str:
     if not row.next_hit:
         return "Swap: not measured, because the file names no next hit of the ranking (its column *next*)."
     changed = [f"[{one.rank}]" for one in row.documents if one.swapped_to != row.given]
-    said = f"in place of {' or '.join(changed)}, it changes the answer" if changed else "it changes the answer in no place"
-    return f"Swap: the next hit of the ranking is *{plain(row.next_hit)}*. Measured one document at a time, {plain(said)}."
+    said = (
+        f"in place of {' or '.join(changed)}, it changes the answer" if changed else "it changes the answer in no place"
+    )
+    return (
+        f"Swap: the next hit of the ranking is *{plain(row.next_hit)}*. Measured one document at a time, {plain(said)}."
+    )
 
 
 def show_questions(result: DocumentsResult) -> None:

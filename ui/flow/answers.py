@@ -200,7 +200,11 @@ def predict(auditor: Auditor, audit: str, request: Any) -> float:
 
 def _show_end(state: JobState, error: str, *, keeps_parts: bool) -> None:
     if state is JobState.CANCELLED:
-        kept = "What it measured is kept: the next run goes on from there." if keeps_parts else "Its results are discarded."
+        kept = (
+            "What it measured is kept: the next run goes on from there."
+            if keeps_parts
+            else "Its results are discarded."
+        )
         st.info(f"Cancelled. {kept}", icon=":material/stop_circle:")
     else:
         st.error(plain(error), icon=":material/error:")
