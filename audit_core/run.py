@@ -188,13 +188,8 @@ class Auditor:
         return RunOutcome(result, start.run_id, False, clock.wall_s, attempt, request.prompts.notices)
 
     def execute(
-        self,
-        audit: str,
-        request: Request,
-        *,
-        on_progress: Progress = no_progress,
-        on_partial: Callable[[Any], None] = no_partial,
-    ) -> Any:
+        self, audit: str, request: Request, *, on_progress: Progress = no_progress, on_partial: Callable[[Any], None] = no_partial
+    ) -> Any:  # fmt: skip
         """The result of one audit from subject and request alone; nothing is logged.
 
         Raises:

@@ -46,7 +46,6 @@ class DocumentsAudit(Audit):
         "and edited. Attention and citations are shown apart."
     )
     counts_as: tuple[str, ...] = ("causal_results",)
-    pace: float = 0.7
     planted: str = "planted-reader-grounded"
     examples: tuple[Example, ...] = _EXAMPLES
     demands: tuple[Capability[Any], ...] = (DOCUMENTS,)

@@ -144,9 +144,7 @@ def _say_swap(row: QuestionRow) -> str:
     said = (
         f"in place of {' or '.join(changed)}, it changes the answer" if changed else "it changes the answer in no place"
     )
-    return (
-        f"Swap: the next hit of the ranking is *{plain(row.next_hit)}*. Measured one document at a time, {plain(said)}."
-    )
+    return f"Swap: the next hit of the ranking is *{plain(row.next_hit.rstrip('.'))}*. Measured one document at a time, {plain(said)}."
 
 
 def show_questions(result: DocumentsResult) -> None:

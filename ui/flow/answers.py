@@ -205,7 +205,7 @@ def _show_end(state: JobState, error: str, *, keeps_parts: bool) -> None:
             if keeps_parts
             else "Its results are discarded."
         )
-        st.info(f"Cancelled. {kept}", icon=":material/stop_circle:")
+        st.info(f"Cancelled. {plain(kept)}", icon=":material/stop_circle:")
     else:
         st.error(plain(error), icon=":material/error:")
 
