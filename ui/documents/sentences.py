@@ -13,8 +13,6 @@ from audit_core.tables import estimate_cells
 from ui.flow import answers
 from ui.parts.header import figure_header, plain, show_rows, table_with_csv
 
-_MARKED = "Purple raises the answer's lead by δ or more, orange lowers it, each with its whole interval."
-
 
 def show_sentences(auditor: Auditor, request: DocumentsRequest, row: QuestionRow) -> None:
     """Show the sentences of a question, or offer to measure them."""
@@ -61,9 +59,8 @@ def show_reading(found: SentenceReading, row: QuestionRow, place: str = "") -> N
         )
         for rank in dict.fromkeys(one.document for one in found.sentences):
             st.markdown(_mark_document(rank, found, row.delta))
-        st.markdown(
-            f"{_MARKED} δ is {row.delta:.2f} logits. The number in brackets is the sentence's weight in logits."
-        )
+        st.markdown("Purple raises the answer's lead by δ or more, orange lowers it, each with its whole interval.")
+        st.markdown(f"δ is {row.delta:.2f} logits. The number in brackets is the sentence's weight in logits.")
         figure_header(
             "Each sentence left out", "estimated causal",
             "*weight* is of the fit. *loss if replaced* was measured: fillers took the place of this sentence alone.",
