@@ -30,6 +30,16 @@ _EXAMPLES = (
         lambda found: {row.label for row in found.questions} == {Label.REDUNDANT.value},
         task="reader-twice",
     ),
+    Example(
+        {"by_sentence": "1", "fillers": "2", "edits": "2"},
+        "The answer is copied from the last sentence of the second document: that sentence alone has a weight.",
+        lambda found: (
+            [(one.document, one.place) for one in found.questions[0].sentences.sentences if one.weight.value > 1]
+            == [(2, 2)]
+        ),
+        task="reader-sentences",
+        is_of_one=True,
+    ),
 )
 
 

@@ -58,6 +58,9 @@ def test_a_reader_is_audited_on_what_was_retrieved_for_it() -> None:
     others = " | ".join(f"v{number:02d}" for number in range(1, 25) if number != 8)
     found = retrieve(ask(question="k03", answer="v08", others=others), "mine.csv", PASSAGES, BM25)
     (row,) = read(found.raw)
+    ((*_, after),) = BM25.rank(PASSAGES, ["k03"], 4)
+    assert row["next"] == PASSAGES[after.passage]
+    assert row["next"] not in row["documents"]
     assert row["documents"].startswith("k03 v08 | ")
     prompts, _ = ask_documents(found.raw, "mine.csv", subject, most=5)
     (question,) = measure_documents(subject, DocumentsRequest(prompts), no_progress).questions
