@@ -56,12 +56,23 @@ def measure(
     return measured, found, seen
 
 
+def measure_nothing(home: Path) -> list[Any]:
+    """Progress where all five parts are kept and nothing follows."""
+    seen: list[Any] = []
+    with KeptParts(home, ["a"]).lend():
+        measure_each(
+            [["q", at] for at in range(5)], Part, lambda at: pytest.fail("measured again"), work=[2] * 5, on_progress=lambda *x: seen.append(x)
+        )  # fmt: skip
+    return seen
+
+
 def test_a_stopped_run_goes_on_and_its_progress_counts_what_is_left(tmp_path: Path) -> None:
     assert measure(tmp_path, 5, fails_at=3)[0] == [0, 1, 2]
     measured, found, seen = measure(tmp_path, 5)
     assert measured == [3, 4]
     assert found == tuple(Part(0.1 * at) for at in range(5)), "numbers are read back to the last bit"
     assert seen == [(0, 5), (2, 5), (4, 5)]
+    assert measure_nothing(tmp_path) == [(1, 1)], "nothing is left: that is the end"
     assert measure(tmp_path, 7)[0] == [5, 6], "another set of questions finds those that it shares"
     assert measure(tmp_path, 5, about="b")[0] == [0, 1, 2, 3, 4], "another model or version finds none"
 
@@ -114,7 +125,7 @@ def run_slowly(home: Path) -> None:
         time.sleep(0.3)
         return real(*asked)
 
-    report.measure_question = slow
+    report.measure_question = slow  # type: ignore[assignment]
     subject, request = ask(8)
     Auditor(subject, RunLog(home)).run("documents", request, actor=Actor("me", "s"))
 
