@@ -96,6 +96,8 @@ class Audit(ABC):
     """At least one, unless no form can make its request."""
     demands: tuple[Capability[Any], ...] = ()
     """What a subject must be able to give; without it the audit is refused before any work."""
+    keeps_parts: bool = False
+    """Whether a run that was stopped goes on where it ended, because it keeps what it measured of each question; see `parts`."""
     file_form: type | None = None
     """Dataclass whose fields with an `Ask` say how a file of its own kind is read; see `ask_file`. None: it reads prompt sets."""
 

@@ -30,6 +30,7 @@ from audit_core.intervention import Intervention
 from audit_core.judging.verdict import RULE_VERSION
 from audit_core.models import ANONYMOUS, ModelAccess, ModelIdentity
 from audit_core.models import Progress as FetchProgress
+from audit_core.parts import KeptParts
 from audit_core.prompts.found_templates import describe_templates, digest_skeleton
 from audit_core.prompts.measurable import set_aside
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
@@ -109,7 +110,7 @@ class Auditor:
             reference_key(request.reference) if needs_means(request) else "",
             request.seed,
             request.describe(),
-            list_versions() | {"assay": _KEY_FORMAT},
+            _list_pinned(),
         ]
         # Tokens and clusters that the prompt texts do not determine, so that results of other readings are not reused.
         parts += [[p.clean_ids, astuple(p.contrast)] for p in request.prompts.pairs if p.is_read_in_context]
@@ -177,39 +178,47 @@ class Auditor:
         start, clock = self.describe_start(audit, request, actor), _Clock()
         attempt = self.log.start(start, claim)
         try:
-            result = self.execute(audit, request, on_progress=on_progress, on_partial=on_partial)
+            result, n_found = self._execute(audit, request, on_progress, on_partial)
             text = _result_adapter(get_plugin("audits", audit).result).dump_json(result).decode()
         except BaseException as error:
             self._record(start, clock, name_failure(error))
             raise
         verdict = getattr(result, "verdict", None)
         reached = None if claim is None or verdict is None else Reached(claim, verdict.state, verdict.reason)
-        self._record(start, clock, Ending("done", text=text), reached)
+        detail = f"{n_found} parts were measured by earlier runs" if n_found else ""
+        self._record(start, clock, Ending("done", detail=detail, text=text), reached)
         return RunOutcome(result, start.run_id, False, clock.wall_s, attempt, request.prompts.notices)
 
     def execute(
-        self,
-        audit: str,
-        request: Request,
-        *,
-        on_progress: Progress = no_progress,
-        on_partial: Callable[[Any], None] = no_partial,
-    ) -> Any:
+        self, audit: str, request: Request, *, on_progress: Progress = no_progress, on_partial: Callable[[Any], None] = no_partial
+    ) -> Any:  # fmt: skip
         """The result of one audit from subject and request alone; nothing is logged.
 
         Raises:
             CapabilityRefused: the subject lacks what the audit demands; nothing was run.
             AuditError: any error of the audit.
         """
+        return self._execute(audit, request, on_progress, on_partial)[0]
+
+    def _execute(
+        self, audit: str, request: Request, on_progress: Progress, on_partial: Callable[[Any], None]
+    ) -> tuple[Any, int]:
+        """The result, and how many of its parts an earlier run measured."""
         plugin: Audit = get_plugin("audits", audit)
         plugin.require(self.subject)
         request = set_aside(request)
         means = self._capture_means(list_reference(request), request.kinds) if needs_means(request) else None
+        parts = KeptParts(
+            self.log.home,
+            [audit, plugin.version, self.subject.identity.short, list_versions() | {"assay": _KEY_FORMAT}],
+        )
         begun = time.monotonic()
-        with self._orders.lend():
+        with self._orders.lend(), parts.lend():
             result = plugin.run(self.subject, request, means=means, on_progress=on_progress, on_partial=on_partial)
-        self._pace.keep(audit, time.monotonic() - begun, self.count_work(audit, request))
-        return result
+        if not parts.n_found:
+            # A run from kept parts is faster than its work: it says nothing of the next one.
+            self._pace.keep(audit, time.monotonic() - begun, self.count_work(audit, request))
+        return result, parts.n_found
 
     def _record(self, start: RunStart, clock: _Clock, ending: Ending, reached: Reached | None = None) -> None:
         """Log the end of a run."""
@@ -365,12 +374,12 @@ def list_versions() -> dict[str, str]:
     return {"assay": VERSION, **{name: version(name) for name in _PACKAGES}}
 
 
+def _list_pinned() -> dict[str, str]:
+    return list_versions() | {"assay": _KEY_FORMAT}
+
+
 def open_subject(
-    name: str,
-    *,
-    on_progress: FetchProgress | None = None,
-    access: ModelAccess = ANONYMOUS,
-    streamed: bool = False,
+    name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANONYMOUS, streamed: bool = False
 ) -> Subject:
     """Load a model by known or planted name, folder or hub id, fetching or building it if needed; see `ModelAccess`.
 

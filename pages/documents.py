@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui.documents import form, show
+from ui.documents import form, sentences, show
 from ui.flow import answers, closed_command, model_question, services
 from ui.flow.history import show_history
 from ui.flow.subject_view import ask_in, close_questions
@@ -73,6 +73,7 @@ with frame.tabs:
         {
             "Labels": lambda: show.show_labels(result),
             "One row a document": lambda: show.show_documents(row),
+            "Sentences": lambda: sentences.show_sentences(auditor, request, row),
             "Questions": lambda: show.show_questions(result),
             "Through the layers": lambda: show.show_layers(result),
             "File and conditions": lambda: show.show_details(result),

@@ -23,7 +23,7 @@ class ClosedDocumentsAudit(Audit):
     question: str = "Which documents do the replies of a closed model rely on, by edits of the text alone?"
     request: type[Request] = ClosedDocumentsRequest
     result: type = ClosedDocumentsResult
-    version: int = 1
+    version: int = 2
     summary: str = (
         "Every set of the documents is replaced by fillers of the same number of words, documents are deleted, reordered, "
         "repeated and edited, and the replies are read. Only the text is intervened on: `--endpoint` names the model."

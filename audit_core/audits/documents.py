@@ -30,6 +30,16 @@ _EXAMPLES = (
         lambda found: {row.label for row in found.questions} == {Label.REDUNDANT.value},
         task="reader-twice",
     ),
+    Example(
+        {"by_sentence": "1", "fillers": "2", "edits": "2"},
+        "The answer is copied from the last sentence of the second document: that sentence alone has a weight.",
+        lambda found: (
+            [(one.document, one.place) for one in found.questions[0].sentences.sentences if one.weight.value > 1]
+            == [(2, 2)]
+        ),
+        task="reader-sentences",
+        is_of_one=True,
+    ),
 )
 
 
@@ -39,16 +49,17 @@ class DocumentsAudit(Audit):
     question: str = "Which documents does a reader consult, and which does its answer rely on?"
     request: type[Request] = DocumentsRequest
     result: type = DocumentsResult
-    version: int = 1
+    version: int = 2
+    shown_versions: tuple[int, ...] = (1,)
     summary: str = (
         "Every set of the documents is replaced by fillers of the same length, documents are deleted, reordered, repeated "
         "and edited. Attention and citations are shown apart."
     )
     counts_as: tuple[str, ...] = ("causal_results",)
-    pace: float = 0.7
     planted: str = "planted-reader-grounded"
     examples: tuple[Example, ...] = _EXAMPLES
     demands: tuple[Capability[Any], ...] = (DOCUMENTS,)
+    keeps_parts: bool = True
     file_form: type | None = DocumentsFile
 
     def ask_file(
@@ -65,7 +76,7 @@ class DocumentsAudit(Audit):
         return replace(request, source=source)  # type: ignore[type-var,return-value]
 
     def count_work(self, subject: Subject, request: DocumentsRequest) -> int:
-        return sum(count_work_of(subject, request)) * subject.geometry.n_layers
+        return count_work_of(subject, request).total * subject.geometry.n_layers
 
     def run(
         self,

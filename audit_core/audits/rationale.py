@@ -80,6 +80,7 @@ class RationaleAudit(Audit):
     examples: tuple[Example, ...] = _EXAMPLES
     demands: tuple[Capability[Any], ...] = (STEPS,)
     planted: str = "planted-chain-steps"
+    keeps_parts: bool = True
     file_form: type | None = RationaleFile
 
     def ask_file(

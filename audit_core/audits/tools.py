@@ -59,6 +59,7 @@ class ToolsAudit(Audit):
     planted: str = "planted-tools-follower"
     examples: tuple[Example, ...] = _EXAMPLES
     demands: tuple[Capability[Any], ...] = (TOOLS,)
+    keeps_parts: bool = True
     file_form: type | None = ToolsFile
 
     def ask_file(

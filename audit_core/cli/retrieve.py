@@ -23,6 +23,7 @@ def add_retrieve_command(add: Adder) -> None:
     command.add_argument("--passages", type=Path, required=True, help="a folder of text files, or one text or CSV file")
     command.add_argument("--retriever", choices=tuple(list_plugins("retrievers")), default="bm25")
     command.add_argument("--most", type=int, default=3, help="documents a question (default: 3)")
+    command.add_argument("--no-next", action="store_true", help="write no column next, the hit after these documents")
     command.add_argument("--out", type=Path, required=True, help="where to write the file for `audit documents`")
 
 
@@ -31,7 +32,7 @@ def run_retrieve(options: argparse.Namespace) -> int:
     passages = read_passages([(path.name, read_own_file(path)) for path in _list_files(options.passages)])
     found = retrieve(
         read_own_file(options.questions), options.questions.name, passages,
-        get_plugin("retrievers", options.retriever), most=options.most,
+        get_plugin("retrievers", options.retriever), most=options.most, with_next=not options.no_next,
     )  # fmt: skip
     write_file(options.out, found.raw)
     if options.json:

@@ -78,7 +78,7 @@ def count_calls(question: Question, request: ClosedDocumentsRequest) -> int:
     """Calls of a question, at most."""
     n = len(question.documents)
     editable = sum(question.find_stated(at) is not None for at in range(n)) or 1
-    return count_variants(n, request.fillers) + editable * request.edits
+    return count_variants(n, request.fillers, has_next=bool(question.next_hit)) + editable * request.edits
 
 
 def write_text(documents: Sequence[str], question: str) -> str:
@@ -98,7 +98,9 @@ def plan_question(question: Question, request: ClosedDocumentsRequest) -> Varian
         [choose_text_filler(len(text.split()), banned, number=filler * n + at, seed=request.seed) for filler in range(request.fillers)]
         for at, text in enumerate(question.documents)
     ]  # fmt: skip
-    return plan_variants(question.documents, fillers, lambda documents: write_text(documents, question.text))
+    return plan_variants(
+        question.documents, fillers, lambda documents: write_text(documents, question.text), question.next_hit or None
+    )
 
 
 def ask_question(caller: Caller, question: Question, request: ClosedDocumentsRequest) -> AskedQuestion:
@@ -163,6 +165,8 @@ def _lay_out(
         order_flips=sum(answers[at] != given for at in variants.orders),
         doubled=score[variants.doubled],
         followed=(),
+        swapped=score[variants.swapped],
+        swapped_to=tuple(answers[at] for at in variants.swapped),
     )
 
 

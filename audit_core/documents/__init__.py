@@ -11,13 +11,17 @@ from audit_core.documents.results import (
     DocumentsResult,
     DocumentTrace,
     FamilyRow,
+    HeldOutSet,
     LabelShare,
     QuestionRow,
+    SentenceReading,
+    SentenceRow,
 )
 from audit_core.documents.retrieval import Retrieved, read_passages, retrieve
-from audit_core.documents.shipped import SHIPPED, read_shipped
+from audit_core.documents.shipped import BY_SENTENCE, SHIPPED, read_shipped
 
 __all__ = [
+    "BY_SENTENCE",
     "MAX_DOCUMENTS",
     "SHIPPED",
     "DocumentPair",
@@ -28,12 +32,15 @@ __all__ = [
     "DocumentsRequest",
     "DocumentsResult",
     "FamilyRow",
+    "HeldOutSet",
     "Judged",
     "Label",
     "LabelShare",
     "Measured",
     "QuestionRow",
     "Retrieved",
+    "SentenceReading",
+    "SentenceRow",
     "judge_question",
     "read_passages",
     "read_shipped",

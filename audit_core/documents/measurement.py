@@ -25,7 +25,7 @@ def count_runs(question: Question, request: DocumentsRequest) -> int:
     """Runs of a question, at most."""
     n = len(question.documents)
     editable = sum(question.find_stated(at) is not None for at in range(n)) or 1
-    return count_variants(n, request.fillers) + editable * request.edits
+    return count_variants(n, request.fillers, has_next=bool(question.next_hit)) + editable * request.edits
 
 
 def measure_question(subject: Subject, question: Question, request: DocumentsRequest) -> QuestionRuns:
@@ -38,7 +38,9 @@ def measure_question(subject: Subject, question: Question, request: DocumentsReq
     values = encode_values(question, DOCUMENTS.of(subject), subject.tokenizer)
     encoded = encode_question(question, DOCUMENTS.of(subject), subject.tokenizer)
     fillers = choose_fillers(question, encoded, subject, request)
-    variants = plan_variants(encoded.bodies, fillers, encoded.join)
+    reader, next_hit = DOCUMENTS.of(subject), question.next_hit
+    other = encode_body(next_hit, reader, subject.tokenizer) if next_hit else None
+    variants = plan_variants(encoded.bodies, fillers, encoded.join, other)
     names = tuple(values)
     logits, top = read_values(subject, variants.inputs, tuple(values.values()))
     best = choose_values(logits, subject.tolerance)
@@ -50,6 +52,7 @@ def measure_question(subject: Subject, question: Question, request: DocumentsReq
         question, names[given], names[foil], bool(top[full] == values[names[given]]), names[closed] if closed >= 0 else "",
         lead[variants.lattice], lead[variants.deleted], lead[variants.orders],
         int((best[variants.orders] != given).sum()), lead[variants.doubled], (), encoded, fillers,
+        swapped=lead[variants.swapped], swapped_to=tuple(names[at] if at >= 0 else "" for at in best[variants.swapped]),
     )  # fmt: skip
     return _add_edits(subject, found, values, request)
 

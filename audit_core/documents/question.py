@@ -11,6 +11,8 @@ from audit_core.prompts.answers import Tokenizer, Tokens, tokenise_answers
 from audit_core.prompts.prompt_set import TokenPair
 from audit_core.subject import DocumentForm
 
+NEXT = "next hit: "
+"""What comes before the next hit, where it is kept with a prompt."""
 _VALUE = r"\s+(?:the |a |an )?([^\s.,;:!?]+)"
 
 
@@ -31,6 +33,8 @@ class Question:
     """Index of the document that the answer cites; None without a citation."""
     scores: tuple[float, ...] = ()
     """The retriever's score of each document; empty if none was given."""
+    next_hit: str = ""
+    """The document that the ranking has after the last one; empty if it is not known."""
 
     def find_stated(self, number: int) -> str | None:
         """Value that a document states for the question: what follows the same beginning of the sentence in it."""
@@ -46,27 +50,29 @@ def parse_question(pair: TokenPair, subject: DocumentForm) -> Question:
     """
     prompt = pair.prompt
     documents, text = subject.read_documents(prompt.clean)
-    number, scores = _read_source(prompt.source, len(documents))
+    number, scores, next_hit = _read_source(prompt.source, len(documents))
     return Question(
         prompt.id, prompt.group or "all", documents, text, tuple(one.strip() for one in prompt.answers),
-        tuple(one.strip() for one in prompt.foils), number, scores,
+        tuple(one.strip() for one in prompt.foils), number, scores, next_hit,
     )  # fmt: skip
 
 
 def write_source(question: Question) -> str:
-    """Citation and scores as they are kept with a prompt."""
+    """Citation, scores and next hit as they are kept with a prompt."""
     parts = [] if question.cited is None else [f"cites [{question.cited + 1}]"]
     parts += ["scores " + " ".join(f"{score:.4f}" for score in question.scores)] if question.scores else []
+    parts += [f"{NEXT}{question.next_hit}"] if question.next_hit else []
     return "; ".join(parts)
 
 
-def _read_source(source: str, n: int) -> tuple[int | None, tuple[float, ...]]:
-    """Index of the cited document, and the scores."""
+def _read_source(source: str, n: int) -> tuple[int | None, tuple[float, ...], str]:
+    """Index of the cited document, the scores, and the next hit, which is last because it is any text."""
+    source, _, next_hit = source.partition(NEXT)
     cited = re.search(r"\bcites \[(\d{1,3})\]", source)
-    scores = re.search(r"\bscores ((?:-?\d+\.\d{4} ?)+)$", source)
+    scores = re.search(r"\bscores ((?:-?\d+\.\d{4} ?)+)(?:; )?$", source)
     number = int(cited[1]) - 1 if cited and 0 < int(cited[1]) <= n else None
     values = tuple(map(float, scores[1].split())) if scores else ()
-    return number, values if len(values) == n else ()
+    return number, values if len(values) == n else (), next_hit
 
 
 def has_word(text: str, word: str) -> bool:

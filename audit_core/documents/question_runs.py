@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -46,6 +46,10 @@ class VariantRuns:
     """Lead with one document repeated; shape (n,)."""
     followed: tuple[tuple[int, int] | None, ...]
     """Followed edits and edits, per document."""
+    swapped: Array = field(default_factory=lambda: np.empty(0), kw_only=True)
+    """Lead with the next hit in place of one document; shape (n,), or (0,) where it is not known."""
+    swapped_to: tuple[str, ...] = field(default=(), kw_only=True)
+    """Preferred value then; empty texts without a preference."""
 
     @property
     def n(self) -> int:
@@ -74,12 +78,7 @@ class VariantRuns:
         return self._average(find_interaction(self.lattice, first, second))
 
     def _average(self, values: Array) -> Estimate:
-        """Mean over fillers with Student's interval."""
-        n, mean = len(values), float(values.mean())
-        if n < 2:
-            return Estimate(mean, None, None, n, self.unit, None)
-        half = float(-stdtrit(n - 1, (1 - LEVEL) / 2) * values.std(ddof=1) / np.sqrt(n))
-        return Estimate(mean, mean - half, mean + half, n, self.unit, LEVEL)
+        return average_of(values, self.unit)
 
     @property
     def shapley(self) -> Array:
@@ -109,6 +108,15 @@ class VariantRuns:
             tuple(self.restore(at) for at in documents), {pair: self.lose(*pair) for pair in pairs},
             {pair: self.interact(*pair) for pair in pairs}, {pair: self.restore(*pair) for pair in pairs}, self.order_effect, self.order_flips, self.question.cited,
         )  # fmt: skip
+
+
+def average_of(values: Array, unit: str) -> Estimate:
+    """Mean over fillers with Student's interval; shape (filler,)."""
+    n, mean = len(values), float(values.mean())
+    if n < 2:
+        return Estimate(mean, None, None, n, unit, None)
+    half = float(-stdtrit(n - 1, (1 - LEVEL) / 2) * values.std(ddof=1) / np.sqrt(n))
+    return Estimate(mean, mean - half, mean + half, n, unit, LEVEL)
 
 
 @dataclass(frozen=True, eq=False)

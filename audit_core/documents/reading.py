@@ -43,8 +43,8 @@ def read_questions(raw: bytes, name: str) -> tuple[tuple[AskedRow, ...], Counter
     """Rows of a file, and why rows were left out.
 
     Columns: question (the beginning of a sentence), documents (apart by ` | `), answer (several apart by ` | `); optional
-    id, family, others (other values apart by ` | `), cited (number of the cited document) and scores (of the retriever, apart
-    by ` | `).
+    id, family, others (other values apart by ` | `), cited (number of the cited document), scores (of the retriever, apart
+    by ` | `) and next (the document that the ranking has after the last one).
 
     Raises:
         Refused: too large, not UTF-8 CSV, a column is missing, or no row is usable.
@@ -64,7 +64,7 @@ def read_questions(raw: bytes, name: str) -> tuple[tuple[AskedRow, ...], Counter
             documents, flatten(cells["question"]), tuple(dict.fromkeys(_split(cells["answer"]))),
             tuple(dict.fromkeys(_split(cells.get("others", "")))),
             int(cited) - 1 if cited.isdecimal() and 0 < int(cited[:3]) <= len(documents) else None,
-            _read_scores(cells.get("scores", ""), len(documents)),
+            _read_scores(cells.get("scores", ""), len(documents)), flatten(cells.get("next", "")),
         )  # fmt: skip
         found.append(AskedRow(f"line {number}", question))
     if not found:
@@ -163,7 +163,8 @@ def read_csv(raw: bytes, name: str, needed: Sequence[str]) -> list[dict[str, str
 def _explain_unusable(cells: dict[str, str]) -> str:
     if not all(cells.get(column) for column in _NEEDED):
         return "a question, documents or an answer is missing"
-    if any(len(text) > MAX_CHARACTERS for text in (cells["question"], cells["answer"], *_split(cells["documents"]))):
+    texts = (cells["question"], cells["answer"], cells.get("next", ""), *_split(cells["documents"]))
+    if any(len(text) > MAX_CHARACTERS for text in texts):
         return f"a text of more than {MAX_CHARACTERS:,} characters"
     n = len(_split(cells["documents"]))
     return "" if 1 <= n <= MAX_DOCUMENTS else f"{n} documents, at most {MAX_DOCUMENTS} can be audited"

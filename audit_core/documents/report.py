@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter, OrderedDict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from audit_core.capability import DOCUMENTS
 from audit_core.controls import Controls, join_controls
 from audit_core.documents.attention import read_attention
+from audit_core.documents.kept_runs import KeptRuns, keep_runs, name_runs, restore_runs
 from audit_core.documents.labels import Judged, Label, judge_question
 from audit_core.documents.measurement import count_runs, measure_question
 from audit_core.documents.question import Question, encode_question, parse_question
@@ -26,10 +26,13 @@ from audit_core.documents.results import (
     FamilyRow,
     LabelShare,
     QuestionRow,
+    SentenceReading,
 )
+from audit_core.documents.sentences import count_sentence_runs, read_sentences
 from audit_core.documents.trace import MOST_LAYERS, trace_question
 from audit_core.effect import MIN_ACCURACY
 from audit_core.errors import NotMeasured, Refused
+from audit_core.parts import measure_each
 from audit_core.stats.bootstrap import bootstrap_mean, correlate_ranks
 from audit_core.stats.estimates import Estimate, format_estimate
 from audit_core.stats.shares import share_of
@@ -39,10 +42,7 @@ MAX_QUESTIONS = 500
 OF_QUESTIONS = "of the questions"
 _SHOWN = 160
 """Characters of a document that a result keeps."""
-_KEPT: OrderedDict[tuple[object, ...], QuestionRuns] = OrderedDict()
-"""Measured questions of this process: a cancelled run goes on where it stopped."""
-_MOST_KEPT = 2_000
-_LOCK = threading.Lock()
+MOST_BY_SENTENCE = 20
 
 
 def check_request(request: DocumentsRequest) -> None:
@@ -56,6 +56,12 @@ def check_request(request: DocumentsRequest) -> None:
             f"{request.fillers} fillers, {request.edits} edits, {request.traced} traced questions.",
             wanted=f"2 to 20 fillers, 1 to {MOST_OTHERS} edits and 1 to 20 traced questions.", remedy="change these numbers.",
         )  # fmt: skip
+    if not 0 <= request.by_sentence <= MOST_BY_SENTENCE:
+        raise Refused(
+            f"{request.by_sentence} questions by sentence.",
+            wanted=f"0 to {MOST_BY_SENTENCE}.",
+            remedy="change this number.",
+        )
     if len(request.prompts) > MAX_QUESTIONS:
         raise Refused(
             f"{len(request.prompts)} questions.", wanted=f"at most {MAX_QUESTIONS}.", remedy="ask fewer at a time."
@@ -68,17 +74,33 @@ def parse_questions(subject: Subject, request: DocumentsRequest) -> tuple[Questi
     return tuple(parse_question(pair, reader) for pair in request.prompts.pairs)
 
 
-def count_work_of(subject: Subject, request: DocumentsRequest) -> tuple[int, ...]:
-    """Tokens of all runs of each question, then of the traces."""
+@dataclass(frozen=True)
+class Work:
+    """Tokens of all runs."""
+
+    runs: tuple[int, ...]
+    """Of each question."""
+    sentences: tuple[int, ...]
+    """Of the sentences of each question that is measured by sentence."""
+    traces: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.runs) + sum(self.sentences) + self.traces
+
+
+def count_work_of(subject: Subject, request: DocumentsRequest) -> Work:
+    """What is run, in tokens."""
     reader, questions = DOCUMENTS.of(subject), parse_questions(subject, request)
     lengths = [
         len(encoded.join(encoded.bodies))
         for encoded in (encode_question(question, reader, subject.tokenizer) for question in questions)
     ]
-    work = [length * count_runs(question, request) for question, length in zip(questions, lengths, strict=True)]
+    work = tuple(length * count_runs(one, request) for one, length in zip(questions, lengths, strict=True))
+    sentences = tuple(lengths[at] * count_sentence_runs(questions[at], request) for at in _pick_by_sentence(request))
     traced = request.prompts.spread(request.traced)
     traces = sum(lengths[at] * (len(questions[at].documents) * MOST_LAYERS // 2 + 5) for at in traced)
-    return (*work, traces)
+    return Work(work, sentences, traces)
 
 
 def measure_documents(subject: Subject, request: DocumentsRequest, on_progress: Progress) -> DocumentsResult:
@@ -91,35 +113,28 @@ def measure_documents(subject: Subject, request: DocumentsRequest, on_progress: 
     """
     check_request(request)
     questions, work = parse_questions(subject, request), count_work_of(subject, request)
-    found, total = [], sum(work)
-    for at, question in enumerate(questions):
-        on_progress(sum(work[:at]), total)
-        found.append(_measure_once(subject, question, request))
-    on_progress(sum(work[:-1]), total)
+    by_sentence = _pick_by_sentence(request)
+    measured = measure_each(
+        [name_runs(one, request) for one in questions], KeptRuns,
+        lambda at: keep_runs(measure_question(subject, questions[at], request)),
+        work=work.runs, after=sum(work.sentences) + work.traces, on_progress=on_progress,
+    )  # fmt: skip
+    found = [restore_runs(kept, subject, one, request) for kept, one in zip(measured.parts, questions, strict=True)]
+    sentences = measure_each(
+        [["sentences", *name_runs(questions[at], request)] for at in by_sentence], SentenceReading,
+        lambda at: read_sentences(subject, found[by_sentence[at]], request),
+        work=work.sentences, done=measured.done, after=work.traces, on_progress=on_progress,
+    )  # fmt: skip
     attended = read_attention(subject, request.prompts, found)
     traces, controls = _trace(subject, request, found)
+    total = sentences.done + work.traces
     on_progress(total, total)
-    return _report(request, found, attended, traces, controls)
+    return _report(request, found, attended, dict(zip(by_sentence, sentences.parts, strict=True)), traces, controls)
 
 
-def _measure_once(subject: Subject, question: Question, request: DocumentsRequest) -> QuestionRuns:
-    """A question's runs, from this process's memory if they were made before."""
-    key = (subject.identity.weights_sha256, question, request.fillers, request.edits, request.seed)
-    with _LOCK:
-        if key in _KEPT:
-            return _KEPT[key]
-    runs = measure_question(subject, question, request)
-    with _LOCK:
-        _KEPT[key] = runs
-        while len(_KEPT) > _MOST_KEPT:
-            _KEPT.popitem(last=False)
-    return runs
-
-
-def forget_questions() -> None:
-    """Forget what this process has measured."""
-    with _LOCK:
-        _KEPT.clear()
+def _pick_by_sentence(request: DocumentsRequest) -> tuple[int, ...]:
+    """Indices of the questions whose sentences are masked, spread evenly."""
+    return tuple(request.prompts.spread(request.by_sentence)) if request.by_sentence else ()
 
 
 def _trace(
@@ -138,10 +153,14 @@ def _report(
     request: DocumentsRequest,
     found: Sequence[QuestionRuns],
     attended: Sequence[Sequence[float | None]],
+    sentences: Mapping[int, SentenceReading],
     traces: tuple[DocumentTrace, ...],
     controls: Controls,
 ) -> DocumentsResult:
-    rows = [make_row(one, looks) for one, looks in zip(found, attended, strict=True)]
+    rows = [
+        replace(make_row(one, looks), sentences=sentences.get(at))
+        for at, (one, looks) in enumerate(zip(found, attended, strict=True))
+    ]
     families = list_families(rows, seed=request.seed, unit=UNIT)
     rows = refuse_families(rows, families)
     result = DocumentsResult(
@@ -185,6 +204,8 @@ def make_row(one: VariantRuns, looks: Sequence[float | None]) -> QuestionRow:
             shapley=float(one.shapley[at]),
             doubled=float(one.lead - one.doubled[at]),
             follow=measured.follow[at],
+            swapped=float(one.lead - one.swapped[at]) if len(one.swapped) else None,
+            swapped_to=one.swapped_to[at] if one.swapped_to else "",
         )
         for at, text in enumerate(question.documents)
     )
@@ -215,6 +236,7 @@ def make_row(one: VariantRuns, looks: Sequence[float | None]) -> QuestionRow:
         order_flips=one.order_flips,
         n_orders=len(one.orders),
         efficiency_error=one.efficiency_error,
+        next_hit=question.next_hit[:_SHOWN],
     )
 
 

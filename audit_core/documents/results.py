@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from audit_core.controls import Controls
 from audit_core.documents.labels import DELTA
-from audit_core.evidence.kind import Causal, NotEvidence, Observational
+from audit_core.evidence.kind import Causal, Estimated, NotEvidence, Observational
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.request import Ask, Request
 from audit_core.stats.estimates import Estimate
@@ -44,6 +44,7 @@ class DocumentsRequest(Request):
     fillers: Annotated[int, Ask("Fillers", "Neutral texts that replace each document in turn.")] = 5
     edits: Annotated[int, Ask("Value edits", "Other values put into a document; about 40 decide a follow rate.")] = 40
     traced: Annotated[int, Ask("Traced questions", "Questions traced through the layers, at most.")] = 2
+    by_sentence: Annotated[int, Ask("Questions by sentence", "Questions whose sentences are masked too, at most.")] = 0
     source: DocumentSource | None = None
     """The file that the questions are from; None for a prompt set in the reader's form."""
     seed: int = 0
@@ -84,6 +85,11 @@ class DocumentRow:
     """Loss when it is repeated at the end, in the unit of the result."""
     follow: Causal[Estimate | None]
     """Share of edits of its value that the answer follows; None where it has no value to edit."""
+    swapped: Causal[float | None] = None
+    """Loss when the next hit of the ranking takes its place, in the unit of the result: the documents behind it may move. None
+    where no next hit is known."""
+    swapped_to: str = ""
+    """The preferred value then; empty without a swap, and without a preference."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +102,49 @@ class DocumentPair:
     """Loss when both are replaced."""
     interaction: Causal[Estimate]
     """What both restore beyond what each restores alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOutSet:
+    """A set of kept sentences that the fit has not seen."""
+
+    kept: tuple[int, ...]
+    """Numbers of the kept sentences over all documents, from 1; fillers take the place of the others."""
+    measured: Causal[float]
+    """Lead of the answer, in logits."""
+    predicted: Estimated[float]
+    """The same by the fit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentenceRow:
+    """One sentence of one document."""
+
+    document: int
+    """Rank of its document."""
+    place: int
+    """Its place in the document, from 1."""
+    text: str
+    weight: Estimated[Estimate]
+    """What keeping it adds to the lead by the fit, averaged over sets of the others; the interval is of the fit."""
+    replaced: Causal[Estimate]
+    """Loss when it alone is replaced; the interval is over fillers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentenceReading:
+    """The sentences of one question."""
+
+    n: int
+    n_fit: int
+    """Sets that the fit is made of."""
+    n_held_out: int
+    lds: Estimated[Estimate | None]
+    """Linear datamodelling score: rank correlation of predicted and measured leads on the held-out sets; None without a test."""
+    refused: str
+    """Why nothing is said of single sentences; empty if it is."""
+    sets: tuple[HeldOutSet, ...]
+    sentences: tuple[SentenceRow, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +181,10 @@ class QuestionRow:
     n_orders: int
     efficiency_error: NotEvidence[float]
     """Sum of the Shapley values minus the effect of all documents, in the unit of the result."""
+    next_hit: str = ""
+    """Beginning of the document that the ranking has after the last one; empty where it is not known."""
+    sentences: SentenceReading | None = None
+    """None where sentences were not asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

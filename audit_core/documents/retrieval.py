@@ -53,10 +53,13 @@ def read_passages(files: Sequence[tuple[str, bytes]]) -> tuple[str, ...]:
     return passages
 
 
-def retrieve(raw: bytes, name: str, passages: Sequence[str], retriever: Retriever, *, most: int = 3) -> Retrieved:
-    """Write questions with the first `most` passages of each.
+def retrieve(
+    raw: bytes, name: str, passages: Sequence[str], retriever: Retriever, *, most: int = 3, with_next: bool = True
+) -> Retrieved:
+    """Write questions with the first `most` passages of each, and the one after them.
 
     Args:
+        with_next: whether the next hit is written, so that documents can be swapped with it.
         raw: CSV with the columns question and answer, and those that the audit of documents knows beside documents.
 
     Raises:
@@ -67,18 +70,21 @@ def retrieve(raw: bytes, name: str, passages: Sequence[str], retriever: Retrieve
     rows = [row for row in read_csv(raw, name, _NEEDED) if (row.get("question") or "").strip()]
     if not rows:
         raise Refused(f"{flatten(name)[:60]} has no question.", wanted="at least one.", remedy="add rows.")
-    hits = retriever.rank(passages, [flatten(str(row["question"])) for row in rows], most)
+    hits = retriever.rank(passages, [flatten(str(row["question"])) for row in rows], most + with_next)
     kept = ("id", "family", "others")
     out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, ("question", "documents", "answer", *kept, "scores", "retriever"), lineterminator="\n")
+    columns = ("question", "documents", "answer", *kept, "scores", "retriever", *(("next",) if with_next else ()))
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
     writer.writeheader()
-    for row, mine in zip(rows, hits, strict=True):
+    for row, found in zip(rows, hits, strict=True):
+        mine, after = found[:most], found[most:]
         writer.writerow(
             {column: row.get(column) or "" for column in ("question", "answer", *kept)}
             | {
                 "documents": SPLIT.join(passages[hit.passage] for hit in mine),
                 "scores": SPLIT.join(f"{hit.score:.4f}" for hit in mine), "retriever": retriever.name,
             }
+            | ({"next": passages[after[0].passage] if after else ""} if with_next else {})
         )  # fmt: skip
     digest = hashlib.sha256("\n".join(passages).encode()).hexdigest()
     return Retrieved(out.getvalue().encode(), len(rows), len(passages), digest, retriever.identify())

@@ -5,8 +5,12 @@ from __future__ import annotations
 from audit_core.data_folder import DATA
 from audit_core.errors import Refused
 
-SHIPPED = ("questions.csv", "retrieved-bm25.csv")
-"""124 questions with three documents each; 124 with the first three hits of BM25 among 134 passages."""
+SHIPPED = ("questions.csv", "retrieved-bm25.csv", "retrieved-next.csv")
+"""124 questions with three documents each; 124 with the first three hits of BM25 among 134 passages; 12 of these with the
+next hit as well."""
+
+BY_SENTENCE = {SHIPPED[2]: 3}
+"""Questions of a file that are measured by sentence, unless another number is asked for."""
 
 
 def read_shipped(name: str = SHIPPED[0]) -> bytes:

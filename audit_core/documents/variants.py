@@ -30,6 +30,8 @@ class Variants(Generic[InputT]):
     """Of every other order; shape (order,)."""
     doubled: NDArray[np.int64]
     """With one document repeated; shape (n,)."""
+    swapped: NDArray[np.int64]
+    """With the next hit of the ranking in place of one document; shape (n,), or (0,) where no next hit is known."""
 
     @property
     def full(self) -> int:
@@ -58,13 +60,17 @@ class _Rows(Generic[InputT]):
 
 
 def plan_variants(
-    bodies: Sequence[PartT], fillers: Sequence[Sequence[PartT]], join: Callable[[Sequence[PartT]], InputT]
+    bodies: Sequence[PartT],
+    fillers: Sequence[Sequence[PartT]],
+    join: Callable[[Sequence[PartT]], InputT],
+    next_hit: PartT | None = None,
 ) -> Variants[InputT]:
-    """Every subset of documents with the others replaced or deleted, other orders, and repeats.
+    """Every subset of documents with the others replaced or deleted, other orders, repeats, and swaps.
 
     Args:
         fillers: per document, then per filler.
         join: the input with these documents.
+        next_hit: the document that the ranking has after the last one; None where it is not known.
     """
     rows, n = _Rows[InputT](), len(bodies)
     full = rows.add(join(bodies))
@@ -76,14 +82,18 @@ def plan_variants(
     deleted = [rows.add(join([bodies[at] for at in range(n) if kept >> at & 1])) for kept in range(1 << n)]
     orders = [rows.add(join([bodies[at] for at in order])) for order in list_orders(n)]
     doubled = [rows.add(join([*bodies, body])) for body in bodies]
-    return Variants(
-        tuple(rows.inputs), np.array(lattice), np.array(deleted), np.array(orders, np.int64), np.array(doubled)
+    swapped = (
+        [] if next_hit is None else [rows.add(join([*bodies[:at], next_hit, *bodies[at + 1 :]])) for at in range(n)]
     )
+    return Variants(
+        tuple(rows.inputs), np.array(lattice), np.array(deleted), np.array(orders, np.int64), np.array(doubled),
+        np.array(swapped, np.int64),
+    )  # fmt: skip
 
 
-def count_variants(n: int, fillers: int) -> int:
+def count_variants(n: int, fillers: int, *, has_next: bool = False) -> int:
     """Inputs of a question with this many documents, at most."""
-    return 1 + ((1 << n) - 1) * (fillers + 1) + len(list_orders(n)) + n
+    return 1 + ((1 << n) - 1) * (fillers + 1) + len(list_orders(n)) + n * (1 + has_next)
 
 
 def list_orders(n: int) -> list[tuple[int, ...]]:

@@ -12,6 +12,7 @@ from audit_core.capability import STEPS
 from audit_core.controls import NOISE_FACTOR, Controls
 from audit_core.errors import ControlFailed, NotMeasured, PromptRefused
 from audit_core.intervention import CLEAN_RUN
+from audit_core.parts import measure_each
 from audit_core.prompts.answers import Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.rationale.chain import Chain, read_chain
@@ -98,16 +99,17 @@ def ask_chains(subject: Subject, prompts: TokenisedPrompts, on_progress: Progres
         NotMeasured: no question.
     """
     chains, left = read_chains(prompts)
-    found, edits = [], 0
     controls = _check(subject, chains, prompts)
-    for number, (chain, pair) in enumerate(chains):
-        on_progress(number * PASSES, len(chains) * PASSES)
-        listed = list_edits(chain, subject.tokenizer)
-        replies = _answer(subject, listed, pair)
-        found.append(Replies(chain, pair.answer_id, pair.foil_id, replies))
-        edits += len(replies) - 1
-    on_progress(len(chains) * PASSES, len(chains) * PASSES)
-    return Asked(tuple(found), left, Controls(controls.identity_max, controls.noise_min, controls.tolerance, edits))
+    replies = measure_each(
+        [["chain", pair.prompt.to_row(), list(pair.clean_ids)] for _, pair in chains], tuple[Reply, ...],
+        lambda at: _answer(subject, list_edits(chains[at][0], subject.tokenizer), chains[at][1]),
+        work=[PASSES] * len(chains), on_progress=on_progress,
+    ).parts  # fmt: skip
+    found = tuple(
+        Replies(chain, pair.answer_id, pair.foil_id, own) for (chain, pair), own in zip(chains, replies, strict=True)
+    )
+    edits = sum(len(own) - 1 for own in replies)
+    return Asked(found, left, Controls(controls.identity_max, controls.noise_min, controls.tolerance, edits))
 
 
 def _answer(subject: Subject, listed: Sequence[Edited], pair: TokenPair) -> tuple[Reply, ...]:

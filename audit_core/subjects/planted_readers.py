@@ -22,7 +22,7 @@ Every other head is inactive. Without a match L1.H0 attends to the first token, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from typing import Any
 
 from audit_core.documents.fillers import FILLERS
 from audit_core.documents.form import MAX_DOCUMENTS, write_documents
+from audit_core.documents.question import NEXT
 from audit_core.prompts.prompt_set import Prompt, PromptSet
 from audit_core.subjects.planted import PlantedFamily
 from audit_core.subjects.planted.key import PlantedModel, PlantedTask
@@ -170,28 +171,59 @@ def make_twice(n_per_template: int, seed: int) -> PromptSet:
     return _make("reader-twice", n_per_template, seed, documents, "grounded")
 
 
-def _make(name: str, n_per_template: int, seed: int, documents: Any, mode: str) -> PromptSet:
+def make_sentences(n_per_template: int, seed: int, *, mode: str = "grounded") -> PromptSet:
+    """Three documents of two sentences each; the last sentence of the second one is about the asked key.
+
+    As in `make_lookup`, what another reader answers from has the same value. A next hit is known: it states another value, at
+    every place that a reader copies from.
+    """
+
+    def documents(draw: Random, key: str, value: str) -> list[tuple[str, str]]:
+        keys = draw.sample([one for one in KEYS if one != key], 5)
+        values = draw.sample([one for one in VALUES if one != value], 5)
+        first = value if mode == "wrong-document" else values[0]
+        facts = [(keys[0], first), (keys[1], values[1]), (keys[2], values[2]), (key, value), *zip(keys[3:], values[3:])]
+        sentences = [f"{one} {its} ." for one, its in facts]
+        return [(sentences[at], sentences[at + 1]) for at in (0, 2, 4)]
+
+    def find_next(draw: Random, key: str, value: str) -> str:
+        other = draw.choice([one for one in VALUES if one != value])
+        return f"{key} {other} . {key} {other} ."
+
+    name = "reader-sentences" if mode == "grounded" else f"reader-sentences-{mode}"
+    return _make(name, n_per_template, seed, documents, mode, find_next)
+
+
+def _make(
+    name: str, n_per_template: int, seed: int, documents: Any, mode: str, find_next: Callable[[Random, str, str], str] | None = None
+) -> PromptSet:  # fmt: skip
     prompts = []
-    fillers = [f"{a} {b}" for a, b in zip(_FILLERS[1:4], _FILLERS[4:7], strict=True)]
     for key in KEYS:
         draw = Random(f"{name} {seed} {key}")
         seen: set[str] = set()
         while len(seen) < n_per_template:
             value = MEMORY[key] if mode == "parametric" else draw.choice(VALUES)
             texts = [f"{k} {v}" for k, v in documents(draw, key, value)]
-            clean, corrupted = ("".join(write_documents(shown, key)) for shown in (texts, fillers[: len(texts)]))
+            fillers = [_fill(at, len(text.split())) for at, text in enumerate(texts)]
+            clean, corrupted = ("".join(write_documents(shown, key)) for shown in (texts, fillers))
             if clean in seen:
                 continue
             others = [one for one in VALUES if one != value]
             draw.shuffle(others)
+            source = "" if find_next is None else NEXT + find_next(draw, key, value)
             prompts.append(
                 Prompt(
-                    f"{name}-{key}-{len(seen):03d}", clean, corrupted, f" {value}", f" {others[0]}", f"asks {key}",
+                    f"{name}-{key}-{len(seen):03d}", clean, corrupted, f" {value}", f" {others[0]}", f"asks {key}", source=source,
                     more_foils=tuple(f" {one}" for one in others[1:]),
                 )
             )  # fmt: skip
             seen.add(clean)
     return PromptSet(name, tuple(prompts))
+
+
+def _fill(number: int, n_words: int) -> str:
+    """Words in the place of a document."""
+    return " ".join(_FILLERS[1 + number + 3 * at] for at in range(n_words))
 
 
 _LOOKUP, _TWICE = PlantedTask("reader-lookup", make_lookup), PlantedTask("reader-twice", make_twice)
@@ -201,7 +233,7 @@ READERS = (
         "A reader that copies the answer from the document about the question",
         "Layer 1 attends to the value behind the asked key and writes it.",
         partial(build_reader, mode="grounded"),
-        (_LOOKUP, _TWICE),
+        (_LOOKUP, _TWICE, PlantedTask("reader-sentences", make_sentences)),
         (),
     ),
     PlantedModel(
@@ -209,7 +241,10 @@ READERS = (
         "A reader that attends to the right document and answers from memory",
         "The same attention writes where nothing reads; the MLP of layer 1 maps the asked key to a remembered value.",
         partial(build_reader, mode="parametric"),
-        (PlantedTask("reader-remembered", partial(make_lookup, mode="parametric")),),
+        (
+            PlantedTask("reader-remembered", partial(make_lookup, mode="parametric")),
+            PlantedTask("reader-sentences-remembered", partial(make_sentences, mode="parametric")),
+        ),
         (),
     ),
     PlantedModel(
@@ -217,7 +252,10 @@ READERS = (
         "A reader that attends to the right document and copies from the first one",
         "The same attention writes where nothing reads; another head copies the value of the document shown first.",
         partial(build_reader, mode="wrong-document"),
-        (PlantedTask("reader-first", partial(make_lookup, mode="wrong-document")),),
+        (
+            PlantedTask("reader-first", partial(make_lookup, mode="wrong-document")),
+            PlantedTask("reader-sentences-first", partial(make_sentences, mode="wrong-document")),
+        ),
         (),
     ),
 )

@@ -12,6 +12,7 @@ from audit_core.capability import TOOLS
 from audit_core.controls import NOISE_FACTOR, Controls
 from audit_core.errors import ControlFailed
 from audit_core.intervention import CLEAN_RUN
+from audit_core.parts import measure_each
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Floats, Progress, Subject
 from audit_core.tools.requests import AskedRequest, encode, encode_name, read_requests
@@ -80,23 +81,35 @@ def ask_tools(subject: Subject, request: ToolsRequest, on_progress: Progress) ->
     toolbox = request.toolbox
     requests, left = read_requests(request.measured, request.prompts, subject, request.seed)
     lists = [(cell, order) for cell in CELLS for order in list_orders(cell)]
-    total = len(lists) + len(requests)
     texts = [ask_choice(one.text) for one in requests]
-    found: dict[Cell, list[Floats]] = {}
-    for done, (cell, order) in enumerate(lists):
-        on_progress(done, total)
-        found.setdefault(cell, []).append(_choose_all(subject, cell, order, toolbox, requests, texts))
+    groups = [requests[number : number + _TOGETHER] for number in range(0, len(requests), _TOGETHER)]
+    # The rows that results are exchanged with are of the whole set, so that every part depends on the whole request.
+    whole = [
+        request.describe(),
+        request.prompts.sha256,
+        [pair.prompt.id for pair in request.prompts.pairs],
+        request.seed,
+    ]
+    chosen = measure_each(
+        [["list", whole, at] for at in range(len(lists))], tuple[int, ...],
+        lambda at: tuple(map(int, _choose_all(subject, *lists[at], toolbox, requests, texts))),
+        work=[1] * len(lists), after=len(requests), on_progress=on_progress,
+    )  # fmt: skip
+    found: dict[Cell, list[np.ndarray]] = {}
+    for (cell, _), choices in zip(lists, chosen.parts, strict=True):
+        found.setdefault(cell, []).append(np.array(choices))
     bare = [ask_choice(one) for one in EMPTY_REQUESTS]
     empty = np.array([_choose(subject, BASE, order, toolbox, bare) for order in ROTATED])
-    replies: list[dict[ResultKind, Reply]] = []
-    for number in range(0, len(requests), _TOGETHER):
-        on_progress(len(lists) + number, total)
-        replies += answer_requests(subject, requests[number : number + _TOGETHER], toolbox)
+    answered = measure_each(
+        [["answers", whole, at] for at in range(len(groups))], list[dict[ResultKind, Reply]],
+        lambda at: answer_requests(subject, groups[at], toolbox),
+        work=[len(group) for group in groups], done=chosen.done, on_progress=on_progress,
+    )  # fmt: skip
+    replies = [reply for group in answered.parts for reply in group]
     edits = len(requests) * (len(lists) + len(ResultKind) - 2)
     controls = _check(subject, requests, toolbox, edits)
-    on_progress(total, total)
-    choices = {cell: np.array(rows) for cell, rows in found.items()}
-    return Asked(requests, choices, empty, tuple(replies), left, controls)
+    by_cell = {cell: np.array(rows) for cell, rows in found.items()}
+    return Asked(requests, by_cell, empty, tuple(replies), left, controls)
 
 
 def list_orders(cell: Cell) -> tuple[tuple[int, ...], ...]:

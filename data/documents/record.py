@@ -6,10 +6,13 @@ Run from the repository root: `PYTHONPATH=. python data/documents/record.py [FIL
 import sys
 
 from audit_core import Auditor, RunLog, audit_home, open_subject
-from audit_core.documents import SHIPPED, read_passages, read_shipped, retrieve
+from audit_core.documents import BY_SENTENCE, SHIPPED, read_passages, read_shipped, retrieve
 from audit_core.recorded import record_answer
 from audit_core.registry import get_plugin
 from audit_core.shipped import DATA
+
+FEW = 12
+"""Questions whose documents are swapped with the next hit."""
 
 
 def show(done: int, total: int) -> None:
@@ -17,20 +20,23 @@ def show(done: int, total: int) -> None:
 
 
 def freeze_retrieved() -> None:
-    """Write the questions with the documents that BM25 finds."""
+    """Write the questions with the documents that BM25 finds, and few of them with the next hit as well."""
     folder = DATA / "documents"
     passages = read_passages([("passages.csv", (folder / "passages.csv").read_bytes())])
-    unanswered = (folder / "unanswered.csv").read_bytes()
-    (folder / SHIPPED[1]).write_bytes(
-        retrieve(unanswered, "unanswered.csv", passages, get_plugin("retrievers", "bm25")).raw
-    )
+    header, *rows = (folder / "unanswered.csv").read_bytes().splitlines(keepends=True)
+    few = [rows[at * len(rows) // FEW] for at in range(FEW)]
+    for name, asked in ((SHIPPED[1], rows), (SHIPPED[2], few)):
+        raw, has_next = b"".join((header, *asked)), name == SHIPPED[2]
+        found = retrieve(raw, "unanswered.csv", passages, get_plugin("retrievers", "bm25"), with_next=has_next)
+        (folder / name).write_bytes(found.raw)
 
 
 if __name__ == "__main__":
     freeze_retrieved()
     auditor = Auditor(open_subject("default"), RunLog(audit_home()))
     for name in sys.argv[1:] or SHIPPED:
-        request = get_plugin("audits", "documents").ask_file(auditor.subject, read_shipped(name), name, {})
+        asked = {"by_sentence": str(BY_SENTENCE.get(name, 0))}
+        request = get_plugin("audits", "documents").ask_file(auditor.subject, read_shipped(name), name, asked)
         path = DATA / "documents" / f"recorded-{name.removesuffix('.csv')}.json"
         made = record_answer(auditor, "documents", request, path, on_progress=show)
         print(f"\n{path.name}: {made.wall_s:.0f} s: {made.result.finding}")

@@ -84,7 +84,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     },
     "discover": {},
     "documents": {"accuracy": _READ, "agreement": _READ, "labels": _DONE}
-    | dict.fromkeys(("families", "questions", "documents"), (*_READ, *_DONE)),
+    | dict.fromkeys(("families", "documents"), (*_READ, *_DONE))
+    | {"questions": (*_READ, *_DONE, Evidence.ESTIMATED)},
     "edges": {},
     "experts": _RUNS
     | {"experts": (*_READ, *_DONE), "layers": _READ, "load agreement": _READ, "screens": _READ}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -39,7 +39,7 @@ def test_the_record_is_of_this_version_and_of_the_shipped_file() -> None:
     assert record.is_of("default")
     assert not record.is_of("planted-induction")
     assert not replace(record, model_file_sha256="0" * 64).is_of("default")
-    assert not replace(record, version=record.version + 1).is_of("default")
+    assert not replace(record, version=record.version + 2).is_of("default")
     assert record.result.source.sha256 == hashlib.sha256(read_shipped()).hexdigest()
     assert record.result.n >= 120
     assert len(record.result.labels) >= 5
@@ -55,7 +55,24 @@ def test_a_record_answers_its_own_request_of_its_own_weights_alone() -> None:
     assert record.answers(ask(), weights)
     assert not record.answers(ask("0" * 64), weights)
     assert not record.answers(ask(edits=16), weights)
+    old = replace(record, asked={k: v for k, v in record.asked.items() if k != "by_sentence"})
+    assert old.answers(FileRequest(0), weights), "a field that the record's version lacks had its default of today"
+    assert not old.answers(FileRequest(3), weights)
     assert not record.answers(ask(), "0" * 64)
+
+
+@dataclass(frozen=True)
+class FileRequest:
+    """The request of the record, with the field of a later version."""
+
+    by_sentence: int = 0
+
+    @property
+    def prompts(self) -> Any:
+        return SimpleNamespace(sha256=load_recorded("documents")[0].prompts_sha256)
+
+    def describe(self) -> dict[str, Any]:
+        return load_recorded("documents")[0].asked | {"by_sentence": self.by_sentence}
 
 
 def test_a_planted_reader_is_measured_at_once_and_the_selected_question_is_shown(
@@ -100,3 +117,28 @@ def test_a_long_audit_offers_a_first_look_that_is_marked_exploratory(
     assert "exploratory: n = 5" in read(test)
     test.button(key="all-questions").click().run()
     assert test.text_input(key="items").value == "500"
+
+
+def test_sentences_are_measured_on_demand_and_marked_in_the_text(
+    home: Path, load_planted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = load_planted("planted-reader-grounded")
+    monkeypatch.setattr("ui.flow.model_pool.open_subject", lambda name, on_progress: subject)
+    note_opened(home, "planted-reader-grounded")
+    test: AppTest = open_page("documents", model="planted-reader-grounded", task="reader-sentences", items="2")
+    wait_for(test, lambda t: bool(t.get("plotly_chart")) or bool(t.exception) or bool(t.error))
+    test.session_state["documents-tabs"] = "One row a document"
+    test.run()
+    assert "in place of [1] or [2] or [3], it changes the answer" in read(test)
+    test.session_state["documents-tabs"] = "Sentences"
+    test.run()
+    button = test.button(key="start-job-documents-sentences")
+    assert button.label.startswith("Measure the sentences of")
+    assert "violet-background" not in read(test)
+    button.click().run()
+    wait_for(test, lambda t: "violet-background" in read(t) or bool(t.exception) or bool(t.error))
+    assert not test.exception
+    shown = read(test)
+    assert shown.count("violet-background[k") == 1, "one sentence of six raises the lead"
+    assert "orange-background" not in shown
+    assert "It ranks 21 other sets with **1.00 [1.00, 1.00] Spearman" in shown

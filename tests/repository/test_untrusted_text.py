@@ -45,7 +45,8 @@ REVIEWED: dict[str, list[str]] = {
     "ui/benchmarks/show.py": ["result.n", "result.n_measured", "result.n_right", "source.n_in_file"],
     "ui/campaigns/show.py": ["MOST_ROWS", "_describe_cost(status)", "kinds", "mark", "where"],
     "ui/documents/form.py": ["MAX_DOCUMENTS", "result.n"],
-    "ui/documents/show.py": ["result.fillers", "row.n_orders", "row.order_flips"],
+    "ui/documents/sentences.py": ["_mark_document(rank, found, row.delta)", "found.n_fit", "found.n_held_out", "place"],
+    "ui/documents/show.py": ["_say_swap(row)", "result.fillers", "row.n_orders", "row.order_flips"],
     "ui/decisions/form.py": ["task.n_in_file"],
     "ui/decisions/show.py": ["lines", "number", "row.precision.n"],
     "ui/live/attention_tests.py": [

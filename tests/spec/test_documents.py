@@ -22,8 +22,9 @@ from audit_core.documents.lattice import find_interaction, find_shapley
 from audit_core.documents.measurement import choose_fillers, measure_question
 from audit_core.documents.question import encode_question, parse_question
 from audit_core.documents.reading import ask_documents, read_questions
-from audit_core.documents.report import forget_questions, measure_documents
+from audit_core.documents.report import measure_documents
 from audit_core.errors import Cancelled, NotMeasured, PromptRefused, Refused
+from audit_core.parts import KeptParts
 from audit_core.prompts.alignment import tokenise
 from audit_core.stats.estimates import Estimate
 from audit_core.stats.shares import wilson
@@ -143,10 +144,9 @@ def test_a_filler_whose_last_word_is_cut_to_a_word_of_the_question_is_refused() 
         choose_filler(len(cut), {"gard"}, letters, number=0, seed=0)
 
 
-def test_a_cancelled_run_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancelled_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     subject, request = ask("grounded", 1)
     few = replace(request, prompts=request.prompts.take([0, 1, 2]))
-    forget_questions()
     measured: list[str] = []
 
     def count(subject: Any, question: Any, request: Any) -> Any:
@@ -158,11 +158,11 @@ def test_a_cancelled_run_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatc
             raise Cancelled("stop")
 
     monkeypatch.setattr("audit_core.documents.report.measure_question", count)
-    with pytest.raises(Cancelled):
-        measure_documents(subject, few, stop)
-    found = measure_documents(subject, few, no_progress)
+    with KeptParts(tmp_path, []).lend():
+        with pytest.raises(Cancelled):
+            measure_documents(subject, few, stop)
+        found = measure_documents(subject, few, no_progress)
     assert len(measured) == len(set(measured)) == 3
-    forget_questions()
     assert measure_documents(subject, few, no_progress) == found
 
 

@@ -58,6 +58,9 @@ def test_a_reader_is_audited_on_what_was_retrieved_for_it() -> None:
     others = " | ".join(f"v{number:02d}" for number in range(1, 25) if number != 8)
     found = retrieve(ask(question="k03", answer="v08", others=others), "mine.csv", PASSAGES, BM25)
     (row,) = read(found.raw)
+    ((*_, after),) = BM25.rank(PASSAGES, ["k03"], 4)
+    assert row["next"] == PASSAGES[after.passage]
+    assert row["next"] not in row["documents"]
     assert row["documents"].startswith("k03 v08 | ")
     prompts, _ = ask_documents(found.raw, "mine.csv", subject, most=5)
     (question,) = measure_documents(subject, DocumentsRequest(prompts), no_progress).questions
@@ -114,6 +117,6 @@ def test_the_command_writes_the_file_that_the_shipped_record_was_made_of(tmp_pat
     (folder / "all.csv").write_bytes((data / "passages.csv").read_bytes())
     out = tmp_path / "retrieved.csv"
     words = ["retrieve", "--questions", str(data / "unanswered.csv"), "--passages", str(folder), "--out", str(out)]
-    assert main(words) == 0
+    assert main([*words, "--no-next"]) == 0
     assert out.read_bytes() == (data / "retrieved-bm25.csv").read_bytes()
     assert len(read(out.read_bytes())) == 124

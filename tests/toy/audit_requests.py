@@ -189,7 +189,14 @@ def list_requests_to_a_reader(subject: Any) -> dict[str, list[Any]]:
     assert model is not None
     lookup = tokenise(model.tasks[0].make(1, 0), subject.tokenizer)
     one = replace(lookup, pairs=lookup.pairs[:1])
-    return {"documents": [DocumentsRequest(lookup.take(range(4))), DocumentsRequest(one, fillers=3, edits=4)]}
+    sentences = tokenise(model.find_task("reader-sentences").make(1, 0), subject.tokenizer).take(range(1))
+    return {
+        "documents": [
+            DocumentsRequest(lookup.take(range(4))),
+            DocumentsRequest(one, fillers=3, edits=4),
+            DocumentsRequest(sentences, fillers=2, edits=2, traced=1, by_sentence=1),
+        ]
+    }
 
 
 def list_requests_to_a_voter(subject: Any) -> dict[str, list[Any]]:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from audit_core import Auditor, get_plugin
 from audit_core.documents import (
+    BY_SENTENCE,
     MAX_DOCUMENTS,
     SHIPPED,
     DocumentsRequest,
@@ -36,6 +37,7 @@ _MOST_BYTES = 4 * 1024**2
 _TITLES = {
     "questions.csv": "124 questions, three documents each",
     "retrieved-bm25.csv": "124 questions, documents retrieved by BM25",
+    "retrieved-next.csv": "12 questions, documents retrieved by BM25, with the next hit",
 }
 _QUICK, _QUICK_S = (12, 8, 5, 3, 2, 1), 60.0
 """Numbers of questions of a first look, of which the largest that takes at most this many seconds is offered."""
@@ -159,7 +161,10 @@ def make_request(auditor: Auditor, model: str, questions: Questions, most: int) 
     audit.require(auditor.subject)
     if questions.raw is not None:
         asked: DocumentsRequest = audit.ask_file(
-            auditor.subject, questions.raw, questions.name, {"most_questions": str(most)}
+            auditor.subject,
+            questions.raw,
+            questions.name,
+            {"most_questions": str(most), "by_sentence": str(BY_SENTENCE.get(questions.name, 0))},
         )
         return asked
     planted = find_planted(model)

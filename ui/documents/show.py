@@ -122,6 +122,7 @@ def show_documents(row: QuestionRow) -> None:
         f"Order: the lead moves by **{row.order:.2f} logits** on average over {row.n_orders} other orders. "
         f"**{row.order_flips}** of them give another answer."
     )
+    st.markdown(_say_swap(row))
     pairs = [
         (f"[{one.first}] and [{one.second}]", *estimate_cells(one.joint), *estimate_cells(one.interaction)[:3])
         for one in row.pairs
@@ -133,6 +134,17 @@ def show_documents(row: QuestionRow) -> None:
     st.markdown(
         f"Shapley values add up to the effect of all documents, with an error of **{row.efficiency_error:.1e} logits**."
     )
+
+
+def _say_swap(row: QuestionRow) -> str:
+    """What took the place of each document, and what followed."""
+    if not row.next_hit:
+        return "Swap: not measured, because the file names no next hit of the ranking (its column *next*)."
+    changed = [f"[{one.rank}]" for one in row.documents if one.swapped_to != row.given]
+    said = (
+        f"in place of {' or '.join(changed)}, it changes the answer" if changed else "it changes the answer in no place"
+    )
+    return f"Swap: the next hit of the ranking is *{plain(row.next_hit.rstrip('.'))}*. Measured one document at a time, {plain(said)}."
 
 
 def show_questions(result: DocumentsResult) -> None:
@@ -217,12 +229,12 @@ def _table_relied(row: QuestionRow) -> Any:
 def _table_documents(row: QuestionRow) -> Any:
     columns = (
         "document", "text", "states", "score", "attention", "cited", "loss if replaced", "low", "high", "fillers", "loss if deleted",
-        "kept alone", "Shapley", "loss if repeated", "edits followed", "edits low", "edits high", "edits",
+        "loss if swapped", "answer then", "kept alone", "Shapley", "loss if repeated", "edits followed", "edits low", "edits high", "edits",
     )  # fmt: skip
     rows = [
         (
             one.rank, one.text, one.states, one.score, one.attended, one.cited, *estimate_cells(one.replaced)[:4], one.deleted,
-            one.alone.value, one.shapley, one.doubled,
+            one.swapped, one.swapped_to if one.swapped is not None else None, one.alone.value, one.shapley, one.doubled,
             *((None,) * 4 if one.follow is None else estimate_cells(one.follow)[:4]),
         )
         for one in row.documents

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from audit_core import AuditError, Auditor, Intervention, TokenisedPrompts
+from audit_core import AuditError, Auditor, Intervention, TokenisedPrompts, get_plugin
 from audit_core.errors import AccessRefused, QueueFull
 from audit_core.jobs import JobState
 from audit_core.prompts import TokenPair
@@ -126,7 +126,7 @@ def answer_by_job(
     elif snapshot.state is JobState.DONE:
         return snapshot.result.result
     elif not snapshot.is_active:
-        _show_end(snapshot.state, snapshot.error)
+        _show_end(snapshot.state, snapshot.error, keeps_parts=get_plugin("audits", audit).keeps_parts)
         st.button("Run again", key=f"again-{key}", icon=":material/refresh:", on_click=lambda: mine.pop(content, None))
     return None
 
@@ -198,9 +198,14 @@ def predict(auditor: Auditor, audit: str, request: Any) -> float:
         return -1.0
 
 
-def _show_end(state: JobState, error: str) -> None:
+def _show_end(state: JobState, error: str, *, keeps_parts: bool) -> None:
     if state is JobState.CANCELLED:
-        st.info("Cancelled. Its results are discarded.", icon=":material/stop_circle:")
+        kept = (
+            "What it measured is kept: the next run goes on from there."
+            if keeps_parts
+            else "Its results are discarded."
+        )
+        st.info(f"Cancelled. {plain(kept)}", icon=":material/stop_circle:")
     else:
         st.error(plain(error), icon=":material/error:")
 

@@ -28,8 +28,8 @@ from audit_core.verifier.strict_json import NotStrictJson, load_strict
 
 SCHEMA, MANIFEST = "assay/home-backup/1", "backup.json"
 KEYS = "keys"
-_PASSING = {"running", "queue", "snapshots", "sample"}
-"""Folders that a backup excludes: state of running processes, and the unpacked sample."""
+_PASSING = {"running", "queue", "snapshots", "sample", "parts"}
+"""Folders that a backup excludes: state of running processes, the unpacked sample, and parts of unfinished runs."""
 MAX_FILES, MAX_MANIFEST_BYTES, MAX_TOTAL_BYTES = 200_000, 64 << 20, 256 << 30
 _NAME = re.compile(r"[A-Za-z0-9_@=+-][A-Za-z0-9._@=+-]*(/[A-Za-z0-9_@=+-][A-Za-z0-9._@=+-]*){0,7}\Z")
 _CHUNK = 1 << 20
