@@ -18,9 +18,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter
 
 from audit_core.audit import Audit
-from audit_core.capability import MEANS, PATTERNS
+from audit_core.capability import PATTERNS
 from audit_core.circuits.circuit_search import KnownOrders
-from audit_core.component import Kind
 from audit_core.dictionaries.dictionary import split_name
 from audit_core.dictionaries.shelf import attach_dictionary
 from audit_core.engine.pace import Pace
@@ -28,6 +27,7 @@ from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
 from audit_core.intervention import Intervention
 from audit_core.judging.verdict import RULE_VERSION
+from audit_core.kept_means import KeptMeans
 from audit_core.models import ANONYMOUS, ModelAccess, ModelIdentity
 from audit_core.models import Progress as FetchProgress
 from audit_core.parts import KeptParts
@@ -46,15 +46,12 @@ from audit_core.request import (
     reference_key,
 )
 from audit_core.store.log.run_log import ClaimRun, Reached, RunLog, RunRecord, RunStart
-from audit_core.subject import MEAN_KINDS, Floats, Means, Progress, Subject, no_partial, no_progress
+from audit_core.subject import Floats, Progress, Subject, no_partial, no_progress
 from audit_core.subject_family import find_folder, load_folder
 from audit_core.version import VERSION
 
 _KEY_FORMAT = "0.1.0"
 """Constant in place of the Assay version in content keys: only an audit's `version` invalidates stored results."""
-_MEANS_KEPT = 4
-_SHORT = 256
-"""Tokens of a prompt up to which means of kinds are captured that were not asked for: longer ones take hundreds of megabytes."""
 _WORK_KEPT = 256
 MAX_SKELETONS = 64
 """Templates of a run that the log compares with those of later plans."""
@@ -92,7 +89,7 @@ class Auditor:
     def __init__(self, subject: Subject, log: RunLog) -> None:
         self.subject, self.log = subject, log
         self._orders = KnownOrders()
-        self._means: OrderedDict[str, Means] = OrderedDict()
+        self._means = KeptMeans(subject)
         self._work: OrderedDict[str, int] = OrderedDict()
         self._pace = Pace()
         self._lock = threading.Lock()
@@ -207,7 +204,7 @@ class Auditor:
         plugin: Audit = get_plugin("audits", audit)
         plugin.require(self.subject)
         request = set_aside(request)
-        means = self._capture_means(list_reference(request), request.kinds) if needs_means(request) else None
+        means = self._means.capture(list_reference(request), request.kinds) if needs_means(request) else None
         parts = KeptParts(
             self.log.home,
             [audit, plugin.version, self.subject.identity.short, list_versions() | {"assay": _KEY_FORMAT}],
@@ -248,23 +245,8 @@ class Auditor:
         """Attention patterns of one prompt under an intervention; shape (layer, head, query, key). Not logged: for figures only."""
         needs_means = bool(MEAN_REPLACEMENTS & intervention.replacements)
         kinds = frozenset(component.kind for component in intervention.components)
-        means = self._capture_means(reference, kinds) if needs_means else None
+        means = self._means.capture(reference, kinds) if needs_means else None
         return PATTERNS.of(self.subject).patterns(pair, intervention, means=means)
-
-    def _capture_means(self, reference: TokenisedPrompts, kinds: frozenset[Kind]) -> Means:
-        if all(len(pair.clean_ids) <= _SHORT for pair in reference.pairs):
-            # The usual kinds as well, so that a change from heads to MLPs needs no second capture.
-            kinds |= {kind for kind in MEAN_KINDS if self.subject.components(kind)}
-        key = f"{reference_key(reference)} {sorted(kinds)}"
-        with self._lock:
-            if key in self._means:
-                return self._means[key]
-        means = MEANS.of(self.subject).capture_means(reference, kinds=kinds)
-        with self._lock:
-            self._means[key] = means
-            while len(self._means) > _MEANS_KEPT:
-                self._means.popitem(last=False)
-        return means
 
     def calibrate(self) -> None:
         """Time this machine on made-up tokens, so that the first long run has a predicted time."""
