@@ -40,11 +40,13 @@ def list_edits() -> list[Intervention]:
     return made
 
 
-@pytest.mark.parametrize(("family", "most"), [*((family, attention.MAX_SCORES) for family in DIRECT), ("llama", 500)])
+@pytest.mark.parametrize(
+    ("family", "most"), [*((family, attention.MAX_SCORES) for family in DIRECT), ("llama", 500), ("llama", 50)]
+)
 def test_every_edit_gives_the_bits_of_transformer_lens_own_blocks(
     load_family: Load, monkeypatch: pytest.MonkeyPatch, family: str, most: int
 ) -> None:
-    """With all rows' scores in memory, and with those of one or two rows at a time."""
+    """With all rows' scores in memory, with those of a few rows, and with those of a part of the heads of one row."""
     monkeypatch.setattr(attention, "MAX_SCORES", most)
     subject, edits = load_family(family), list_edits()
     runner, prompts = subject.runner, tokenise_letters(subject.tokenizer, (6, 9, 6, 9))
