@@ -80,7 +80,7 @@ def test_a_dense_model_has_the_shelf_and_part_of_what_is_asked_about_features_an
     assert fits["sweep"]
     covered = {demand.id: demand for _, demand in found.demands}
     assert {name for name, demand in covered.items() if demand.coverage is Coverage.NONE} == set()
-    assert covered["features"].audits == ("probes", "lenses", "features")
+    assert covered["features"].audits == ("probes", "lenses", "features", "steering")
     assert covered["features"].coverage is covered["decoding"].coverage is Coverage.PART
 
 
