@@ -90,6 +90,8 @@ def resolve(file: str, installer: str, *, known: str) -> list[Pin]:
         target.write_text(known, encoding="utf-8")
         command = [sys.executable, "-m", "uv", "pip", "compile", str(source), "--output-file", str(target), "--quiet"]
         command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate"]
+        # One version for every Python where one fits all, and not the newest that each can take.
+        command += ["--fork-strategy", "fewest"]
         subprocess.run(command, check=True, cwd=folder)
         pins = read_lock(target.read_text(encoding="utf-8"))
     return [pin for pin in pins if _BROWSER not in pin.marker]
@@ -101,8 +103,20 @@ def write_constraints(pins: list[Pin]) -> str:
     return CONSTRAINTS_HEAD + "\n".join(lines) + "\n"
 
 
+def split_versions(requirements: list[str]) -> list[list[str]]:
+    """Lists without a package twice: pip takes one version of each at a time, and a lock can have two for different Pythons."""
+    lists: list[dict[str, str]] = []
+    for requirement in requirements:
+        name = requirement.split("==")[0]
+        free = next((one for one in lists if name not in one), None)
+        if free is None:
+            lists.append(free := {})
+        free[name] = requirement
+    return [list(one.values()) for one in lists]
+
+
 def read_metadata(requirements: list[str]) -> list[dict[str, Any]]:
-    """Metadata of each package, as pip reports it without installing any."""
+    """Metadata of each package, as pip reports it without installing any; no package twice."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "all.txt")
         source.write_text("\n".join(requirements) + "\n", encoding="utf-8")
@@ -153,12 +167,16 @@ def main() -> None:
     run = [pin for pin in pins if pin.name in needed]
     dev = [pin for pin in pins if pin.name not in needed]
     torch = next(pin for pin in everything if pin.name == "torch")
-    (ROOT / RUN).write_text(write_lock(run), encoding="utf-8")
-    (ROOT / DEV).write_text(write_lock(dev), encoding="utf-8")
-    (ROOT / "constraints.txt").write_text(write_constraints([*pins, torch]), encoding="utf-8")
-    metadata = read_metadata([pin.requirement for pin in [*pins, torch]])
-    page = write_licences(metadata, {pin.name for pin in run} | {"torch"})
-    (ROOT / "docs/reference/licences.md").write_text(page, encoding="utf-8")
+    lists = split_versions([pin.requirement for pin in [*pins, torch]])
+    metadata = [row for one in lists for row in read_metadata(one)]
+    # Written last and together, so that a failure leaves the files as they were.
+    for name, text in (
+        (RUN, write_lock(run)),
+        (DEV, write_lock(dev)),
+        ("constraints.txt", write_constraints([*pins, torch])),
+        ("docs/reference/licences.md", write_licences(metadata, {pin.name for pin in run} | {"torch"})),
+    ):
+        (ROOT / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

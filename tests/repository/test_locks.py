@@ -13,6 +13,7 @@ from tools.lock import (
     name_licence,
     normalise,
     read_lock,
+    split_versions,
     write_constraints,
     write_licences,
     write_lock,
@@ -131,3 +132,11 @@ def test_a_licence_is_named_as_its_authors_state_it(metadata: dict[str, object],
     assert name_licence(metadata) == licence
     row = write_licences([{"name": "Some.Name", "version": "1+cpu", **metadata}], {"some-name"}).splitlines()[-1]
     assert row == f"| `some-name` | 1 | {licence} | Assay |"
+
+
+def test_two_versions_of_a_package_are_asked_for_apart() -> None:
+    assert split_versions(["a==1", "b==1", "a==2", "c==1", "a==3", "b==2"]) == [
+        ["a==1", "b==1", "c==1"],
+        ["a==2", "b==2"],
+        ["a==3"],
+    ]
