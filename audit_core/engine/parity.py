@@ -20,6 +20,8 @@ LARGEST_DIFFERENCE = 1e-3
 """Tolerance relative to the largest logit: blocks run one by one differ from the whole model by rounding only."""
 LEAST_TOLERANCE = 1e-4
 """Minimum tolerance, in logits: above float32 rounding of the tested families (measured up to 2e-5)."""
+ROUNDINGS = 8
+"""Minimum tolerance in steps of float32 at the model's largest logit: sums of other shapes round differently on each machine."""
 LOOKS_AHEAD = 1e-5
 """Tolerance relative to the largest logit, above float32 rounding between rows of one batch."""
 _N_TOKENS = 6
@@ -65,7 +67,7 @@ def check_parity(runner: WaveRunner, bos_id: int | None, own: Floats | None = No
         own: result of `run_alone`; without it the bridge is not compared with the model.
 
     Returns:
-        Tolerance of this model, in logits: ten times the observed difference, at least `LEAST_TOLERANCE`.
+        Tolerance of this model, in logits: ten times the observed difference, at least `LEAST_TOLERANCE` and `ROUNDINGS`.
 
     Raises:
         ModelRefused: the model's own logits are NaN, or the bridge computes different ones.
@@ -81,6 +83,7 @@ def check_parity(runner: WaveRunner, bos_id: int | None, own: Floats | None = No
                 wanted="finite weights.",
                 remedy="fetch the model again.",
             )
+        least = max(LEAST_TOLERANCE, ROUNDINGS * torch.finfo(torch.float32).eps * float(whole.abs().max()))
         allowed = LARGEST_DIFFERENCE * max(1.0, float(whole.abs().max()))
         if own is not None:
             _check_against_model(whole, own, allowed)
@@ -94,8 +97,8 @@ def check_parity(runner: WaveRunner, bos_id: int | None, own: Floats | None = No
             runner.fall_back(why)
             _log.warning("Every intervention needs a whole forward pass on this model: %s.", why)
             alone = torch.cat([runner.bridge(row[None])[:, -1].float() for row in ids])
-            return max(LEAST_TOLERANCE, 10 * float((alone - whole).abs().max()))
-        tolerance = max(LEAST_TOLERANCE, 10 * difference)
+            return max(least, 10 * float((alone - whole).abs().max()))
+        tolerance = max(least, 10 * difference)
         runner.shares_prefix = _can_share(runner, run, whole, tolerance)
         direct = find_direct_blocks(runner.model, run, runner.find_calls(ids.shape[1]), _START)
         runner.model = replace(runner.model, direct=direct)
