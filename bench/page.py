@@ -49,7 +49,8 @@ def bench_page() -> dict[str, float]:
 
     expect.set_options(timeout=90_000)
 
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    named = ("chromium-headless-shell", "chromium", "google-chrome")
+    chromium = next((found for name in named if (found := shutil.which(name))), None)
     if chromium is None:
         raise SystemExit("No Chromium: install it to measure the page.")
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:

@@ -1,4 +1,4 @@
-"""Answers of several tokens: one run per prefix of an answer, to read each next token."""
+"""Answers of several tokens: their prefixes as prompts, at whose end each next token is read."""
 
 from __future__ import annotations
 
