@@ -11,7 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from audit_core.claim import dump_claim
-from audit_core.cli.interchange import add_interchange_commands, read_file, write_file
+from audit_core.cli.files import read_file, write_file
+from audit_core.cli.interchange import add_interchange_commands
 from audit_core.cli.output import print_json, print_result
 from audit_core.cli.session import current_actor
 from audit_core.errors import IntegrityError, NotMeasured

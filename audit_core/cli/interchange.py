@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from audit_core.audits.paths import PathsResult
+from audit_core.cli.files import read_file, write_file
 from audit_core.cli.output import print_json, print_result, show_fetch
 from audit_core.cli.session import open_subject
 from audit_core.component import Kind, format_components, parse_components
 from audit_core.dictionaries.dictionary import Features
 from audit_core.errors import Refused
-from audit_core.evidence.whole_file import write_whole
 from audit_core.exchange.candidate import CandidateCircuit, NotMapped, count_reasons, map_graph
 from audit_core.exchange.effect_files import MAX_EFFECT_BYTES, name_beside, read_effects, write_effects
 from audit_core.exchange.effect_table import EffectTable, tabulate_run
@@ -221,35 +221,3 @@ def _find_run(run_id: str | None, kind: str) -> RunRecord:
             remedy=f"run `{kind or 'sweep'}` first; `log export` lists runs with their ids.",
         )  # fmt: skip
     return fitting[0]
-
-
-def read_file(path: Path, most: int) -> bytes:
-    """Read a file of at most `most` bytes.
-
-    Raises:
-        Refused: it cannot be read, or is larger.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(most + 1)
-    except OSError as error:
-        raise Refused(
-            f"{path} cannot be read: {error.strerror}.", wanted="a file.", remedy="check the path."
-        ) from error
-    if len(data) > most:
-        raise Refused(f"{path} has more than {most:,} bytes.", wanted="fewer.", remedy="check the path.")
-    return data
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file whole, or not at all.
-
-    Raises:
-        Refused: it cannot be written.
-    """
-    try:
-        write_whole(path, data)
-    except OSError as error:
-        raise Refused(
-            f"{path} cannot be written: {error.strerror}.", wanted="a writable file.", remedy="choose another path."
-        ) from error

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from audit_core.cli.files import read_file, write_file
 from audit_core.cli.gate import add_gate_options, pass_gate
 from audit_core.cli.keys import ROLES
 from audit_core.cli.output import print_json, print_result, show_fetch, show_progress
@@ -167,14 +168,14 @@ def rerun_evidence(options: argparse.Namespace) -> int:
     def open_auditor() -> Auditor:
         return Auditor(open_subject(options.model, on_progress=show_fetch), RunLog(audit_home()))
 
-    openings = None if options.openings is None else _read(options.openings, MAX_OPENINGS_BYTES)
+    openings = None if options.openings is None else read_file(options.openings, MAX_OPENINGS_BYTES)
     terms = RerunTerms(options.other_code, options.attention)
     found = rerun_pack(
         options.pack, open_auditor, actor=current_actor(), openings=openings, terms=terms, on_progress=show_progress
     )
     payload = [asdict(one) for one in found]
     if options.out is not None:
-        _write(options.out, (json.dumps(payload, indent=1) + "\n").encode())
+        write_file(options.out, (json.dumps(payload, indent=1) + "\n").encode())
     if options.json:
         print_json(payload)
     else:
@@ -203,30 +204,8 @@ def _print_comparison(one: Comparison) -> None:
 
 def gate_evidence(options: argparse.Namespace) -> int:
     """Verify a pack, then evaluate it against a policy."""
-    data = _read(options.pack, MAX_PACK_BYTES)
+    data = read_file(options.pack, MAX_PACK_BYTES)
     found = verify_pack(data, None if options.trust is None else load_trust(options.trust))
     desk = consult_desk(audit_home(), found.manifest_sha256)
     name = found.pack_id or options.pack.name
     return pass_gate(options, read_check(found), read_evidence(found), pack=name, desk=desk)
-
-
-def _read(path: Path, most: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(most + 1)
-    except OSError as error:
-        raise Refused(
-            f"{path} cannot be read: {error.strerror}.", wanted="a file.", remedy="check the path."
-        ) from error
-    if len(data) > most:
-        raise Refused(f"{path} has more than {most:,} bytes.", wanted="fewer.", remedy="check the path.")
-    return data
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise Refused(
-            f"{path} cannot be written: {error.strerror}.", wanted="a file.", remedy="choose another."
-        ) from error

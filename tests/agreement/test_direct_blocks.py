@@ -34,20 +34,13 @@ def list_edits() -> list[Intervention]:
             key = 1 if kind is Kind.EDGE else None
             for position in (-1,) if kind is Kind.EDGE else (None, -1):
                 part = Component(layer, kind, 0, position, key)
-
                 edits = [Edit(part, way) for way in WAYS]
                 made += [Intervention((edit,), side) for side in PromptSide for edit in edits]
     return made
 
 
-@pytest.mark.parametrize(
-    ("family", "most"), [*((family, attention.MAX_SCORES) for family in DIRECT), ("llama", 500), ("llama", 50)]
-)
-def test_every_edit_gives_the_bits_of_transformer_lens_own_blocks(
-    load_family: Load, monkeypatch: pytest.MonkeyPatch, family: str, most: int
-) -> None:
-    """With all rows' scores in memory, with those of a few rows, and with those of a part of the heads of one row."""
-    monkeypatch.setattr(attention, "MAX_SCORES", most)
+@pytest.mark.parametrize("family", DIRECT)
+def test_every_edit_gives_the_bits_of_transformer_lens_own_blocks(load_family: Load, family: str) -> None:
     subject, edits = load_family(family), list_edits()
     runner, prompts = subject.runner, tokenise_letters(subject.tokenizer, (6, 9, 6, 9))
     model = runner.model
@@ -84,6 +77,27 @@ def test_every_edit_gives_the_bits_of_transformer_lens_own_blocks(
         runner.clear_captures()
 
 
+@pytest.mark.parametrize("most", [500, 50], ids=["few rows", "some heads of a row"])
+def test_attention_in_parts_gives_the_same_bits(load_family: Load, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Without a hook on patterns, which needs all of them at once."""
+    monkeypatch.setattr(attention, "MAX_SCORES", most)
+    subject = load_family("llama")
+    runner, prompts = subject.runner, tokenise_letters(subject.tokenizer, (9, 9, 9))
+    kinds = (Kind.QUERY, Kind.KEY, Kind.VALUE, Kind.HEAD, Kind.MLP)
+    parts = [Component(layer, kind, 0) for kind in kinds for layer in range(3)]
+    edits = [CLEAN_RUN, *(intervene([part], way) for part in parts for way in WAYS)]
+    model, found = runner.model, []
+    try:
+        for one in (model, replace(model, direct={})):
+            runner.model = one
+            runner.clear_captures()
+            found.append(subject.run(prompts, edits, vocabulary=True, seed=3).vocabulary)
+    finally:
+        runner.model = model
+        runner.clear_captures()
+    np.testing.assert_array_equal(*found)
+
+
 @pytest.mark.parametrize("name", ["attn.hook_attn_scores", "attn.hook_rot_q", "ln2.hook_normalized", "hook_out"])
 def test_a_hook_that_a_direct_block_would_skip_still_runs(load_family: Load, name: str) -> None:
     runner = load_family("llama").runner
@@ -97,6 +111,17 @@ def test_a_hook_that_a_direct_block_would_skip_still_runs(load_family: Load, nam
         point.remove_hooks()
     assert len(seen) == 1
     capture_run(runner.model, tokens, calls, (), runner.turn)
+    assert len(seen) == 1
+
+
+def test_a_hook_before_a_module_runs_beside_those_that_transformer_lens_leaves_there(load_family: Load) -> None:
+    runner, seen = load_family("llama").runner, []
+    tokens, calls = torch.tensor([[0, 5, 6, 7, 8]]), load_family("llama").runner.find_calls(5)
+    handle = runner.bridge.blocks[1].ln1.register_forward_pre_hook(lambda _module, args: seen.append(args[0].shape))
+    try:
+        capture_run(runner.model, tokens, calls, (), runner.turn)
+    finally:
+        handle.remove()
     assert len(seen) == 1
 
 

@@ -42,5 +42,7 @@ def test_the_mean_of_all_prompts_is_that_of_their_templates_by_number_of_prompts
         one, two = (found.activations[7, name][kind] for name in ("t0", "t1"))
         assert np.abs(one - two).max() > 0.01
         np.testing.assert_allclose(found.activations[7, ""][kind], (2 * one + two) / 3, atol=1e-6)
+    single = subject.capture_means(prompts.take([1]), kinds={Kind.HEAD}).activations[7, "t1"][Kind.HEAD]
+    np.testing.assert_allclose(found.activations[7, "t1"][Kind.HEAD], single, atol=1e-6)
     alone = subject.capture_means(prompts.take([0, 2]), kinds={Kind.HEAD})
     assert alone.activations[7, ""][Kind.HEAD] is alone.activations[7, "t0"][Kind.HEAD]

@@ -268,13 +268,15 @@ def describe(name: bytes, width: int) -> bytes:
     return field(1, name) + field(2, field(1, b"\x08\x01" + field(2, sizes)))
 
 
-def double_rows(times: int) -> bytes:
-    """A model of allowed operators that joins its rows with themselves so many times: 2 ** times rows for each."""
+def double_rows(times: int, *, of_input: bool = True) -> bytes:
+    """A model of allowed operators that joins its rows, or rows in the file, with themselves: 2 ** times rows for each."""
+    first = describe(b"y0" if of_input else b"unread", 4)
+    stored = b"" if of_input else field(5, b"\x08\x0a\x08\x04\x10\x01" + field(8, b"y0") + field(9, bytes(160)))
     nodes = b"".join(
         field(1, field(1, b"y%d" % at) * 2 + field(2, b"y%d" % (at + 1)) + field(4, b"Concat") + field(5, field(1, b"axis") + b"\x18\x00\xa0\x01\x02"))
         for at in range(times)
     )  # fmt: skip
-    graph = nodes + field(2, b"g") + field(11, describe(b"y0", 4)) + field(12, describe(b"y%d" % times, 4))
+    graph = nodes + field(2, b"g") + stored + field(11, first) + field(12, describe(b"y%d" % times, 4))
     return b"\x08\x08" + field(8, field(1, b"") + b"\x10\x11") + field(7, graph)
 
 
@@ -285,6 +287,11 @@ def test_a_model_that_asks_for_all_memory_is_refused_and_the_next_one_runs(monke
     with pytest.raises(Refused, match=r"more than 256 MB for 10 rows"):
         opened.read_rows(rows)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 * 1024
+    # Rows in the file are constants: nothing may be computed of them while the file is opened.
+    constants = OnnxTables(double_rows(23, of_input=False))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 * 1024
+    with pytest.raises(Refused, match=r"more than 256 MB"):
+        constants.read_rows(rows)
     with pytest.raises(Refused, match=r"^80 outputs for 10 rows"):
         OnnxTables(double_rows(3)).read_rows(rows)
     monkeypatch.setattr(onnx_model, "MAX_SECONDS", 0.0)
