@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from toy.steering import DOSE, ask_votes, list_votes, read_votes, write_votes
+from transformer_lens.hook_points import HookPoint
 
 from audit_core import open_subject
 from audit_core.activations import Sampling
@@ -377,3 +378,13 @@ def test_the_record_is_of_this_version_and_the_shipped_file() -> None:
     assert len(rows) == len(STEERED) * len(task.concepts)
     prompted = [row.gain for row in record.result.rows if row.method is Method.PROMPTING]
     assert any(one.low > 0 for one in prompted), "the positive control of every null: prompting raises a score"
+
+
+def test_a_hook_that_does_not_fire_stops_the_run(load_planted: Callable[[str], Any]) -> None:
+    runner = load_planted("planted-strict").runner
+    dead = replace(runner.model, points={**runner.model.points, (Kind.RESID, 1): HookPoint()})
+    steps = np.ones((1, runner.geometry.d_model), np.float32)
+    rows = [(0, 5, 6, 7)]
+    assert steer.measure_shift(runner.model, rows[0], rows, 1, steps, runner.turn).largest[0] > 0
+    with pytest.raises(ControlFailed, match="fired 0 times"):
+        steer.measure_shift(dead, rows[0], rows, 1, steps, runner.turn)
