@@ -5201,7 +5201,7 @@ def _name_reproduction(documents: Documents | None) -> str:
 def _describe_token(members: Mapping[str, bytes]) -> str:
     if TIME_TOKEN not in members:
         return "the pack contains no third-party time stamp"
-    return f"{TIME_TOKEN} is not checked here; check it with: openssl ts -verify"
+    return f"{TIME_TOKEN} is not checked here; check it with: assay timestamp check, or openssl ts -verify"
 
 
 def _describe_log(found: LogFinding) -> str:

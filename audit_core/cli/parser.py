@@ -38,6 +38,7 @@ from audit_core.cli.policy import add_policy_commands
 from audit_core.cli.prompts import add_prompt_commands
 from audit_core.cli.retrieve import add_retrieve_command
 from audit_core.cli.session import Adder, ask_prompts
+from audit_core.cli.timestamp import add_timestamp_commands
 from audit_core.cli.verify import verify_evidence, write_verifier
 from audit_core.cli.witness import add_witness_commands
 from audit_core.engine.streamed.build import STREAMED_FAMILIES
@@ -102,6 +103,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_home_commands(commands.add_parser("home", help=text, description=text))
     text = "the run log, and the audit log behind it"
     add_log_commands(commands.add_parser("log", help=text, description=text))
+    text = "time stamps of RFC 3161 for packs: ask for one, put it into the pack, check it"
+    add_timestamp_commands(commands.add_parser("timestamp", help=text, description=text))
     text = "run a witness, which cosigns checkpoints of other people's logs"
     add_witness_commands(commands.add_parser("witness", help=text, description=text))
     return parser
