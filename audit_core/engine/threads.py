@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 MODEL_LOCK = threading.RLock()
 """Lock for each block that a model runs, and while a model is built or loaded. Hooks are model state, and transformers loads
@@ -17,7 +20,7 @@ def import_libraries() -> None:
     transformers resolves its names lazily: two threads that load models at once can see each other's half-imported
     modules (observed: AutoModelForCausalLM not found).
     """
-    with _importing:
+    with _importing, _paused_collector():
         from transformer_lens.model_bridge import TransformerBridge  # noqa: F401
         from transformers import (  # noqa: F401
             AutoModelForCausalLM,
@@ -26,6 +29,18 @@ def import_libraries() -> None:
             LlamaForCausalLM,
             PreTrainedTokenizerFast,
         )
+
+
+@contextmanager
+def _paused_collector() -> Iterator[None]:
+    """Imports make a million permanent objects; looking for garbage among them takes a fifth of their time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def spare_a_core() -> None:

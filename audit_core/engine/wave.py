@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ class Variant:
     side: PromptSide
     edits: tuple[SiteEdit, ...]
 
-    @property
+    @cached_property
     def first_layer(self) -> int:
         return min(edit.layer for edit in self.edits)
 

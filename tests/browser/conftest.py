@@ -26,7 +26,11 @@ ROOT = Path(__file__).resolve().parents[2]
 # The shell has the same engine without the parts of a browser with windows: a page costs a third less CPU in it.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+# Pages live for seconds: what V8's optimising compiler gains in that time is less than what it costs.
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--js-flags=--no-opt",
+]  # fmt: skip
 
 KEPT_BY_A_PAGE = "cookies,local_storage,indexeddb,service_workers"
 

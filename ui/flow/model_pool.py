@@ -38,18 +38,20 @@ AnswerT = TypeVar("AnswerT")
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Pause garbage collection, then freeze: importing torch makes a million permanent objects that need no collection."""
+    """Pause garbage collection, then freeze: importing torch makes a million permanent objects that need no collection.
+
+    What a failed load made is not frozen: `_sweep` collects it, without going through what was frozen before.
+    """
     gc.disable()
     try:
         yield
-    finally:
         gc.freeze()
+    finally:
         gc.enable()
 
 
 def _sweep() -> None:
-    """Collect the objects of a failed load, which were frozen with all other objects."""
-    gc.unfreeze()
+    """Collect the objects of a failed load, and freeze what it imported."""
     gc.collect()
     gc.freeze()
 
