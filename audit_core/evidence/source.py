@@ -52,19 +52,24 @@ def hash_library(library: Path) -> str:
     Args:
         library: folder of the package.
     """
-    rows = [f"{digest_syntax(tree)}  {name}\n" for name, tree in sorted(read_computing(library).items())]
+    digests = {name: digest_syntax(tree) for name, tree in read_computing(library)}
+    rows = [f"{digest}  {name}\n" for name, digest in sorted(digests.items())]
     return hashlib.sha256("".join(rows).encode()).hexdigest()
 
 
-def read_computing(library: Path) -> dict[str, ast.Module]:
-    """Return the syntax tree of each covered module (entries and all they import), by name without the library's."""
-    waiting, trees = list_entries(library), dict[str, ast.Module]()
+def read_computing(library: Path) -> Iterator[tuple[str, ast.Module]]:
+    """Yield name, without the library's, and syntax tree of each covered module: entries and all they import.
+
+    One tree at a time: all together are a million objects, through which each collection of garbage would go.
+    """
+    waiting, seen = list_entries(library), set[str]()
     while waiting:
         name = waiting.pop()
-        if name not in trees and not is_exempt(name):
-            trees[name] = _parse(_find_file(library, name))
-            waiting += _list_imports(library, trees[name])
-    return trees
+        if name not in seen and not is_exempt(name):
+            seen.add(name)
+            tree = _parse(_find_file(library, name))
+            waiting += _list_imports(library, tree)
+            yield name, tree
 
 
 def list_entries(library: Path) -> list[str]:
