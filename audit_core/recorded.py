@@ -19,6 +19,7 @@ from audit_core.registry import get_plugin
 from audit_core.request import Request
 from audit_core.run import Actor, Auditor, list_versions
 from audit_core.story import MeasuredWith, round_recorded
+from audit_core.store.log.costs import list_run_costs
 from audit_core.subject import Progress, no_progress
 
 Result = TypeVar("Result")
@@ -90,9 +91,16 @@ def record_answer(
     now = datetime.now(UTC).isoformat(timespec="seconds")
     made = RecordedAnswer(
         audit=audit, model_file_sha256=SMOLLM2.member_sha256, asked=request.describe(), prompts_sha256=request.prompts.sha256,
-        version=plugin.version, wall_s=found.wall_s, result=found.result, prompt_ids=_list_ids(request),
+        version=plugin.version, wall_s=_read_wall_s(auditor, audit, request) if found.is_reused else found.wall_s, result=found.result, prompt_ids=_list_ids(request),
         measured_with=MeasuredWith(now, identity, code, RULE_VERSION, list_versions(), request.seed),
     )  # fmt: skip
     plain = round_recorded(TypeAdapter(cast(Any, RecordedAnswer)[plugin.result]).dump_python(made, mode="json"))
     path.write_text(json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return made
+
+
+def _read_wall_s(auditor: Auditor, audit: str, request: Request) -> float:
+    """Seconds of the run whose result is reused: reading it from the log takes none."""
+    key = auditor.content_key(audit, request)
+    runs = [run for run in list_run_costs(auditor.log.home) if run.content_key == key and run.outcome == "done"]
+    return runs[-1].wall_s or 0.0

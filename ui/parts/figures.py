@@ -259,19 +259,24 @@ def label_tokens(tokens: Sequence[str]) -> list[str]:
     return [f"{i} {html.escape(repr(token), quote=False)}" for i, token in enumerate(tokens)]
 
 
+def mark_tokens(figure: go.Figure) -> go.Figure:
+    """Slant the tokens of a horizontal axis of categories: where they would overlap, as on a phone, every second or third is left out."""
+    return figure.update_xaxes(type="category", tickangle=-60)
+
+
 def pattern(weights: NDArray[np.float32], tokens: Sequence[str]) -> go.Figure:
     """One head's attention, query token by key token."""
     labels = label_tokens(tokens)
     figure = new_figure(
         go.Heatmap(
-            z=weights, colorscale=LOOKS, zmin=0, zmax=1, colorbar={"thickness": 10, "title": {"text": "share of<br>attention"}, "tickfont": {"size": TEXT_PX}},
+            x=labels, z=weights, colorscale=LOOKS, zmin=0, zmax=1, colorbar={"thickness": 10, "title": {"text": "share of<br>attention"}, "tickfont": {"size": TEXT_PX}},
             hovertemplate="from %{customdata[0]}<br>to %{customdata[1]}<br>%{z:.3f} of its attention<extra></extra>",
             customdata=[[[query, key] for key in labels] for query in labels],
         )
     )  # fmt: skip
     ticks = {"tickmode": "array", "tickvals": list(range(len(labels))), "ticktext": labels}
     style_figure(figure, max(380, 150 + 18 * len(labels)), "Key token (attended to)", "Query token (attending)")
-    figure.update_xaxes(**ticks, tickangle=-60)
+    mark_tokens(figure)
     return figure.update_yaxes(**ticks, autorange="reversed")
 
 
