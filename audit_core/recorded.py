@@ -18,8 +18,8 @@ from audit_core.models.known import SMOLLM2, find_known
 from audit_core.registry import get_plugin
 from audit_core.request import Request
 from audit_core.run import Actor, Auditor, list_versions
-from audit_core.story import MeasuredWith, round_recorded
 from audit_core.store.log.costs import list_run_costs
+from audit_core.story import MeasuredWith, round_recorded
 from audit_core.subject import Progress, no_progress
 
 Result = TypeVar("Result")
