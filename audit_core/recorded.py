@@ -60,7 +60,9 @@ class RecordedAnswer(Generic[Result]):
         # A field that the version of the record did not have yet was what its default is today.
         asked = {k: v for k, v in asked.items() if k in self.asked or v != getattr(type(request), k, None)}
         is_same_model = weights_sha256 == self.measured_with.identity["weights_sha256"]
-        is_same_prompts = request.prompts.sha256 == self.prompts_sha256 and self.prompt_ids in ((), _list_ids(request))
+        is_same_prompts = request.prompts.sha256 == self.prompts_sha256 and (
+            not self.prompt_ids or self.prompt_ids == _list_ids(request)
+        )
         return is_same_model and is_same_prompts and bool(asked == self.asked)
 
 
