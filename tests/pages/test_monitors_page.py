@@ -103,4 +103,3 @@ def test_a_token_that_looks_like_markup_is_no_markup_in_the_figure() -> None:
     assert not any("<b>" in text for text in figure.data[0].x)
     assert figure.layout.xaxis.type == "category", "labels that would overlap on a phone are left out"
     assert figure.data[1].x == figure.data[0].x[1:], "the alarm is at its token"
-    assert figure.data[1].x == (2,)
