@@ -66,7 +66,7 @@ def page(job: str, title: str = "") -> None:
 
 
 @pytest.mark.parametrize("title", ["", "Work"])
-def test_a_poll_writes_where_nothing_else_stands(manager: tuple[JobManager, str], drawn: Drawn, title: str) -> None:
+def test_a_polled_fragment_is_alone_in_its_container(manager: tuple[JobManager, str], drawn: Drawn, title: str) -> None:
     """Streamlit may draw a poll's first element at the place of what follows it in the same container."""
     made, job = manager
     test = AppTest.from_function(page, kwargs={"job": job, "title": title}, default_timeout=30)

@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 
 from audit_core import Estimate
 from audit_core.monitors import NAMES, CausalStep, Monitor
-from ui.parts.figures import INK, interval_rows, label_tokens, mark_tokens, new_figure, style_figure
+from ui.parts.figure_labels import mark_tokens
+from ui.parts.figures import INK, interval_rows, label_tokens, new_figure, style_figure
 
 _HEIGHT = 330
 

@@ -17,7 +17,7 @@ from plotly.colors import sample_colorscale
 from audit_core import Estimate
 from audit_core.tables import import_pandas
 from ui.parts.figure_download import offer_image
-from ui.parts.figure_labels import place_names
+from ui.parts.figure_labels import mark_tokens, place_names
 
 PUOR = (
     (0.0, "#7f3b08"), (0.15, "#b35806"), (0.3, "#e08214"), (0.42, "#fdb863"), (0.5, "#f7f7f7"),
@@ -257,11 +257,6 @@ def layer_bars(layers: Sequence[Estimate], *, unit: str) -> go.Figure:
 def label_tokens(tokens: Sequence[str]) -> list[str]:
     """Position and token; Plotly reads some HTML in labels, and tokens are untrusted."""
     return [f"{i} {html.escape(repr(token), quote=False)}" for i, token in enumerate(tokens)]
-
-
-def mark_tokens(figure: go.Figure) -> go.Figure:
-    """Slant the tokens of a horizontal axis of categories: where they would overlap, as on a phone, every second or third is left out."""
-    return figure.update_xaxes(type="category", tickangle=-60)
 
 
 def pattern(weights: NDArray[np.float32], tokens: Sequence[str]) -> go.Figure:

@@ -56,7 +56,7 @@ def recorded_line(recorded_at: str, wall_s: float) -> None:
     icon, colour = BADGES["recorded"]
     st.badge(plain(f"recorded {recorded_at[:10]}"), icon=icon, color=colour)
     took = f"{wall_s / 60:.0f} minutes" if wall_s > 90 else f"{wall_s:.0f} seconds"
-    st.markdown(f"Recorded numbers. Measuring them took {took}.", width="content")
+    st.markdown(f"Recorded numbers. Measuring them took {plain(took)}.", width="content")
 
 
 def table_with_csv(build: Callable[[], Any], name: str, key: str) -> None:
