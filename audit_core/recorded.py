@@ -18,6 +18,7 @@ from audit_core.models.known import SMOLLM2, find_known
 from audit_core.registry import get_plugin
 from audit_core.request import Request
 from audit_core.run import Actor, Auditor, list_versions
+from audit_core.store.log.costs import list_run_costs
 from audit_core.story import MeasuredWith, round_recorded
 from audit_core.subject import Progress, no_progress
 
@@ -41,6 +42,8 @@ class RecordedAnswer(Generic[Result]):
     wall_s: float
     measured_with: MeasuredWith
     result: Result
+    prompt_ids: tuple[str, ...] = ()
+    """Of the measured prompts: one prompt has the digest of its set. Empty in older records, which are of whole splits."""
 
     def is_of(self, model: str) -> bool:
         """Whether it is of this known model, in the form that the audit of today stores; the model need not be loaded."""
@@ -57,7 +60,14 @@ class RecordedAnswer(Generic[Result]):
         # A field that the version of the record did not have yet was what its default is today.
         asked = {k: v for k, v in asked.items() if k in self.asked or v != getattr(type(request), k, None)}
         is_same_model = weights_sha256 == self.measured_with.identity["weights_sha256"]
-        return is_same_model and request.prompts.sha256 == self.prompts_sha256 and bool(asked == self.asked)
+        is_same_prompts = request.prompts.sha256 == self.prompts_sha256 and (
+            not self.prompt_ids or self.prompt_ids == _list_ids(request)
+        )
+        return is_same_model and is_same_prompts and bool(asked == self.asked)
+
+
+def _list_ids(request: Request) -> tuple[str, ...]:
+    return tuple(pair.prompt.id for pair in request.prompts.pairs)
 
 
 @cache
@@ -83,9 +93,16 @@ def record_answer(
     now = datetime.now(UTC).isoformat(timespec="seconds")
     made = RecordedAnswer(
         audit=audit, model_file_sha256=SMOLLM2.member_sha256, asked=request.describe(), prompts_sha256=request.prompts.sha256,
-        version=plugin.version, wall_s=found.wall_s, result=found.result,
+        version=plugin.version, wall_s=_read_wall_s(auditor, audit, request) if found.is_reused else found.wall_s, result=found.result, prompt_ids=_list_ids(request),
         measured_with=MeasuredWith(now, identity, code, RULE_VERSION, list_versions(), request.seed),
     )  # fmt: skip
     plain = round_recorded(TypeAdapter(cast(Any, RecordedAnswer)[plugin.result]).dump_python(made, mode="json"))
     path.write_text(json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return made
+
+
+def _read_wall_s(auditor: Auditor, audit: str, request: Request) -> float:
+    """Seconds of the run whose result is reused: reading it from the log takes none."""
+    key = auditor.content_key(audit, request)
+    runs = [run for run in list_run_costs(auditor.log.home) if run.content_key == key and run.outcome == "done"]
+    return runs[-1].wall_s or 0.0

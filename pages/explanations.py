@@ -14,6 +14,7 @@ audited = open_page(
     "Explanations",
     "See what attribution methods say about a prompt, and measure whether their order of tokens is better than random.",
     form.FIELDS,
+    while_loading=form.show_while_loading,
 )
 frame, auditor = audited.frame, audited.auditor
 request = ask_in(frame.own, lambda: form.ask_trial(audited.whole, audited.measured, audited.prompt_id))
@@ -23,20 +24,26 @@ close_questions(frame, form.FIELDS)
 
 n = len(request.measured)
 size = "one prompt" if n == 1 else f"{n} prompts"
-with frame.panes:
-    result = answers.answer_by_job(
-        auditor, "explanations", f"Try explanations on {size}", request, at_once=n == 1, can_freeze=True
-    )
+recorded = form.find_recorded(st.session_state.model, audited.whole, audited.prompt_id)
+if recorded is not None and not recorded.answers(request, auditor.subject.identity.weights_sha256):
+    recorded = None
+with frame.panes if recorded is None else frame.progress:
+    # What is recorded is measured again only when the user asks: it takes minutes of a core.
+    measured = answers.answer_by_job(
+        auditor, "explanations", f"Try explanations on {size}", request,
+        at_once=n == 1 and recorded is None, can_freeze=True,
+    )  # fmt: skip
 
 # 3. show
 
-if result is None:
+if measured is not None:
+    form.show_result(frame, measured)
+elif recorded is not None:
+    form.show_recorded(frame, recorded)
+else:
     frame.answer.markdown("The grades appear here when every method is tried.")
     st.stop()
-with frame.answer:
-    show.show_answer(result)
-with frame.panes:
-    show.show_panes(result)
+result = measured if recorded is None or measured is not None else recorded.result
 with frame.tabs:
     lazy_tabs(
         {

@@ -79,7 +79,7 @@ def _of_claims(home: Path, today: date, log_id: str) -> Iterator[Notice]:
         if row.is_open and (known := claims.get(row.trigger.claim_id)) is not None:
             trigger = row.trigger
             yield Notice(
-                f"trigger-{row.number}@{log_id}", NoticeKind.TRIGGER, known.claim_id, f"{known.claim_id} must be tested again",
+                f"trigger-{row.number}@{log_id}", NoticeKind.TRIGGER, known.claim_id, f"{known.claim_id} must be tested again: {trigger.kind.replace('_', ' ')}",
                 trigger.describe(), trigger.at[:10], known.owner, trigger.at,
             )  # fmt: skip
     soon = (today + timedelta(days=DEFAULT_NOTICE_DAYS)).isoformat()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from audit_core.judging.verdict import REASONS
 from audit_core.store.claims.card_claims import CardClaim
 from audit_core.store.claims.register import Register, RegisteredClaim
 from audit_core.store.database.connection import open_database
@@ -129,7 +130,8 @@ def _judge(
         return ClaimStatus.STALE, f"expired {claim.expires_at}"
     if verdict.payload["exploratory"]:
         return ClaimStatus.EXPLORATORY, str(verdict.payload["exploratory"])
-    return ClaimStatus(str(verdict.payload["state"])), str(verdict.payload["reason"] or "").replace("_", " ")
+    reason = str(verdict.payload["reason"] or "")
+    return ClaimStatus(str(verdict.payload["state"])), REASONS.get(reason, reason.replace("_", " "))
 
 
 def _read_sentences(home: Path, run_ids: Sequence[str]) -> dict[str, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import re
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -22,6 +24,7 @@ from audit_core.evidence.report.paper import FACES, FONTS
 from audit_core.evidence.report.pdf import render_pdf
 
 ROOT = Path(__file__).resolve().parents[2]
+SAMPLE_HOME = ROOT / "data" / "sample" / "sample-home.zip"
 NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d+(?![\w.])")
 
 
@@ -50,6 +53,33 @@ def test_html_and_pdf_have_the_same_sections() -> None:
     places = [words.index(" ".join(section.title.split())) for section in report.sections]
     assert len(places) == 17
     assert len(set(places)) == 17
+
+
+def test_the_first_screen_of_each_claim_of_the_sample_is_one_page() -> None:
+    """A last line alone on a second page is not what a reader of the first page decides on."""
+    home = zipfile.ZipFile(SAMPLE_HOME)
+    packs = [read_report(home.read(name)) for name in home.namelist() if name.endswith(".zip")]
+    assert [len(starts) for starts, _ in packs] == [1, 2], "packs of one claim and of two"
+    for starts, pages in packs:
+        assert starts == list(range(len(starts)))
+        for at in starts:
+            assert re.search(r"Not tested: .*And \d+ more, under Findings\.", pages[at])
+        assert "Claim " not in pages[len(starts)][:60], "what follows begins on a page of its own"
+        assert "Training data, and behaviour outside the prompt set." in "".join(pages[len(starts) :])
+
+
+def read_report(pack: bytes) -> tuple[list[int], list[str]]:
+    """Pages on which a claim's first screen begins, and the text of all pages."""
+    files = zipfile.ZipFile(io.BytesIO(pack))
+    documents: dict[str, Any] = {}
+    for name in files.namelist():
+        text = files.read(name)
+        if name.endswith(".json"):
+            documents[name] = json.loads(text)
+        elif name.endswith(".jsonl"):
+            documents[name] = [json.loads(row) for row in text.splitlines()]
+    pages = [" ".join(page.split()) for page in read_pages(render_pdf(documents, root_digest=ROOT_DIGEST))]
+    return [at for at, page in enumerate(pages) if "at a glance" in page and "Claim C-" in page], pages
 
 
 def test_the_digest_and_the_number_of_pages_are_on_every_page() -> None:

@@ -36,7 +36,9 @@ def show_progress(campaign_id: str) -> None:
             # The tabs below the picture are drawn once: they need the last state.
             st.rerun()
 
-    watch()
+    # Alone in its place: see job_panel.
+    with st.container():
+        watch()
 
 
 def show_answer(status: CampaignStatus) -> None:

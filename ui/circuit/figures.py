@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
+import streamlit as st
 
-from ui.parts.figures import INK, MIN_EFFECT_RANGE, new_figure, style_figure
+from ui.parts.figures import INK, MIN_EFFECT_RANGE, TEXT, new_figure, style_figure
 from ui.parts.measurements import EFFECT
 
 AGAINST = "#b35806"
@@ -17,6 +18,8 @@ BEND = 40
 """Segments of a drawn line."""
 BOWS = (0.0, -0.1, 0.1, -0.2, 0.2, -0.3, 0.3)
 """How far a line may bow out, as a share of the width, in order of preference."""
+_PLATE = {"light": "rgba(255,255,255,0.85)", "dark": "rgba(20,23,28,0.85)"}
+"""Ground of a component's name by theme: the page's own, so that a name is text and no box."""
 NEAR = 0.06
 """Share of the width, and of a row, within which a line touches a node."""
 NUMBERED = 10
@@ -98,12 +101,13 @@ def graph(nodes: Sequence[Node], lines: Sequence[Line], *, unit: str) -> go.Figu
         x=[node.x for node in nodes], y=[node.y for node in nodes], mode="markers",
         marker={"size": 15, "color": "#ffffff", "line": {"width": 2, "color": INK}}, hoverinfo="skip",
     )  # fmt: skip
+    theme = "dark" if st.context.theme.type == "dark" else "light"
     for node in nodes:
         # On a plate of its own, so that no line crosses a name; away from the middle, where the lines are.
         side = "left" if node.x > 0.5 else "right"
         figure.add_annotation(
-            x=node.x, y=node.y, text=f"<b>{node.name}</b>", showarrow=False, xanchor=side, bgcolor="rgba(255,255,255,0.85)",
-            xshift=12 if side == "left" else -12, yshift=14 if node.x == MIDDLE else 0, font={"size": 13, "color": "#1f2328"},
+            x=node.x, y=node.y, text=f"<b>{node.name}</b>", showarrow=False, xanchor=side, bgcolor=_PLATE[theme],
+            xshift=12 if side == "left" else -12, yshift=14 if node.x == MIDDLE else 0, font={"size": 13, "color": TEXT[theme]},
         )  # fmt: skip
     rows = {node.y: node.row for node in nodes}
     figure.update_yaxes(

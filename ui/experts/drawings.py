@@ -39,7 +39,7 @@ def colour_load(values: Sequence[float | None], texts: Sequence[str], not_routed
         not_routed if value is None else f"{min(round(value * 10), 9)}" if value >= 0.05 else "" for value in values
     ]
     ramp = _grey(np.linspace(0, 1, 9).tolist())
-    return Cells(colours, figures.ink_for(colours), marks, texts, ramp, "0", "1 share of choices")
+    return Cells(colours, figures.ink_for(colours), marks, texts, ramp, "0", "1 share of choices (digits: tenths)")
 
 
 def mark_shared(cells: Cells, names: Sequence[str]) -> Cells:

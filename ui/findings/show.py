@@ -101,7 +101,8 @@ def show_suggestions(claims: Sequence[str]) -> None:
     st.markdown(
         f"**{counted(len(found), 'suggestion')}, read from results. None is a finding until a person records it.**"
     )
-    rows = [(one.text, one.remediation, one.source[:24]) for one in found]
+    # A stored finding quotes the text as it is.
+    rows = [(one.text.replace("_", " "), one.remediation, one.source[:24]) for one in found]
     widths = column_widths({"suggestion": 560, "possible remediation": 330, "read from": 190})
     show_table(make_table(tuple(widths), rows), lines=3, key="suggestions", column_config=widths)
 

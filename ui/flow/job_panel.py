@@ -1,4 +1,9 @@
-"""A background job on the page: predicted time, progress and cancel; polled only while the job is active."""
+"""A background job on the page: predicted time, progress and cancel; polled only while the job is active.
+
+A polled fragment stands alone in a container, and is gone once its job has ended. Streamlit drops what a fragment drew
+and has not sent yet when a poll arrives, removes the fragment's old place from the page, and draws the poll at the same
+index: whatever followed the fragment would be overwritten.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +58,9 @@ def job_panel(job: str, show_partial: Callable[[Any], None] | None = None, *, pl
         if show_partial is not None and now.partial is not None:
             show_partial(now.partial)
 
-    panel()
+    if every is not None:
+        with st.container():
+            panel()
     return snapshot
 
 
@@ -90,7 +97,8 @@ def job_strip(mine: Mapping[str, str], *, key: str) -> bool:
             args=(tuple(mine.values()),), width="stretch",
         )  # fmt: skip
 
-    strip()
+    with st.container():
+        strip()
     return True
 
 

@@ -11,7 +11,7 @@ from audit_core.prompts import take_tokenised_split
 from audit_core.recorded import RecordedAnswer, load_recorded
 from ui.flow.choice import ABLATIONS
 from ui.lenses import show
-from ui.parts.header import BADGES, plain
+from ui.parts.header import recorded_line
 from ui.parts.refusal import show_refusal
 from ui.parts.workbench import Frame
 from ui.shell import link
@@ -79,6 +79,4 @@ def show_recorded(frame: Frame, found: RecordedAnswer[LensesResult]) -> None:
     """Show a shipped answer under the badge *recorded*."""
     show_result(frame, found.result, "observational causal recorded")
     with frame.below:
-        icon, colour = BADGES["recorded"]
-        st.badge(plain(f"recorded {found.measured_with.recorded_at[:10]}"), icon=icon, color=colour)
-        st.markdown(f"Recorded numbers. Measuring them took {found.wall_s / 60:.0f} minutes.", width="content")
+        recorded_line(found.measured_with.recorded_at, found.wall_s)

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from audit_core import Estimate
 from audit_core.monitors import NAMES, CausalStep, Monitor
+from ui.parts.figure_labels import mark_tokens
 from ui.parts.figures import INK, interval_rows, label_tokens, new_figure, style_figure
 
 _HEIGHT = 330
@@ -31,15 +32,16 @@ def draw_tokens(
     pieces: Sequence[str], scores: Sequence[float], threshold: float, *, onset: int | None, alarm: int | None
 ) -> go.Figure:
     """Score of every token but the first, with the threshold, the onset of the case and the alarm."""
-    at = list(range(1, len(pieces)))
+    labels = label_tokens(list(pieces))
+    at = range(1, len(pieces))
     figure = new_figure()
     figure.add_scatter(
-        x=at, y=[scores[one] for one in at], mode="lines+markers", name="score", line={"color": INK, "width": 1.5},
+        x=[labels[one] for one in at], y=[scores[one] for one in at], mode="lines+markers", name="score", line={"color": INK, "width": 1.5},
         marker={"size": 6, "color": INK}, hovertemplate="token %{x}: %{y:.3f}<extra></extra>",
     )  # fmt: skip
     if alarm is not None:
         figure.add_scatter(
-            x=[alarm], y=[scores[alarm]], mode="markers", name="alarm", showlegend=False,
+            x=[labels[alarm]], y=[scores[alarm]], mode="markers", name="alarm", showlegend=False,
             marker={"size": 14, "symbol": "diamond-open", "color": INK, "line": {"width": 3}},
             hovertemplate="alarm at token %{x}<extra></extra>",
         )  # fmt: skip
@@ -48,11 +50,13 @@ def draw_tokens(
     )
     if onset is not None:
         figure.add_vline(
-            x=onset - 0.5, line={"dash": "dot", "color": INK}, annotation_text="onset", annotation_position="top left"
+            # Counted from the first scored token, and between two of them.
+            x=onset - 1.5,
+            line={"dash": "dot", "color": INK},
+            annotation_text="onset",
+            annotation_position="top left",
         )
-    style_figure(figure, _HEIGHT, "Token", "Score")
-    labels = label_tokens(list(pieces))
-    return figure.update_xaxes(tickmode="array", tickvals=at, ticktext=[labels[one] for one in at], tickangle=-60)
+    return mark_tokens(style_figure(figure, _HEIGHT, "Token", "Score"))
 
 
 def draw_causal(step: CausalStep) -> go.Figure:

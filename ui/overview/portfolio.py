@@ -54,6 +54,7 @@ def show_portfolio(lines: Sequence[ModelLine], summaries: Sequence[ClaimSummary]
         return
     picture, counts = st.columns([3, 1], gap="medium", vertical_alignment="center")
     with picture:
+        st.markdown("**Claims by model and state.** A number counts claims.")
         figures.show(
             draw_portfolio(lines), "portfolio-picture",
             alt="Number of claims by model and state. The table below has the numbers.",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from audit_core import Estimate
-from audit_core.evidence import READING, SHOWN, Brief, Line, spell
+from audit_core.evidence import READING, SHOWN, UNTESTED_SHOWN, Brief, Line, spell
 from ui.parts import figures
 from ui.parts.header import plain
 
@@ -18,7 +18,6 @@ ICONS = {
     "inconclusive": ":material/help:",
 }
 HEIGHT = 200
-UNTESTED_SHOWN = 4
 
 
 def show_state(brief: Brief) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import plotly.graph_objects as go
+
 LETTER_PX, LINE_PX, MARK_PX = 7.0, 15.0, 7.0
 """Width of a letter and height of a line at 12 px, and half a named mark."""
 NARROW_PX = 250.0
@@ -69,3 +71,8 @@ def name_box(name: str, x: float, y: float, across: int, up: int) -> Box:
 
 def _is_inside(box: Box, room: Box) -> bool:
     return box.left >= room.left and box.right <= room.right and box.bottom >= room.bottom and box.top <= room.top
+
+
+def mark_tokens(figure: go.Figure) -> go.Figure:
+    """Slant the tokens of a horizontal axis of categories; where they would overlap, as on a phone, some are left out."""
+    return figure.update_xaxes(type="category", tickangle=-60)

@@ -17,7 +17,7 @@ from plotly.colors import sample_colorscale
 from audit_core import Estimate
 from audit_core.tables import import_pandas
 from ui.parts.figure_download import offer_image
-from ui.parts.figure_labels import place_names
+from ui.parts.figure_labels import mark_tokens, place_names
 
 PUOR = (
     (0.0, "#7f3b08"), (0.15, "#b35806"), (0.3, "#e08214"), (0.42, "#fdb863"), (0.5, "#f7f7f7"),
@@ -264,14 +264,14 @@ def pattern(weights: NDArray[np.float32], tokens: Sequence[str]) -> go.Figure:
     labels = label_tokens(tokens)
     figure = new_figure(
         go.Heatmap(
-            z=weights, colorscale=LOOKS, zmin=0, zmax=1, colorbar={"thickness": 10, "title": {"text": "share of<br>attention"}, "tickfont": {"size": TEXT_PX}},
+            x=labels, z=weights, colorscale=LOOKS, zmin=0, zmax=1, colorbar={"thickness": 10, "title": {"text": "share of<br>attention"}, "tickfont": {"size": TEXT_PX}},
             hovertemplate="from %{customdata[0]}<br>to %{customdata[1]}<br>%{z:.3f} of its attention<extra></extra>",
             customdata=[[[query, key] for key in labels] for query in labels],
         )
     )  # fmt: skip
     ticks = {"tickmode": "array", "tickvals": list(range(len(labels))), "ticktext": labels}
     style_figure(figure, max(380, 150 + 18 * len(labels)), "Key token (attended to)", "Query token (attending)")
-    figure.update_xaxes(**ticks, tickangle=-60)
+    mark_tokens(figure)
     return figure.update_yaxes(**ticks, autorange="reversed")
 
 

@@ -51,6 +51,14 @@ def controls_line(controls: Controls) -> None:
     )
 
 
+def recorded_line(recorded_at: str, wall_s: float) -> None:
+    """Show that the numbers are recorded, when, and how long measuring them took."""
+    icon, colour = BADGES["recorded"]
+    st.badge(plain(f"recorded {recorded_at[:10]}"), icon=icon, color=colour)
+    took = f"{wall_s / 60:.0f} minutes" if wall_s > 90 else f"{wall_s:.0f} seconds"
+    st.markdown(f"Recorded numbers. Measuring them took {plain(took)}.", width="content")
+
+
 def table_with_csv(build: Callable[[], Any], name: str, key: str) -> None:
     """Show the figure as a table with a CSV download; built on opening, because closed tables would double the page's time."""
     box = st.expander(f"{name} as a table", icon=":material/table:", key=f"open-{key}", on_change="rerun")

@@ -26,7 +26,7 @@ def colour_masses(masses: Sequence[Estimate | None]) -> Cells:
     texts = [NO_HEADS if e is None else f"attention mass {format_estimate(e)}" for e in masses]
     marks = ["·" if e is None else f"{min(round(v * 10), 9)}" if v >= 0.05 else "" for e, v in zip(masses, values)]
     ramp = figures.colour_attention(np.linspace(0, 1, 9))
-    return Cells(colours, figures.ink_for(colours), marks, texts, ramp, "0", "1 share of attention")
+    return Cells(colours, figures.ink_for(colours), marks, texts, ramp, "0", "1 share of attention (digits: tenths)")
 
 
 def _sign(value: float, limit: float) -> str:

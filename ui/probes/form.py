@@ -15,7 +15,7 @@ from audit_core.prompts import tokenise
 from audit_core.recorded import RecordedAnswer, load_recorded
 from audit_core.subject_family import find_planted
 from ui.flow import model_question, subject_form
-from ui.parts.header import BADGES, plain
+from ui.parts.header import plain, recorded_line
 from ui.parts.refusal import show_refusal
 from ui.parts.workbench import Frame
 from ui.probes import show
@@ -137,9 +137,7 @@ def show_recorded(frame: Frame, found: RecordedAnswer[ProbesResult]) -> None:
     """Show a shipped answer under the badge *recorded*."""
     show_result(frame, found.result, "observational causal recorded")
     with frame.below:
-        icon, colour = BADGES["recorded"]
-        st.badge(plain(f"recorded {found.measured_with.recorded_at[:10]}"), icon=icon, color=colour)
-        st.markdown(f"Recorded numbers. Measuring them took {found.wall_s / 60:.0f} minutes.", width="content")
+        recorded_line(found.measured_with.recorded_at, found.wall_s)
 
 
 def list_tasks(model: str) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def show_answer(found: RationaleResult, known: KnownTable, kinds: str) -> None:
     one, other = found.accuracy, found.accuracy_without
     hits = sum(row.verdict == row.expected for row in known.models)
     st.markdown(
-        f"Right with steps: **{_share(one)}**, without steps: **{_share(other)}**. "
+        f"Share of questions answered right, with steps: **{_share(one)}**, without steps: **{_share(other)}**. "
         f"On {hits} of {len(known.models)} planted models this audit gives the known verdict ({known.n_per_model} questions each)."
     )
 

@@ -27,7 +27,7 @@ from audit_core.prompts import choose_metric, take_tokenised_split
 from audit_core.robustness_record import RecordedRobustness, list_recorded_robustness
 from ui.flow import subject_form
 from ui.flow.choice import ABLATIONS
-from ui.parts.header import BADGES, plain
+from ui.parts.header import plain, recorded_line
 from ui.parts.refusal import show_refusal
 from ui.parts.workbench import Frame
 from ui.robustness import show
@@ -134,6 +134,4 @@ def show_recorded(frame: Frame, found: RecordedRobustness) -> None:
     with frame.panes:
         show.show_effects(found.result)
     with frame.below:
-        icon, colour = BADGES["recorded"]
-        st.badge(plain(f"recorded {found.measured_with.recorded_at[:10]}"), icon=icon, color=colour)
-        st.markdown(f"Recorded numbers. Measuring them took {found.wall_s / 60:.0f} minutes.", width="content")
+        recorded_line(found.measured_with.recorded_at, found.wall_s)

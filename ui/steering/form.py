@@ -13,7 +13,7 @@ from audit_core.steering import FILE, SteeringRequest, SteeringResult, read_ship
 from audit_core.subject_family import find_planted
 from ui.flow import answers
 from ui.flow.answers import show_refusal
-from ui.parts.header import BADGES, counted, plain
+from ui.parts.header import counted, plain, recorded_line
 from ui.steering import show
 
 _MOST_BYTES = 1 << 20
@@ -81,8 +81,6 @@ def _find_recorded(model: str, raw: bytes) -> RecordedAnswer[SteeringResult] | N
 
 def _show_recorded(found: RecordedAnswer[SteeringResult]) -> None:
     show.show_answer(found.result, "causal recorded")
-    icon, colour = BADGES["recorded"]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.badge(plain(f"recorded {found.measured_with.recorded_at[:10]}"), icon=icon, color=colour)
-        st.markdown(f"Recorded numbers. Measuring them took {found.wall_s / 60:.0f} minutes.", width="content")
+        recorded_line(found.measured_with.recorded_at, found.wall_s)
     show.show_result(found.result)

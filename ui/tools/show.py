@@ -34,7 +34,7 @@ def show_answer(result: ToolsResult, badges: str) -> None:
     """Show the verdicts, and how often choice and answer are right."""
     show_sentence(result.finding, badges, result.n, "requests")
     st.markdown(
-        f"Right tool: **{_share(result.accuracy)}**. Right answer with the result: **{_share(result.answered)}**, "
+        f"Share of requests with the right tool: **{_share(result.accuracy)}**. With the right answer, given the result: **{_share(result.answered)}**, "
         f"without any tool: **{_share(result.alone)}**. The program, not the model, filled the arguments."
     )
 

@@ -50,6 +50,10 @@ def draw_maps(result: VisionResult, image: ShownImage) -> go.Figure:
     for axis in list(figure.select_yaxes()):
         axis.update(scaleanchor=axis.anchor, constrain="domain")
     figure.update_xaxes(constrain="domain")
+    figure.add_annotation(
+        text="Each map: dark is 0, light its own largest value", x=0, y=0, xref="paper", yref="paper", yshift=-8,
+        xanchor="left", yanchor="top", showarrow=False,
+    )  # fmt: skip
     figure.update_annotations(font_size=figures.TEXT_PX)
     return figure.update_layout(margin_t=30)
 

@@ -32,6 +32,8 @@ OWN_METRIC = {"necessary": "necessity_drop", "sufficient": "faithfulness_ld"}
 """The metric that decides a claim, by the claim's role."""
 SHOWN = 3
 """Points on each side that the first screen shows."""
+UNTESTED_SHOWN = 4
+"""Gaps that the first screen names; with all of them its last line would stand alone on a second page."""
 MOST_DRAWS = 500
 """Largest number of marks in a strip."""
 READING = (
@@ -104,8 +106,8 @@ def _tabulate(known: Sequence[tuple[str, Quantity]]) -> Table:
     return Table(caption, ("ablation", "value", "low", "high", "n", "level"), rows, (1, 2, 3), (26, 9, 9, 9, 34, 13))
 
 
-def _join(untested: tuple[Line, ...]) -> Line:
-    """Everything that was not tested as one paragraph, so that it stays on the first page."""
+def join_untested(untested: Sequence[Line]) -> Line:
+    """What was not tested, as one paragraph."""
     ends = [() if "".join(span.text for span in one).endswith(".") else line(".") for one in untested]
     parts = (part for one, end in zip(untested, ends, strict=True) for part in (*line(" "), *one, *end))
     return (*line("Not tested:"), *parts)
@@ -175,4 +177,7 @@ def _draw(brief: Brief) -> tuple[Block, ...]:
             Side("Evidence against, strongest first", brief.speaks_against[:SHOWN], empty),
         )
     )
-    return (*blocks, Paragraph(_join(brief.untested)), *map(Paragraph, brief.history))
+    more = len(brief.untested) - UNTESTED_SHOWN
+    rest = line(f" And {more} more, under Findings.") if more > 0 else ()
+    untested = (*join_untested(brief.untested[:UNTESTED_SHOWN]), *rest)
+    return (*blocks, Paragraph(untested), *map(Paragraph, brief.history))

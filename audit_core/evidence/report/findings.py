@@ -22,7 +22,7 @@ from audit_core.evidence.report.blocks import (
     line,
     theirs,
 )
-from audit_core.evidence.report.brief import MOST_DRAWS, OWN_METRIC
+from audit_core.evidence.report.brief import MOST_DRAWS, OWN_METRIC, join_untested, read_brief
 from audit_core.evidence.report.cells import cell, estimate_table, span_quantity
 from audit_core.evidence.report.pack_view import PackView, Run, as_list, as_table, as_tables
 from audit_core.evidence.report.plot import draw_intervals
@@ -57,6 +57,7 @@ def print_findings(pack: PackView) -> Section:
         for run in runs:
             blocks += _describe_run(pack, claim, run)
         blocks.append(_weigh(pack, claim, runs))
+        blocks.append(Paragraph(join_untested(read_brief(pack, claim_id).untested)))
     return Section("findings", "Findings", tuple(blocks) or (Paragraph(line("This pack contains no claims.")),))
 
 
