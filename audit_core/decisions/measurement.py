@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from audit_core.decisions import people
 from audit_core.decisions.aggregation import aggregate_scores
 from audit_core.decisions.attributions import BACKGROUND, lime_spread, permutation_importance, shapley_of_row
+from audit_core.decisions.concepts import count_runs, measure_slot_concepts
 from audit_core.decisions.curves import Support, accumulated_effects, individual_curves
 from audit_core.decisions.fairness import DELTA, association, average, flip, mediate, rate
 from audit_core.decisions.results import (
@@ -48,7 +49,8 @@ def measure_decisions(
     """
     rows = np.array(task.rows, dtype=np.int64)
     cells = int(np.prod([len(slot.levels) for slot in task.slots]))
-    total = len(rows) + cells
+    n_concepts = count_runs(decider, len(rows), len(task.slots))
+    total = len(rows) + cells + n_concepts
     values = np.asarray(decider.decide(task.rows, on_progress=_part(0, len(rows), total, on_progress)), float)
     said_yes = wilson(int((values > 0).sum()), len(rows), "of the applicants")
     outcomes = np.array(task.outcomes) if task.outcomes else None
@@ -72,6 +74,7 @@ def measure_decisions(
         return found
     table = fill_table(decider, task.slots, on_progress=_part(len(rows), cells, total, on_progress))
     controls = check_table(decider, table, rows, values)
+    concepts, why = measure_slot_concepts(decider, task.rows, spread, seed=seed)
     on_progress(total, total)
     reading = _Reading(task, table, rows, found.smallest, seed)
     through = reading.read_through()
@@ -92,6 +95,8 @@ def measure_decisions(
         controls=controls,
         aggregates=aggregates,
         conflicts=conflicts,
+        concepts=concepts,
+        no_concepts=why,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -89,7 +90,7 @@ def plan_steps(rows: Sequence[Tokens]) -> tuple[Step, ...]:
 def _make_steps(rows: Sequence[Tokens], places: Sequence[int]) -> tuple[Step, ...]:
     steps: list[Step] = []
     number: dict[Tokens, int] = {(): 0}
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         own = tuple(rows) if end == len(rows[0]) else tuple(dict.fromkeys(row[:end] for row in rows))
         steps.append(Step(start, end, own, tuple(number[row[:start]] for row in own)))
         number = {beginning: at for at, beginning in enumerate(own)}

@@ -37,6 +37,7 @@ from audit_core.tabular.fairness import count_rows as count_through
 from audit_core.tabular.fairness import read_groups, read_through
 from audit_core.tabular.readable import compare_readable
 from audit_core.tabular.results import FeatureRow, PointRow, TabularResult
+from audit_core.tabular.retrain import rank_features, retrain_without
 from audit_core.tabular.scoring import Scorer
 from audit_core.tabular.table import Floats, TableTask
 
@@ -95,6 +96,7 @@ def _measure(scorer: Scorer, task: TableTask, values: Floats, found: TabularResu
     by_feature = tuple(_read_feature(scorer, task, values, scores, at, seed) for at in range(len(task.features)))
     effects = {row.feature: magnitude(row.effect) for row in by_feature}
     through = read_through(scorer, task, found.smallest, seed=seed)
+    retrained, why = retrain_without(task, rank_features(by_feature), seed=seed)
     return replace(
         found,
         finding=describe(by_feature, through),
@@ -107,6 +109,8 @@ def _measure(scorer: Scorer, task: TableTask, values: Floats, found: TabularResu
         conflicts=list_orders("Shapley values", {row.feature: row.shapley for row in by_feature}, effects),
         through=through,
         groups=read_groups(task, values),
+        retrained=retrained,
+        not_retrained=why,
         misses=list_misses(_list_said(by_feature), through, found.smallest),
     )
 

@@ -172,6 +172,28 @@ class ReadableRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RetrainRow:
+    """One method's first features removed, and a model trained again without them."""
+
+    method: str
+    share: NotEvidence[float]
+    removed: str
+    whole: Observational[Estimate]
+    """AUC of the model trained on all features."""
+    lost: Observational[Estimate]
+    """Fall of the AUC without these."""
+    random: Observational[Estimate]
+    """The same without random features, mean over sets."""
+    lowest: Observational[float]
+    highest: Observational[float]
+    """Ends over the random sets."""
+    gain: Observational[Estimate]
+    """`lost` minus `random`."""
+    says: str
+    """See `retrain`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TabularResult:
     """What a tabular model decides, by which features, beside models that can be read."""
 
@@ -205,3 +227,7 @@ class TabularResult:
     groups: tuple[GroupRow, ...] = ()
     misses: tuple[str, ...] = ()
     """Methods that show nothing of a protected feature whose effect passes through another."""
+    retrained: tuple[RetrainRow, ...] = ()
+    """Empty in results of version 1."""
+    not_retrained: str = ""
+    """Why; empty if it was."""

@@ -81,8 +81,8 @@ def test_groups_are_of_one_length_and_hold_every_input_once() -> None:
 
 @pytest.mark.parametrize("rule", [midpoints, gauss_points])
 def test_rules_integrate_over_the_whole_path(rule: Callable[[int], tuple[list[float], list[float]]]) -> None:
-    """Four points: ∫ x⁷ = 1/8 exactly by Gauss–Legendre, and 7 % off by midpoints."""
+    """Four points: ∫ x⁷ = 1/8 exactly by Gauss–Legendre, and 14 % less by midpoints."""
     points, weights = map(np.array, rule(4))
     assert weights.sum() == pytest.approx(1)
     assert weights @ points == pytest.approx(1 / 2)
-    assert (weights @ points**7 == pytest.approx(1 / 8, abs=1e-12)) is (rule is gauss_points)
+    assert (abs(weights @ points**7 - 1 / 8) < 1e-9) == (rule is gauss_points)
