@@ -38,21 +38,21 @@ def find_neighbours(
         task: what the methods were given; what replaces the other units stays the same.
         judged: the same prompts with the other tokens that replace a unit here.
         most: largest change of the answer, in logits.
-        n_prompts: prompts whose neighbours are taken, at most.
+        n_prompts: prompts whose neighbours are taken, at most, spread over templates.
 
     Returns:
         The neighbours as a task, and per neighbour its prompt's row and the replaced unit.
     """
     kept = [np.concatenate([np.ones((1, n), bool), ~np.eye(n, dtype=bool)]) for n in map(len, task.units)]
-    rows: list[int] = []
-    changed: list[int] = []
+    near: dict[int, list[int]] = {}
     for at, values in enumerate(judged.measure(kept)):
         moved = np.abs(values[1:] - values[0])
         few = [int(unit) for unit in np.argsort(moved, kind="stable")[:NEIGHBOURS] if moved[unit] <= most]
-        if len(set(rows)) == n_prompts:
-            break
-        rows += [at] * len(few)
-        changed += few
+        near |= {at: few} if few else {}
+    there = list(near)
+    chosen = [there[at] for at in task.prompts.take(there).spread(n_prompts)]
+    rows = [at for at in chosen for _ in near[at]]
+    changed = [unit for at in chosen for unit in near[at]]
     if not rows:
         return task, (), ()
     found = task.take(rows)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from audit_core import open_subject
 from audit_core.decisions import FILE, OUTCOME, PLANTED, SLOTS, TEMPLATE, DecisionTask, read_credit, read_task
@@ -13,8 +16,8 @@ from audit_core.decisions.table import EstimatorDecider, SubjectDecider, ask_row
 from audit_core.engine.last_position import LastPosition
 from audit_core.errors import ControlFailed
 from audit_core.subject import Subject
-from audit_core.subjects.planted_decision import WEIGHTS
-from audit_core.vision.directions import DOES_LITTLE, LIKE_RANDOM, MOVES, TURNS, WITH
+from audit_core.subjects.planted_decision import WEIGHTS, _name_folder
+from audit_core.vision.directions import DOES_LITTLE, LIKE_RANDOM, MOVES, TURNS, UNDECIDED, WITH
 
 SPREAD = 1.5
 
@@ -29,11 +32,30 @@ def task() -> DecisionTask:
     return read_task(read_credit(), name=FILE, template=TEMPLATE, slots=SLOTS, outcome=OUTCOME)
 
 
+@pytest.fixture(scope="module")
+def busy(subject: Subject, tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    """The planted model with twenty more dimensions that words write and nothing reads: random directions go there."""
+    folder = tmp_path_factory.mktemp("busy") / "busy-decision"
+    shutil.copytree(_name_folder(), folder)
+    (path,) = folder.glob("*.safetensors")
+    weights = load_file(path)
+    n_tokens, extra = len(TEMPLATE.split()) + 1, range(4, 24)
+    word, value, out = (weights[f"transformer.{name}.weight"] for name in ("wte", "h.0.attn.c_attn", "h.0.attn.c_proj"))
+    noise = np.random.default_rng(0).normal(scale=0.5, size=(len(word), len(extra))).astype(np.float32)
+    word[:, list(extra)], width = noise, word.shape[1]
+    # What is written is taken from another dimension, so that the norms' means stay zero.
+    word[:, width - 3] -= noise.sum(1)
+    for at in extra:
+        value[at, 2 * width + at], out[at, at], out[at, width - 3] = 1, n_tokens, -n_tokens
+    save_file(weights, path, metadata={"format": "pt"})
+    return open_subject(str(folder))
+
+
 def test_directions_of_slots_that_are_read_move_the_decision_and_those_of_others_do_not(
-    subject: Subject, task: DecisionTask
+    busy: Subject, task: DecisionTask
 ) -> None:
     """Income high against low adds 1.2 + 1.0 logits, and 0.75 for a large loan; gender and age add nothing."""
-    rows, why = measure_slot_concepts(SubjectDecider(subject, task), task.rows, SPREAD, seed=0)
+    rows, why = measure_slot_concepts(SubjectDecider(busy, task), task.rows, SPREAD, seed=0)
     assert not why
     by_slot = {row.concept.partition(":")[0]: row for row in rows}
     assert list(by_slot) == [slot.name for slot in task.slots]
@@ -47,8 +69,18 @@ def test_directions_of_slots_that_are_read_move_the_decision_and_those_of_others
     assert region.brought.value * SPREAD == pytest.approx(WEIGHTS["south"] - WEIGHTS["north"], abs=0.02)
     for name in ("gender", "age"):
         assert by_slot[name].does == DOES_LITTLE
-        assert by_slot[name].says == LIKE_RANDOM
-        assert by_slot[name].brought.value == pytest.approx(0, abs=1e-3)
+        assert by_slot[name].accuracy.value == 1
+        assert abs(by_slot[name].brought.value) < 0.02
+
+
+def test_where_random_directions_do_as_much_nothing_is_decided(subject: Subject, task: DecisionTask) -> None:
+    """In the planted model as it is, applicants differ along the answer's own direction and one other alone."""
+    rows, _ = measure_slot_concepts(SubjectDecider(subject, task), task.rows, SPREAD, seed=0)
+    by_slot = {row.concept.partition(":")[0]: row for row in rows}
+    assert by_slot["income"].does == UNDECIDED
+    assert by_slot["income"].brought.value > 1
+    assert by_slot["gender"].says == LIKE_RANDOM
+    assert by_slot["gender"].does == DOES_LITTLE
 
 
 def test_the_last_position_is_followed_to_the_models_own_answer_and_differentiated_by_it(
