@@ -10,7 +10,17 @@ from audit_core.decisions.slots import Row
 from audit_core.decisions.table import SubjectDecider, ask_rows
 from audit_core.engine.last_position import LastPosition, explain_no_states
 from audit_core.prompts.prompt_set import TokenPair
-from audit_core.vision.directions import LEAST, Answer, Floats, Site, Tried, decide, divide_rows, try_direction
+from audit_core.vision.directions import (
+    LEAST,
+    Answer,
+    Floats,
+    Site,
+    Tried,
+    decide,
+    divide_rows,
+    subtract_means,
+    try_direction,
+)
 from audit_core.vision.results import ConceptRow
 
 ASKED = 60
@@ -78,7 +88,7 @@ def _try_slot(
         site = Site(
             name, layer, without.read(layer).astype(float), having.read(layer).astype(float),
             tried.differentiate(layer).astype(float), _follow(tried, layer), direct, np.full(len(held), spread), UNIT,
-            NOISE_FACTOR * decider.tolerance, "of the applicants", _follow(with_it, layer),
+            NOISE_FACTOR * decider.tolerance, "of the applicants", subtract_means, _follow(with_it, layer),
         )  # fmt: skip
         found.append(try_direction(site, np.random.default_rng([seed, layer]), seed=seed))
     return found

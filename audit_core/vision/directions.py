@@ -22,6 +22,8 @@ from audit_core.vision.results import DRAWS, SETS, ConceptRow
 
 Floats = NDArray[Any]
 Answer = Callable[[Floats], Floats]
+Fit = Callable[[Floats, Floats], Floats]
+"""A unit vector from rows without a concept, the second, towards rows with it, the first."""
 RIDGE, ALPHA = 1e-2, 0.05
 """Penalty of the fit as a share of the mean square, and level of both tests."""
 LEAST = 20
@@ -57,6 +59,8 @@ class Site:
     unit: str
     tolerance: float
     counted: str = "of the images"
+    fit: Fit | None = None
+    """How a direction is fitted; None for the normal of a ridge regression."""
     answer_having: Answer | None = None
     """The same of the rows with the concept, where more than these activations has it; None if `answer` serves both."""
 
@@ -93,7 +97,7 @@ def try_direction(site: Site, draw: np.random.Generator, *, seed: int) -> Tried:
     """
     without, having = site.without, site.having
     fit, held = divide_rows(len(without))
-    cavs, nulls = fit_directions(having[fit], without[fit], draw)
+    cavs, nulls = fit_directions(having[fit], without[fit], draw, site.fit or fit_direction)
     scores, random = ((site.gradients @ directions.T > 0).mean(0) for directions in (cavs, nulls))
     direction = cavs.mean(0) / max(float(np.linalg.norm(cavs.mean(0))), 1e-12)
     middle = ((having[fit] + without[fit]) @ direction).mean() / 2
@@ -122,7 +126,7 @@ def try_direction(site: Site, draw: np.random.Generator, *, seed: int) -> Tried:
     )  # fmt: skip
 
 
-def fit_directions(having: Floats, without: Floats, draw: np.random.Generator) -> tuple[Floats, Floats]:
+def fit_directions(having: Floats, without: Floats, draw: np.random.Generator, fit: Fit) -> tuple[Floats, Floats]:
     """Concept against random sets, and random sets against each other; unit vectors, shapes (set, activation).
 
     Args:
@@ -133,8 +137,8 @@ def fit_directions(having: Floats, without: Floats, draw: np.random.Generator) -
     for _ in range(SETS):
         order = draw.permutation(n)
         half, rest = order[: n // 2], order[n // 2 :]
-        concept.append(fit_direction(having[half], without[rest]))
-        null.append(fit_direction(without[half], without[rest]))
+        concept.append(fit(having[half], without[rest]))
+        null.append(fit(without[half], without[rest]))
     return np.array(concept), np.array(null)
 
 
@@ -146,6 +150,16 @@ def fit_direction(first: Floats, second: Floats) -> Floats:
     gram = centred @ centred.T
     penalty = RIDGE * np.trace(gram) / len(gram)
     found: Floats = centred.T @ np.linalg.solve(gram + penalty * np.eye(len(gram)), target)
+    length = float(np.linalg.norm(found))
+    return found / length if length else found
+
+
+def subtract_means(first: Floats, second: Floats) -> Floats:
+    """Difference of the means, of length 1: what the rows differ by, and not what tells them apart with least noise.
+
+    Source: Pahde et al. 2022, arXiv:2202.03482.
+    """
+    found: Floats = first.mean(0) - second.mean(0)
     length = float(np.linalg.norm(found))
     return found / length if length else found
 

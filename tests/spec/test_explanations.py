@@ -93,16 +93,24 @@ def votes(load_planted: Callable[[str], Any]) -> TokenisedPrompts:
     return tokenise(model.find_task("vote").make(4, 0), load_planted("planted-strict").tokenizer)
 
 
+@pytest.fixture(scope="module")
+def queries(load_planted: Callable[[str], Any]) -> TokenisedPrompts:
+    """Most tokens of these prompts are read by nothing, so that every prompt has neighbours."""
+    model = find_planted("planted-strict")
+    assert model is not None
+    return tokenise(model.find_task("query").make(4, 0), load_planted("planted-strict").tokenizer)
+
+
 @pytest.fixture
 def ask(
     load_planted: Callable[[str], Any], votes: TokenisedPrompts, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[Mapping[str, Any]], ExplanationsResult]:
+) -> Callable[..., ExplanationsResult]:
     """Run the trial with these methods beside occlusion."""
 
-    def run(methods: Mapping[str, Any]) -> ExplanationsResult:
+    def run(methods: Mapping[str, Any], prompts: TokenisedPrompts = votes) -> ExplanationsResult:
         chosen = {**methods, "occlusion": get_plugin("attributions", "occlusion")}
         monkeypatch.setattr(explanations, "list_plugins", lambda shelf: chosen)
-        request = ExplanationsRequest(votes, votes)
+        request = ExplanationsRequest(prompts, prompts)
         return PLUGIN.run(load_planted("planted-strict"), request, means=None, on_progress=lambda done, total: None)
 
     return run
@@ -138,10 +146,10 @@ def test_scores_that_do_not_depend_on_the_weights_fail_randomisation(
 
 
 def test_scores_that_change_with_a_token_that_leaves_the_answer_are_unstable(
-    ask: Callable[[Mapping[str, Any]], ExplanationsResult],
+    ask: Callable[..., ExplanationsResult], queries: TokenisedPrompts
 ) -> None:
     """Two independent normal vectors are √2 lengths apart; no seed enters, so that only neighbours can show it."""
-    found = {row.method: row for row in ask({"erratic": Erratic()}).methods}
+    found = {row.method: row for row in ask({"erratic": Erratic()}, queries).methods}
     erratic, measured = found["erratic"], found["occlusion"]
     assert erratic.grade == Grade.UNSTABLE
     assert erratic.repeated is None
@@ -151,7 +159,8 @@ def test_scores_that_change_with_a_token_that_leaves_the_answer_are_unstable(
     assert measured.local_excess is not None
     assert measured.local_excess.value == 0
     assert measured.local is not None
-    assert measured.local.value < 0.5 * erratic.local.value
+    assert measured.local.value < 0.1
+    assert erratic.local.n == 10
 
 
 def test_completeness_and_faithfulness_are_estimates_that_a_policy_can_read(

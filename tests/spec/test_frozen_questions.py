@@ -359,16 +359,16 @@ source = "organisation"
 why = "A toy."
 [answers.complete]
 audit = "explanations"
-number = "methods[method=integrated_gradients].completeness"
+number = "methods[method=shapley].completeness"
 evidence = "estimated"
 op = "<="
 threshold = 0.01
 bound = "upper"
 source = "organisation"
 why = "A toy."
-[answers.complete_attention]
+[answers.complete_occlusion]
 audit = "explanations"
-number = "methods[method=attention].completeness"
+number = "methods[method=occlusion].completeness"
 evidence = "estimated"
 op = "<="
 threshold = 0.01
@@ -383,11 +383,11 @@ def test_an_explanation_that_is_shown_is_compared_with_what_its_tokens_cost_and_
 ) -> None:
     model, subject = find_planted("planted-strict"), load_planted("planted-strict")
     assert model is not None
-    few = {name: get_plugin("attributions", name) for name in ("occlusion", "integrated_gradients", "attention")}
+    few = {name: get_plugin("attributions", name) for name in ("occlusion", "shapley")}
     monkeypatch.setattr("audit_core.audits.explanations.list_plugins", lambda shelf: few)
     monkeypatch.setattr("audit_core.cli.session.open_subject", lambda name, on_progress: subject)
     policy, prompts = home / "policy.toml", home / "vote.jsonl"
-    names = '["faithful", "complete", "complete_attention"]'
+    names = '["faithful", "complete", "complete_occlusion"]'
     policy.write_text(GATE.split("[answers")[0].replace('["necessary"]', names) + EXPLAINED)
     prompts.write_text(dump_jsonl(model.find_task("vote").make(3, 0).prompts))
     asked = ["audit", "explanations", "--model", "planted-strict", "--prompts", str(prompts), "--half", "all"]
@@ -396,5 +396,5 @@ def test_an_explanation_that_is_shown_is_compared_with_what_its_tokens_cost_and_
     assert rows["prereg_frozen_before_run"][0] == "MEETS"
     assert rows["faithful"][0] == "MEETS"
     assert rows["complete"][0] == "MEETS"
-    assert rows["complete_attention"][0] == "NOT_EVALUATED"
+    assert rows["complete_occlusion"][0] == "NOT_EVALUATED"
     assert overall != "MEETS"
