@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from audit_core.capability import GRADIENTS, Capability
-from audit_core.engine.path_gradients import gauss_points, integrate_gradients
+from audit_core.engine.path_gradients import integrate_gradients, nested_points
 from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Evidence
 from audit_core.explanations.gradients import find_baseline
@@ -20,7 +20,7 @@ AIM = 1e-3
 
 @dataclass(frozen=True)
 class IntegratedGradients:
-    """Gradients along the straight path from a baseline to the prompt's embeddings, by the Gauss–Legendre rule.
+    """Gradients along the straight path from a baseline to the prompt's embeddings, by the Clenshaw–Curtis rule.
 
     The baseline is the mean embedding of prompts of this length at each place: "compared with the average such prompt".
     Zero or padding would be no text.
@@ -51,7 +51,7 @@ class IntegratedGradients:
         for at, (pair, units) in enumerate(zip(task.prompts.pairs, task.units, strict=True)):
             try:
                 found = integrate_gradients(
-                    task.subject, pair, find_baseline(task, at), steps=STEPS, most=MOST, aim=AIM, rule=gauss_points
+                    task.subject, pair, find_baseline(task, at), steps=STEPS, most=MOST, aim=AIM, rule=nested_points
                 )
                 values.append(pool_positions(found.relevance, units))
                 errors.append(found.missed)

@@ -68,7 +68,7 @@ def test_directions_of_slots_that_are_read_move_the_decision_and_those_of_others
     assert weights - 0.05 <= income.brought.value * SPREAD <= weights + 0.8
     assert income.accuracy.value > 0.7
     assert region.does == TURNS
-    assert region.brought.value * SPREAD == pytest.approx(WEIGHTS["south"] - WEIGHTS["north"], abs=0.05)
+    assert region.brought.value * SPREAD == pytest.approx(WEIGHTS["south"] - WEIGHTS["north"], abs=0.2)
     for name in ("gender", "age"):
         assert by_slot[name].does == DOES_LITTLE
         assert by_slot[name].accuracy.value == 1
