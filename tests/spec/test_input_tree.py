@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit_core.engine import input_tree, path_gradients
+from audit_core.engine import input_tree
 from audit_core.engine.input_tree import group_rows, plan_steps, run_tree
-from audit_core.engine.path_gradients import midpoints, nested_points
 from audit_core.intervention import CLEAN_RUN
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -77,27 +76,3 @@ def test_groups_are_of_one_length_and_hold_every_input_once() -> None:
     assert sorted(at for group in groups for at in group) == list(range(20))
     assert all(len({len(rows[at]) for at in group}) == 1 for group in groups)
     assert max(map(len, groups)) <= 8
-
-
-@pytest.mark.parametrize("rule", [midpoints, nested_points])
-def test_rules_integrate_over_the_whole_path(rule: Callable[[int], tuple[list[float], list[float]]]) -> None:
-    """Eight steps: ∫ x⁷ = 1/8 exactly by Clenshaw–Curtis, and 3 % less by midpoints. Twice the steps keep every point."""
-    points, weights = map(np.array, rule(8))
-    assert weights.sum() == pytest.approx(1)
-    assert weights @ points == pytest.approx(1 / 2)
-    assert (abs(weights @ points**7 - 1 / 8) < 1e-9) == (rule is nested_points)
-
-
-def test_twice_the_steps_reuse_every_point(load_planted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixteen steps have 17 points, of which eight had 9; the ends of the path are among them."""
-    assert set(nested_points(8)[0]) < set(nested_points(16)[0])
-    model, subject = find_planted("planted-strict"), load_planted("planted-strict")
-    assert model is not None
-    pair = tokenise(model.find_task("context").make(4, 0), subject.tokenizer).pairs[0]
-    rows: list[int] = []
-    own = path_gradients.measure_gradients
-    monkeypatch.setattr(path_gradients, "measure_gradients", lambda *given: rows.append(len(given[1])) or own(*given))
-    baseline = path_gradients.embed(subject.runner, [pair.corrupted_ids])[0].numpy()
-    found = path_gradients.integrate_gradients(subject, pair, baseline, steps=8, most=64, aim=0.0, rule=nested_points)
-    assert found.steps == 64
-    assert sum(rows) == 65
