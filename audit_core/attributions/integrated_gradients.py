@@ -15,7 +15,7 @@ from audit_core.explanations.units import pool_positions
 
 MOST = 256
 AIM = 1e-3
-"""Parts of the path are cut until their errors together are at most this, or `MOST` points are reached; beyond 5 % the prompt is
+"""Parts of the path are cut until the completeness error is at most this, or `MOST` points are reached; beyond 5 % the prompt is
 refused."""
 
 

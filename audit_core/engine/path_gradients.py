@@ -95,7 +95,7 @@ def integrate_adaptively(
 
     Args:
         most: points at which no more parts are cut.
-        aim: errors of all parts together, without their signs, as a fraction of the change.
+        aim: what the sum may miss of the change. Errors of all parts without their signs may be `PARTS_MISS` of it.
 
     Raises:
         NotMeasured: at the most points the sum still misses more than `COMPLETE` of the change.
@@ -110,10 +110,10 @@ def integrate_adaptively(
         path.require([low + place * (high - low) for low, high in parts for place in _PLACES])
         done |= {part: path.integrate(*part) for part in parts}
         change = path.read(1.0) - path.read(0.0)
-        allowed = aim * max(abs(change), 1e-9)
+        allowed = PARTS_MISS * max(abs(change), 1e-9)
         relevance = np.sum([product for product, _ in done.values()], axis=0)
         missed = abs(float(relevance.sum()) - change) / max(abs(change), 1e-9)
-        if sum(error for _, error in done.values()) <= allowed:
+        if missed <= aim and sum(error for _, error in done.values()) <= allowed:
             return TokenGradients(relevance.astype(np.float32), change, missed, path.n_points)
         if path.n_points >= most:
             break
@@ -133,6 +133,8 @@ def integrate_adaptively(
 
 
 FIRST_PARTS = 2
+PARTS_MISS = 0.01
+"""Errors of the parts may cancel, so that a complete sum alone would say little of each token."""
 _PLACES = tuple((1 - np.cos(np.pi * np.arange(5) / 4)) / 2)
 _WEIGHTS = np.array([1 / 30, 4 / 15, 2 / 5, 4 / 15, 1 / 30])
 """Clenshaw–Curtis with five points, both ends among them, so that neighbouring parts share one."""
