@@ -241,13 +241,13 @@ def show_retrained(result: TabularResult, place: str = "") -> None:
         "Intervals are over rows that nothing was trained on, 95 % each."
     )
     names = (
-        "method", "share", "removed", *(f"AUC lost {part}" for part in _ESTIMATE),
-        *(f"minus random {part}" for part in _ESTIMATE), "random, lowest", "random, highest", "says",
+        "method", "share", "removed", "says", *(f"AUC lost {part}" for part in _ESTIMATE),
+        *(f"minus random {part}" for part in _ESTIMATE), "random, lowest", "random, highest",
     )  # fmt: skip
     rows = [
         (
-            row.method, row.share, row.removed, *estimate_cells(row.lost), *estimate_cells(row.gain), row.lowest,
-            row.highest, row.says,
+            row.method, row.share, row.removed, row.says, *estimate_cells(row.lost), *estimate_cells(row.gain), row.lowest,
+            row.highest,
         )
         for row in result.retrained
     ]  # fmt: skip
