@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from audit_core import open_subject
-from audit_core.decisions import FILE, OUTCOME, PLANTED, SLOTS, TEMPLATE, DecisionTask, read_credit, read_task
+from audit_core.decisions import DELTA, FILE, OUTCOME, PLANTED, SLOTS, TEMPLATE, DecisionTask, read_credit, read_task
 from audit_core.decisions import concepts as slot_concepts
 from audit_core.decisions.concepts import choose_layers, measure_slot_concepts
 from audit_core.decisions.table import EstimatorDecider, SubjectDecider, ask_rows
@@ -71,8 +71,8 @@ def test_directions_of_slots_that_are_read_move_the_decision_and_those_of_others
     assert region.brought.value * SPREAD == pytest.approx(WEIGHTS["south"] - WEIGHTS["north"], abs=0.2)
     for name in ("gender", "age"):
         assert by_slot[name].does == DOES_LITTLE
-        assert by_slot[name].accuracy.value == 1
-        assert abs(by_slot[name].brought.value) < 0.05
+        assert by_slot[name].accuracy.value > 0.7
+        assert abs(by_slot[name].brought.value) < DELTA
 
 
 def test_where_random_directions_do_as_much_nothing_is_decided(subject: Subject, task: DecisionTask) -> None:

@@ -81,6 +81,9 @@ def test_reasons_of_a_no_are_measured_and_a_protected_feature_stops_them(planted
     assert any("Established by running" in row.reasons_state for row in denied)
     assert all(not row.reasons_state for row in planted.cases if row.is_yes)
     biased = measure_table(EstimatorTables(Biased(), 4), make())
+    for one in biased.through:
+        assert one.direct.value == pytest.approx(-2)
+        assert one.indirect.value == pytest.approx(0, abs=0.4 if one.mediator == "income" else 1e-9)
     women = [row for row in biased.cases if not row.is_yes and "gender 1" in row.values]
     assert women
     assert all("the protected attribute gender" in row.reasons_state for row in women)
