@@ -133,7 +133,7 @@ def integrate_adaptively(
 
 
 FIRST_PARTS = 2
-PARTS_MISS = 0.01
+PARTS_MISS = COMPLETE
 """Errors of the parts may cancel, so that a complete sum alone would say little of each token."""
 _PLACES = tuple((1 - np.cos(np.pi * np.arange(5) / 4)) / 2)
 _WEIGHTS = np.array([1 / 30, 4 / 15, 2 / 5, 4 / 15, 1 / 30])
