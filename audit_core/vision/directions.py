@@ -155,7 +155,7 @@ def fit_direction(first: Floats, second: Floats) -> Floats:
 
 
 def subtract_means(first: Floats, second: Floats) -> Floats:
-    """Difference of the means, of length 1: what the rows differ by, and not what tells them apart with least noise.
+    """Difference of the means, of length 1: what the rows differ by, and not what separates them with least noise.
 
     Source: Pahde et al. 2022, arXiv:2202.03482.
     """
