@@ -175,6 +175,9 @@ def test_completeness_and_faithfulness_are_estimates_that_a_policy_can_read(
     gap = found.clean.value - found.replaced.value
     assert row.faithfulness.value == pytest.approx(row.comprehensiveness_gain.value / gap)
     assert row.faithfulness.level == found.level
+    sheets = {sheet.name: sheet for sheet in PLUGIN.rows(found)}
+    assert len(sheets["faithfulness"].rows) == len(sheets["local stability"].rows) == 2
+    assert [cells[:2] for cells in sheets["completeness"].rows] == [(row.title, 0.25)]
     assert (row.faithfulness.low or 0) > 0
     assert next(one for one in found.methods if one.method == "occlusion").completeness is None
 
