@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from audit_core.engine.capture import embed_tokens
@@ -97,14 +97,12 @@ def _make_steps(rows: Sequence[Tokens], places: Sequence[int]) -> tuple[Step, ..
     return tuple(steps)
 
 
-@dataclass(eq=False)
 class _Continued:
     """Cache of one layer: keys and values of the beginnings that are continued, and of what is running."""
 
-    before: dict[str, torch.Tensor]
-    parents: Sequence[int]
-    start: int
-    kept: dict[str, torch.Tensor] = field(default_factory=dict)
+    def __init__(self, before: dict[str, torch.Tensor], parents: Sequence[int], start: int) -> None:
+        self.before, self.parents, self.start = before, parents, start
+        self.kept: dict[str, torch.Tensor] = {}
 
     def get_seq_length(self, *_: Any) -> int:
         return self.start

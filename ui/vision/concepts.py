@@ -37,7 +37,7 @@ def show_concept_rows(rows: Sequence[ConceptRow], smallest: float, unit: str, co
     Args:
         counted: what the rows are, such as images.
     """
-    names = [f"{row.concept}, layer {row.layer}" for row in rows]
+    names, counted = [f"{row.concept}, layer {row.layer}" for row in rows], plain(counted)
     left, right = split_panes(f"concepts{place}")
     with left:
         pane_header(
