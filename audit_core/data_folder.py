@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from audit_core.errors import IntegrityError
 
@@ -38,3 +40,33 @@ def read_record(path: Path, form: Any, *, max_bytes: int) -> Any:
         return TypeAdapter(form).validate_json(path.read_bytes())
     except ValueError as error:
         raise IntegrityError(f"{path.name} is not a record that this version reads: {str(error)[:300]}") from error
+
+
+Result = TypeVar("Result")
+MAX_RUN_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class ShippedRun(Generic[Result]):
+    """A run on a shipped file that was recorded when this version was made."""
+
+    result: Result
+    model: str
+    """Name that the model was opened by."""
+    made_at: str
+    code_sha256: str
+    weights_sha256: str
+
+
+def find_shipped_run(folder: Path, model: str, models: Collection[str], form: Any) -> Any:
+    """The recorded run of a model, by the name it is opened by; None if there is none.
+
+    Args:
+        models: names with a recorded run.
+        form: a `ShippedRun` of the audit's result.
+
+    Raises:
+        IntegrityError: it is too large, or not of this form.
+    """
+    path = folder / f"{model}.run.json"
+    return read_record(path, form, max_bytes=MAX_RUN_BYTES) if model in models and path.is_file() else None

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui.explanations import form, show
+from ui.explanations import form, show, stability
 from ui.flow import answers
 from ui.flow.history import show_history
 from ui.flow.subject_view import ask_in, close_questions, open_page
@@ -52,6 +52,8 @@ with frame.tabs:
             "Over the set": lambda: show.show_classes(result),
             "Agreement": lambda: show.show_agreement(result),
             "Randomisation": lambda: show.show_sanity(result),
+            "Stability": lambda: stability.show_nearby(result),
+            "Policy numbers": lambda: stability.show_policy_numbers(result),
             "Methods": lambda: show.show_methods(result),
             "History": lambda: show_history(auditor.subject.identity.short),
         },

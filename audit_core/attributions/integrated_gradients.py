@@ -6,21 +6,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from audit_core.capability import GRADIENTS, Capability
-from audit_core.engine.path_gradients import integrate_gradients
+from audit_core.engine.path_gradients import integrate_adaptively
 from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Evidence
 from audit_core.explanations.gradients import find_baseline
 from audit_core.explanations.method import Array, Scores, Task
 from audit_core.explanations.units import pool_positions
 
-STEPS, MOST = 16, 256
-AIM = 0.01
-"""Steps double until the completeness error is at most this, or `MOST` is reached; beyond 5 % the prompt is refused."""
+MOST = 256
+AIM = 1e-3
+"""Parts of the path are cut until the completeness error is at most this, or `MOST` points are reached; beyond 5 % the prompt is
+refused."""
 
 
 @dataclass(frozen=True)
 class IntegratedGradients:
-    """Gradients along the straight path from a baseline to the prompt's embeddings, by the midpoint rule.
+    """Gradients along the straight path from a baseline to the prompt's embeddings, with more points where the path bends.
 
     The baseline is the mean embedding of prompts of this length at each place: "compared with the average such prompt".
     Zero or padding would be no text.
@@ -37,7 +38,7 @@ class IntegratedGradients:
         "It assumes that inputs between texts mean something. The baseline is the mean embedding at each place over prompts "
         "of this length."
     )
-    costs: str = f"{STEPS} to {MOST} forward and backward passes."
+    costs: str = f"9 to {MOST} forward and backward passes."
     evidence: Evidence = Evidence.ESTIMATED
     is_signed: bool = True
     is_random: bool = False
@@ -50,9 +51,7 @@ class IntegratedGradients:
         refusal = ""
         for at, (pair, units) in enumerate(zip(task.prompts.pairs, task.units, strict=True)):
             try:
-                found = integrate_gradients(
-                    task.subject, pair, find_baseline(task, at), steps=STEPS, most=MOST, aim=AIM
-                )
+                found = integrate_adaptively(task.subject, pair, find_baseline(task, at), most=MOST, aim=AIM)
                 values.append(pool_positions(found.relevance, units))
                 errors.append(found.missed)
             except NotMeasured as error:
@@ -60,7 +59,7 @@ class IntegratedGradients:
                 errors.append(None)
                 refusal = error.detail
             task.on_progress(len(values), len(task.prompts))
-        return Scores(tuple(values), tuple(errors), refusal)
+        return Scores(tuple(values), tuple(errors), tuple(errors), refusal)
 
 
 PLUGIN = IntegratedGradients()

@@ -157,12 +157,14 @@ def _collect(task: Task, found: list[tuple[Array, float]]) -> Scores:
     """Scores of units, without the prompts whose relevance does not add up."""
     kept = [missed <= CONSERVED for _, missed in found]
     worst = max(missed for _, missed in found)
+    errors = tuple(missed if is_kept else None for (_, missed), is_kept in zip(found, kept, strict=True))
     return Scores(
         tuple(
             pool_positions(values, units) if is_kept else None
             for (values, _), units, is_kept in zip(found, task.units, kept, strict=True)
         ),
-        tuple(missed if is_kept else None for (_, missed), is_kept in zip(found, kept, strict=True)),
+        errors,
+        errors,
         "" if all(kept) else f"relevance differs by up to {worst:.1%} from the answer's logit difference, "
         f"at most {CONSERVED:.1%} allowed: biases, or an answer of several tokens, keep a part.",
     )  # fmt: skip

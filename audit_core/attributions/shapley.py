@@ -75,14 +75,15 @@ class Shapley:
 
     def score(self, task: Task, *, seed: int) -> Scores:
         masks = [choose_masks(len(units), seed=seed) for units in task.units]
-        found, errors = [], []
+        found, errors, missed = [], [], []
         for chosen, values in zip(masks, task.measure([each.kept for each in masks]), strict=True):
             exact = chosen.is_complete
             shares = compute_shapley(values) if exact else fit_shapley(chosen.kept, values, chosen.weights)
             total = values[-1] - values[0] if exact else values[1] - values[0]
             found.append(shares)
             errors.append(abs(float(shares.sum() - total)))
-        return Scores(tuple(found), tuple(errors))
+            missed.append(errors[-1] / max(abs(float(total)), 1e-9))
+        return Scores(tuple(found), tuple(errors), tuple(missed))
 
 
 PLUGIN = Shapley()

@@ -23,11 +23,11 @@ class DecisionsAudit(Audit):
     question: str = "Which facts about an applicant change the model's decision, and is one of them a proxy?"
     request: type[Request] = DecisionsRequest
     result: type = DecisionsResult
-    version: int = 2
-    shown_versions: tuple[int, ...] = (1,)
+    version: int = 3
+    shown_versions: tuple[int, ...] = (1, 2)
     summary: str = (
         "Each row of a file fills a template, and the model says yes or no. Every combination of levels is run. Flips, "
-        "mediation, counterfactuals, reasons and anchors are read off these runs, beside Shapley values, LIME and surrogates."
+        "mediation, counterfactuals, reasons and anchors are read off these runs, beside Shapley values, LIME, surrogates and TCAV."
     )
     counts_as: tuple[str, ...] = ("causal_results",)
     demands: tuple[Capability[Any], ...] = (HEADS,)

@@ -11,10 +11,12 @@ import numpy as np
 from audit_core.audit import Audit, Example
 from audit_core.capability import HEADS, Capability
 from audit_core.component import Kind
+from audit_core.errors import NotMeasured
 from audit_core.explanations import SAMPLES, UnitClass, UnitKind, Without, choose_masks
 from audit_core.explanations.class_rows import read_classes
 from audit_core.explanations.curves import RANDOM_ORDERS, SHARES, Curves, comprehensiveness, sufficiency
-from audit_core.explanations.grades import Grade, grade_method, read_gain
+from audit_core.explanations.grades import Grade, Sanity, grade_method, read_gain
+from audit_core.explanations.nearby import NEIGHBOURS, UNIT, read_shifts
 from audit_core.explanations.results import (
     MEASURED,
     AgreementRow,
@@ -26,13 +28,13 @@ from audit_core.explanations.results import (
     list_sheets,
 )
 from audit_core.explanations.sanity import VALUES_UNIT, compare_methods, compare_scores, correlate_values
-from audit_core.explanations.trial import OTHER_SEEDS, SANITY_PROMPTS, Trial, run_trial
+from audit_core.explanations.trial import NEARBY_PROMPTS, OTHER_SEEDS, SANITY_PROMPTS, Trial, run_trial
 from audit_core.intervention import Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts, require_distinguished
 from audit_core.registry import list_plugins
 from audit_core.request import Ask, Request
 from audit_core.result_layout import Sheet
-from audit_core.stats.bootstrap import bootstrap_mean
+from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio
 from audit_core.stats.estimates import LEVEL, Estimate
 from audit_core.subject import Means, Progress, Subject, no_partial
 
@@ -40,6 +42,7 @@ MAX_PROMPTS = 50
 """Most prompts, drawn evenly over templates."""
 STRIPS = 6
 """Prompts whose scores are kept."""
+GAP_UNIT, MISSED_UNIT = "of the gap", "of the change"
 GRADIENT_PASSES = 110
 """Cost of the gradients of one prompt, in forward passes: mostly integrated gradients (measured)."""
 
@@ -50,7 +53,7 @@ class ExplanationsRequest(Request):
 
     settings: ClassVar[Mapping[str, Any]] = {
         "most_prompts": MAX_PROMPTS, "shares": list(SHARES), "random_orders": RANDOM_ORDERS, "samples": SAMPLES,
-        "sanity_prompts": SANITY_PROMPTS,
+        "sanity_prompts": SANITY_PROMPTS, "nearby_prompts": NEARBY_PROMPTS, "neighbours": NEIGHBOURS,
     }  # fmt: skip
 
     prompts: TokenisedPrompts
@@ -91,11 +94,11 @@ class ExplanationsAudit(Audit):
     question: str = "Which explanations by tokens order them better than random orders do?"
     request: type[Request] = ExplanationsRequest
     result: type = ExplanationsResult
-    version: int = 2
-    shown_versions: tuple[int, ...] = (1,)
+    version: int = 3
+    shown_versions: tuple[int, ...] = (1, 2)
     summary: str = (
         "Each attribution method orders the tokens of each prompt. The first ones are replaced, kept alone, and removed, and "
-        "the answer is measured, beside random orders. Scores are computed again on randomised weights and under other seeds. "
+        "the answer is measured, beside random orders. Scores are computed again on randomised weights, under other seeds, and beside the prompt. "
         "Scores are averaged over the set, beside the effect of replacing the same units together."
     )
     examples: tuple[Example, ...] = _EXAMPLES
@@ -134,7 +137,7 @@ def _part(stages: Sequence[int], at: int, on_progress: Progress) -> Progress:
 
 
 def _count_stages(subject: Subject, request: ExplanationsRequest) -> list[int]:
-    """Work of scores, both curves, both checks, and classes of units."""
+    """Work of scores, both curves, the three checks, and classes of units."""
     lengths = [len(pair.clean_ids) for pair in request.measured.pairs]
     sets = {length: len(choose_masks(max(3, length - 1), seed=0).kept) for length in set(lengths)}
     layers, orders = (
@@ -146,7 +149,7 @@ def _count_stages(subject: Subject, request: ExplanationsRequest) -> list[int]:
     again = [length * sets[length] * OTHER_SEEDS for length in lengths]
     counted = (
         sum(scores), sum(lengths) * orders, sum(lengths) * orders / 2, sum(scores) * share, sum(again) * share,
-        sum(lengths) * (len(UnitClass) + 1),
+        sum(scores) * min(1.0, NEARBY_PROMPTS * NEIGHBOURS / max(1, len(lengths))), sum(lengths) * (len(UnitClass) + 1),
     )  # fmt: skip
     return [int(layers * each) for each in counted]
 
@@ -210,7 +213,8 @@ class _Reading:
         deleted, deletion = compare(Without.REPLACED, comprehensiveness, 1)
         left, insertion = compare(Without.REPLACED, sufficiency, -1)
         _, removal = compare(Without.REMOVED, comprehensiveness, 1)
-        randomised, repeated = self.check_randomised(name), self.check_repeated(name)
+        local, local_excess = self.check_nearby(name)
+        sanity = Sanity(self.check_randomised(name), self.check_repeated(name), local, local_excess)
         errors = [error for error in scores.error if error is not None]
         n_refused = len(scores.values) - len(rows)
         return MethodRow(
@@ -219,7 +223,7 @@ class _Reading:
             kind=method.evidence.value,
             assumes=method.assumes,
             costs=method.costs,
-            grade=grade_method(deletion, insertion, randomised, repeated).value,
+            grade=grade_method(deletion, insertion, sanity).value,
             refused=f"{n_refused} of {len(scores.values)} prompts: {scores.refusal}" if n_refused else "",
             check=method.check,
             error=float(np.median(errors)) if errors else None,
@@ -229,9 +233,52 @@ class _Reading:
             sufficiency_gain=insertion,
             removal_gain=removal,
             removal=read_gain(removal).value,
-            randomised=randomised,
-            repeated=repeated,
+            randomised=sanity.randomised,
+            repeated=sanity.repeated,
+            local=local,
+            local_excess=local_excess,
+            completeness=self.check_completeness(name),
+            faithfulness=self.divide_by_gap(name, rows),
         )
+
+    def divide_by_gap(self, name: str, rows: Sequence[int]) -> Estimate | None:
+        """Gain over random orders as a fraction of the gap; None where the gap has no known sign."""
+        trial, effect = self.trial, self.trial.effect
+        clean, gap = effect.clean[rows], (effect.clean - effect.corrupted)[rows]
+        curves = trial.curves[Without.REPLACED][name].take(rows)
+        random = [comprehensiveness(clean, each.take(rows)) for each in trial.random[Without.REPLACED]]
+        gain = comprehensiveness(clean, curves) - np.mean(random, axis=0)
+        clusters = [trial.task.prompts.templates[at] for at in rows]
+        try:
+            return bootstrap_ratio(gain, gap, clusters, unit=GAP_UNIT, seed=self.request.seed, level=self.level)
+        except NotMeasured:
+            return None
+
+    def check_completeness(self, name: str) -> Estimate | None:
+        """Mean share of the change that scores miss, over the prompts that have them."""
+        missed = self.trial.scores[name].missed
+        rows = [at for at, one in enumerate(missed) if one is not None]
+        if not rows:
+            return None
+        clusters = [self.trial.task.prompts.templates[at] for at in rows]
+        return bootstrap_mean(
+            np.array([missed[at] for at in rows], float), clusters, unit=MISSED_UNIT, seed=self.request.seed
+        )
+
+    def check_nearby(self, name: str) -> tuple[Estimate | None, Estimate | None]:
+        """Largest shift of the scores over neighbours, and the same minus that of the measured effects."""
+        trial, n = self.trial, len(self.trial.task.prompts)
+        own = read_shifts(trial.nearby, name, trial.scores[name], n)
+        measured = read_shifts(trial.nearby, MEASURED, trial.scores[MEASURED], n)
+        rows = np.flatnonzero(np.isfinite(own) & np.isfinite(measured))
+        if not rows.size:
+            return None, None
+        clusters = [trial.task.prompts.templates[at] for at in rows]
+        local, excess = (
+            bootstrap_mean(values[rows], clusters, unit=UNIT, seed=self.request.seed)
+            for values in (own, own - measured)
+        )
+        return local, excess
 
     def check_randomised(self, name: str) -> Estimate | None:
         """Magnitudes are compared: randomised weights may turn every sign."""

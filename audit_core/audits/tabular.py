@@ -24,9 +24,10 @@ class TabularAudit(Audit):
     question: str = "Which features of a row change a tabular model's decision, and would a readable model do as well?"
     request: type[Request] = TabularRequest
     result: type = TabularResult
-    version: int = 1
+    version: int = 2
+    shown_versions: tuple[int, ...] = (1,)
     summary: str = (
-        "Each feature of a row is changed in the model's input: shifts, curves, permutation, counterfactuals and anchors, "
+        "Each feature of a row is changed in the model's input: shifts, curves, permutation, counterfactuals, reasons and anchors, "
         "beside Shapley values and LIME. Logistic regression, an explainable boosting machine and a short tree are compared."
     )
     counts_as: tuple[str, ...] = ("causal_results",)
@@ -51,7 +52,7 @@ class TabularAudit(Audit):
         return TabularRequest(ask_rows(task), task, seed)
 
     def count_work(self, subject: Subject, request: TabularRequest) -> int:
-        return count_work(*request.task.rows.shape)
+        return count_work(request.task)
 
     def run(
         self,

@@ -1,8 +1,18 @@
 """Decisions about applicants: slots, tasks, and what is measured of them."""
 
+from audit_core.decisions.fairness import DELTA
 from audit_core.decisions.measurement import measure_decisions
 from audit_core.decisions.recorded import RecordedDecisions, find_recorded
-from audit_core.decisions.results import DESCRIBES, DRAFT, ApplicantRow, DecisionsRequest, DecisionsResult, ThroughRow
+from audit_core.decisions.results import (
+    DESCRIBES,
+    DRAFT,
+    ApplicantRow,
+    DecisionsRequest,
+    DecisionsResult,
+    GroupRow,
+    ReasonRow,
+    ThroughRow,
+)
 from audit_core.decisions.shipped import FILE, NO, OUTCOME, PLANTED, SLOTS, TEMPLATE, YES, read_credit
 from audit_core.decisions.slots import Change, Slot, parse_slots
 from audit_core.decisions.table import Decider, DecisionTable, EstimatorDecider, fill_table
@@ -10,6 +20,7 @@ from audit_core.decisions.task import MAX_BYTES, DecisionTask, read_task
 from audit_core.stats.disagreement import Conflict, ConflictKind
 
 __all__ = [
+    "DELTA",
     "DESCRIBES",
     "DRAFT",
     "FILE",
@@ -30,6 +41,8 @@ __all__ = [
     "DecisionsRequest",
     "DecisionsResult",
     "EstimatorDecider",
+    "GroupRow",
+    "ReasonRow",
     "RecordedDecisions",
     "Slot",
     "ThroughRow",

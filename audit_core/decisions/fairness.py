@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,17 +71,39 @@ def mediate(
     """
     n_levels = len(table.slots[mediator].levels)
     groups = [rows[:, attribute] == level for level in (first, second)]
-    if min(group.sum() for group in groups) < _MIN_GROUP:
-        raise NotMeasured("low_power", f"a group has fewer than {_MIN_GROUP} applicants.")
+    require_groups(groups)
     # Shape (side, row, level of the mediator).
     values = np.stack([
         np.stack([_set_both(table, rows, (attribute, side), (mediator, m)) for m in range(n_levels)], axis=1)
         for side in (first, second)
     ])  # fmt: skip
-    is_level = np.eye(n_levels)[rows[:, mediator]]
-    picks = np.random.default_rng(seed).multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=DRAWS)
-    drawn = _mediate(values, is_level, groups, np.vstack([np.ones(len(rows)), picks]))
-    return ThroughSlot(*(_estimate(one, len(rows)) for one in drawn))
+    return divide_effect(values, np.eye(n_levels)[rows[:, mediator]], groups, unit=UNIT, seed=seed)
+
+
+def require_groups(groups: Sequence[NDArray[np.bool_]]) -> None:
+    """Refuse a group that is too small for shares of its own.
+
+    Raises:
+        NotMeasured: a group with fewer than five applicants.
+    """
+    if min(int(group.sum()) for group in groups) < _MIN_GROUP:
+        raise NotMeasured("low_power", f"a group has fewer than {_MIN_GROUP} applicants.")
+
+
+def divide_effect(
+    values: Floats, is_level: Floats, groups: list[NDArray[np.bool_]], *, unit: str, seed: int
+) -> ThroughSlot:
+    """Total, indirect and direct effect, from decisions that were run with both groups' attribute and every level.
+
+    Args:
+        values: shape (side, row, level of the mediator).
+        is_level: which level each row has; shape (row, level).
+        groups: rows of the first and of the second group.
+    """
+    n = len(is_level)
+    picks = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=DRAWS)
+    drawn = _mediate(values, is_level, groups, np.vstack([np.ones(n), picks]))
+    return ThroughSlot(*(_estimate(one, n, unit) for one in drawn))
 
 
 def _mediate(
@@ -98,11 +121,11 @@ def _mediate(
     return total, indirect, direct
 
 
-def _estimate(drawn: Floats, n: int) -> Estimate:
+def _estimate(drawn: Floats, n: int, unit: str) -> Estimate:
     """The first value, with the percentile interval of the others."""
     low, high = np.quantile(drawn[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     value = float(drawn[0])
-    return Estimate(value, min(value, float(low)), max(value, float(high)), n, UNIT, LEVEL)
+    return Estimate(value, min(value, float(low)), max(value, float(high)), n, unit, LEVEL)
 
 
 def _set_both(table: DecisionTable, rows: Rows, one: tuple[int, int], two: tuple[int, int]) -> Floats:

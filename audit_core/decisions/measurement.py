@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from audit_core.decisions import people
 from audit_core.decisions.aggregation import aggregate_scores
 from audit_core.decisions.attributions import BACKGROUND, lime_spread, permutation_importance, shapley_of_row
+from audit_core.decisions.concepts import count_runs, measure_slot_concepts
 from audit_core.decisions.curves import Support, accumulated_effects, individual_curves
 from audit_core.decisions.fairness import DELTA, association, average, flip, mediate, rate
 from audit_core.decisions.results import (
@@ -47,7 +49,8 @@ def measure_decisions(
     """
     rows = np.array(task.rows, dtype=np.int64)
     cells = int(np.prod([len(slot.levels) for slot in task.slots]))
-    total = len(rows) + cells
+    n_concepts = count_runs(decider, len(rows), len(task.slots))
+    total = len(rows) + cells + n_concepts
     values = np.asarray(decider.decide(task.rows, on_progress=_part(0, len(rows), total, on_progress)), float)
     said_yes = wilson(int((values > 0).sum()), len(rows), "of the applicants")
     outcomes = np.array(task.outcomes) if task.outcomes else None
@@ -71,6 +74,7 @@ def measure_decisions(
         return found
     table = fill_table(decider, task.slots, on_progress=_part(len(rows), cells, total, on_progress))
     controls = check_table(decider, table, rows, values)
+    concepts, why = measure_slot_concepts(decider, task.rows, spread, seed=seed)
     on_progress(total, total)
     reading = _Reading(task, table, rows, found.smallest, seed)
     through = reading.read_through()
@@ -87,10 +91,12 @@ def measure_decisions(
         groups=reading.read_groups(outcomes),
         applicants=people.read_applicants(decider, task, table, rows, reading.drawn, through, found.smallest),
         surrogates=reading.read_surrogates(),
-        misses=list_misses(by_slot, through, found.smallest),
+        misses=list_misses(_list_said(by_slot), through, found.smallest),
         controls=controls,
         aggregates=aggregates,
         conflicts=conflicts,
+        concepts=concepts,
+        no_concepts=why,
     )
 
 
@@ -259,32 +265,56 @@ class _Reading:
         return tuple(found)
 
 
-def list_misses(by_slot: tuple[SlotRow, ...], through: tuple[ThroughRow, ...], smallest: float) -> tuple[str, ...]:
-    """Methods that show less than the smallest effect of interest of an attribute that acts through another slot."""
+def _list_said(by_slot: tuple[SlotRow, ...]) -> dict[str, dict[str, float]]:
+    return {
+        row.slot: {
+            "changing it alone": abs(row.effect.value), "permutation importance": row.permuted.value,
+            "Shapley values": row.shapley.value, "LIME": row.lime.value, "the additive surrogate": abs(row.surrogate),
+        }
+        for row in by_slot
+    }  # fmt: skip
+
+
+def list_misses(
+    said: Mapping[str, Mapping[str, float]], through: tuple[ThroughRow, ...], smallest: float
+) -> tuple[str, ...]:
+    """Methods that show less than the smallest effect of interest of an attribute that acts through another slot.
+
+    Args:
+        said: sizes by attribute and method.
+    """
     hidden = {row.attribute for row in through if row.is_proxy}
-    found = []
-    for row in by_slot:
-        if row.slot in hidden:
-            said = {
-                "changing it alone": abs(row.effect.value), "permutation importance": row.permuted.value,
-                "Shapley values": row.shapley.value, "LIME": row.lime.value, "the additive surrogate": abs(row.surrogate),
-            }  # fmt: skip
-            found += [f"{row.slot}: {method}" for method, size in said.items() if size < smallest]
-    return tuple(found)
+    return tuple(
+        f"{name}: {method}"
+        for name, sizes in said.items()
+        if name in hidden
+        for method, size in sizes.items()
+        if size < smallest
+    )
+
+
+def describe_proxy(through: tuple[ThroughRow, ...], flipped: Mapping[str, float]) -> str:
+    """The largest effect of a protected attribute through another slot, in a sentence; empty if there is none.
+
+    Args:
+        flipped: share of decisions that changing each attribute alone changes.
+    """
+    proxies = [row for row in through if row.is_proxy]
+    if not proxies:
+        return ""
+    most = max(proxies, key=lambda row: abs(row.indirect.value))
+    low, high = most.indirect.low or 0.0, most.indirect.high or 0.0
+    return (
+        f"Changing {most.attribute} alone changes {100 * flipped[most.attribute]:.0f} % of decisions. Through "
+        f"{most.mediator}, {most.second} instead of {most.first} moves the preference for yes by "
+        f"{most.indirect.value:+.2f} {most.indirect.unit} [{low:.2f}, {high:.2f}]."
+    )
 
 
 def describe(task: DecisionTask, by_slot: tuple[SlotRow, ...], through: tuple[ThroughRow, ...]) -> str:
     """The finding: protected attributes first, else the slot that acts most."""
-    proxies = [row for row in through if row.is_proxy]
-    if proxies:
-        most = max(proxies, key=lambda row: abs(row.indirect.value))
-        alone = next(row for row in by_slot if row.slot == most.attribute)
-        low, high = most.indirect.low or 0.0, most.indirect.high or 0.0
-        return (
-            f"Changing {most.attribute} alone changes {100 * alone.flipped.value:.0f} % of decisions. Through "
-            f"{most.mediator}, {most.second} instead of {most.first} moves the preference for yes by "
-            f"{most.indirect.value:+.2f} logits [{low:.2f}, {high:.2f}]."
-        )
+    if hidden := describe_proxy(through, {row.slot: row.flipped.value for row in by_slot}):
+        return hidden
     most_slot = max(by_slot, key=lambda row: abs(row.effect.value))
     return (
         f"Changing {most_slot.slot} alone changes {100 * most_slot.flipped.value:.0f} % of decisions, the most of "

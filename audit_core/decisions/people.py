@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from audit_core.decisions.anchors import find_anchor
 from audit_core.decisions.attributions import BACKGROUND, shapley_of_row
-from audit_core.decisions.counterfactuals import Reasons, find_alternatives, find_reasons
+from audit_core.decisions.counterfactuals import find_alternatives
 from audit_core.decisions.curves import Support
+from audit_core.decisions.reasons import describe_reasons, find_reasons, pick_narrow, word_reason
 from audit_core.decisions.results import AlternativeRow, ApplicantRow, ReasonRow, ThroughRow
 from audit_core.decisions.slots import Row
 from audit_core.decisions.table import Decider, DecisionTable
@@ -50,7 +51,10 @@ def _read(
     value = float(table.values[row])
     alternatives = find_alternatives(table, row, support)
     run_again(decider, tuple(one.row for one in alternatives), is_yes=value > 0)
-    reasons = None if value > 0 else find_reasons(table, row, rows, least=smallest)
+    reasons = None
+    if value <= 0:
+        protected = [slot.is_protected for slot in task.slots]
+        reasons = find_reasons(table.read, row, pick_narrow(rows, table.read(rows)), protected, least=smallest)
     try:
         anchor = find_anchor(table.read, row, rows[::2], rows[1::2])
     except NotMeasured:
@@ -75,12 +79,13 @@ def _read(
         ),
         reasons=() if reasons is None else tuple(
             ReasonRow(
-                slot=task.slots[one.slot].name, wording=word_reason(task, one.slot, row), effect=one.effect,
+                slot=task.slots[one.slot].name, effect=one.effect,
+                wording=word_reason(task.slots[one.slot].name, task.slots[one.slot].levels[row[one.slot]]),
                 is_proxy=task.slots[one.slot].name in proxies,
             )
             for one in reasons.found
         ),
-        reasons_state="" if reasons is None else describe_reasons(task, reasons),
+        reasons_state="" if reasons is None else describe_reasons([slot.name for slot in task.slots], reasons),
         anchor="" if anchor is None else " and ".join(name_level(task, slot, row[slot]) for slot in anchor.slots),
         precision=None if anchor is None else anchor.precision,
         coverage=None if anchor is None else anchor.coverage,
@@ -99,22 +104,3 @@ def run_again(decider: Decider, rows: tuple[Row, ...], *, is_yes: bool) -> None:
 
 def name_level(task: DecisionTask, slot: int, level: int) -> str:
     return f"{task.slots[slot].name} {task.slots[slot].levels[level]}"
-
-
-def word_reason(task: DecisionTask, slot: int, row: Row) -> str:
-    """A specific reason in the form of a statement of reasons: the factor, and its value in this application."""
-    name = task.slots[slot].name
-    return f"{name[:1].upper()}{name[1:]}: {task.slots[slot].levels[row[slot]]}"
-
-
-def describe_reasons(task: DecisionTask, reasons: Reasons) -> str:
-    """Whether the reasons hold, in a sentence."""
-    if reasons.protected:
-        names = " and ".join(task.slots[one.slot].name for one in reasons.protected)
-        return f"Not established: the protected attribute {names} is among the principal factors. A person must look at this."
-    if not reasons.found:
-        return "Not established: no slot alone raises the preference."
-    share = f"{100 * reasons.flips_together:.0f} %"
-    if not reasons.is_established:
-        return f"Not established: together they turn the decision with {share} of applicants with a narrow yes."
-    return f"Established by running: together they turn the decision with {share} of applicants with a narrow yes."

@@ -18,6 +18,7 @@ from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.request import Ask, Request
 from audit_core.stats.disagreement import Conflict
 from audit_core.stats.estimates import Estimate
+from audit_core.vision.results import ConceptRow
 
 DESCRIBES = "These numbers describe the surrogate, not the model."
 DRAFT = "Draft for review by the creditor; not a notice; not legal advice."
@@ -227,3 +228,7 @@ class DecisionsResult:
     """Empty in results of version 1."""
     conflicts: tuple[Conflict, ...] = ()
     """Where local scores over applicants and the effect of the same slot disagree."""
+    concepts: tuple[ConceptRow, ...] = ()
+    """Each slot's last level against its first, as a direction; empty in results before version 3."""
+    no_concepts: str = ""
+    """Why; empty if they were tried."""

@@ -84,6 +84,8 @@ class Scores:
     """Per prompt, shape (unit,); None where the method refuses the prompt."""
     error: tuple[float | None, ...] = ()
     """Per prompt, the method's own check, as it names it; empty if it has none."""
+    missed: tuple[float | None, ...] = ()
+    """Per prompt, |Σ scores − change| / |change| of the change that the scores divide; empty if they divide none."""
     refusal: str = ""
     """Why prompts were refused; empty if none was."""
 

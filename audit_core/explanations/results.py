@@ -49,6 +49,15 @@ class MethodRow:
     """Agreement with its scores on randomised weights; None if not tested."""
     repeated: Estimated[Estimate | None]
     """Agreement between its scores under different seeds; None if it depends on no seed."""
+    local: Estimated[Estimate | None] = None
+    """Local Lipschitz stability: largest relative change of its scores when one unit is replaced and the answer stays within
+    10 %, mean over prompts; None in results before version 3, and where no prompt has such a neighbour."""
+    local_excess: Estimated[Estimate | None] = None
+    """The same minus that of the measured effects of single units, by prompt."""
+    completeness: Estimated[Estimate | None] = None
+    """Share of the change that its scores fail to add up to, mean over prompts with scores; None for methods without a sum."""
+    faithfulness: Causal[Estimate | None] = None
+    """`comprehensiveness_gain` as a fraction of the gap between the prompt and the prompt with every unit replaced."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +179,7 @@ def list_sheets(result: ExplanationsResult) -> tuple[Sheet, ...]:
             tuple((row.title, *_cells(row.randomised), *_cells(row.repeated)) for row in result.methods),
             (Evidence.ESTIMATED,),
         ),
+        *_list_checks(result),
         Sheet(
             "curves",
             ("method", "units are", "share", "without them", "low", "high", "n", "they alone", "low ", "high ", "n "),
@@ -201,5 +211,29 @@ def list_sheets(result: ExplanationsResult) -> tuple[Sheet, ...]:
             ("method", "units", "mean share", "low", "high", "n", "standard deviation over prompts"),
             tuple((row.method, row.unit_class, *_cells(row.share), row.spread) for row in result.class_scores),
             (Evidence.ESTIMATED,),
+        ),
+    )  # fmt: skip
+
+
+def _list_checks(result: ExplanationsResult) -> tuple[Sheet, ...]:
+    """Stability beside the prompt, and the numbers that a policy can ask for."""
+    return (
+        Sheet(
+            "local stability",
+            ("method", "largest shift of scores", "low", "high", "n", "minus measured effects", "low ", "high ", "n "),
+            tuple((row.title, *_cells(row.local), *_cells(row.local_excess)) for row in result.methods),
+            (Evidence.ESTIMATED,),
+        ),
+        Sheet(
+            "completeness",
+            ("method", "share missed", "low", "high", "n"),
+            tuple((row.title, *_cells(row.completeness)) for row in result.methods if row.completeness is not None),
+            (Evidence.ESTIMATED,),
+        ),
+        Sheet(
+            "faithfulness",
+            ("method", "gain over random orders, of the gap", "low", "high", "n"),
+            tuple((row.title, *_cells(row.faithfulness)) for row in result.methods),
+            (Evidence.CAUSAL,),
         ),
     )  # fmt: skip

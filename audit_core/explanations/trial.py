@@ -13,6 +13,7 @@ from audit_core.errors import ModelRefused, NotMeasured, Refused
 from audit_core.explanations.classes import UnitClass, measure_classes
 from audit_core.explanations.curves import Curves, draw_orders, measure_curves, order_by
 from audit_core.explanations.method import Array, AttributionMethod, Scores, Task, make_task
+from audit_core.explanations.nearby import MOST_CHANGE, Nearby, find_neighbours
 from audit_core.explanations.replacing import Without
 from audit_core.explanations.units import UnitKind
 from audit_core.explanations.values import METRIC, InputValues
@@ -23,6 +24,8 @@ from audit_core.subject import Progress, Subject
 SANITY_PROMPTS = 20
 """Prompts on which scores are computed again: on randomised weights, and under other seeds."""
 OTHER_SEEDS = 2
+NEARBY_PROMPTS = 10
+"""Prompts whose neighbours are scored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,8 @@ class Trial:
     """Scores under other seeds, of methods that depend on one."""
     sane: tuple[int, ...]
     """Rows of the prompts that scores were computed again on."""
+    nearby: Nearby
+    """Prompts that differ in one unit and keep their answer, scored by the same methods; rows are those of the trial."""
     classes: Mapping[UnitClass, Array]
     """Loss when all units of a class are replaced together, with other tokens than the methods were given; shape (prompt,)."""
     missing: Mapping[str, str] = field(default_factory=dict)
@@ -69,7 +74,7 @@ def run_trial(
 
     Args:
         pool: prompts that other tokens are taken from.
-        steps: one progress callback each for scores, replaced curves, removed curves, the two checks, and classes of units.
+        steps: one progress callback each for scores, replaced curves, removed curves, the three checks, and classes of units.
 
     Raises:
         NotMeasured: the model does not do the task, or replacing every unit changes nothing.
@@ -89,6 +94,9 @@ def run_trial(
     sane = prompts.spread(SANITY_PROMPTS)
     randomised, why = _score_randomised(able, task.take(sane), scores, seed=seed, on_progress=next(steps))
     repeated = _repeat(able, subject, prompts.take(sane), pool, units, scores, seed=seed, on_progress=next(steps))
+    most = MOST_CHANGE * abs(float((effect.clean - effect.corrupted).mean()))
+    near = find_neighbours(task.take(sane), judged.take(sane), most=most, n_prompts=NEARBY_PROMPTS)
+    nearby = _score_nearby(able, near, sane, scores, seed=seed, on_progress=next(steps))
     classes = measure_classes(replace(judged, on_progress=next(steps)))
     return Trial(
         task,
@@ -100,6 +108,7 @@ def run_trial(
         randomised,
         repeated,
         sane,
+        nearby,
         classes,
         {**missing, **refused, **why},
     )
@@ -171,6 +180,27 @@ def _score_randomised(
     )
     on_progress(1, 1)
     return found, {}
+
+
+def _score_nearby(
+    methods: Mapping[str, AttributionMethod],
+    near: tuple[Task, tuple[int, ...], tuple[int, ...]],
+    rows: tuple[int, ...],
+    scores: Mapping[str, Scores],
+    *,
+    seed: int,
+    on_progress: Progress,
+) -> Nearby:
+    """Scores of neighbours by the methods that gave scores.
+
+    Args:
+        rows: rows of the trial that the neighbours' prompts were found in.
+    """
+    task, origins, changed = near
+    asked = {name: methods[name] for name in scores}
+    found = _score(asked, replace(task, on_progress=on_progress), seed=seed)[0] if origins else {}
+    on_progress(1, 1)
+    return Nearby(task, tuple(rows[at] for at in origins), changed, found)
 
 
 def _repeat(

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.effect import get_metric
+from audit_core.engine.input_tree import run_tree
+from audit_core.engine.runner import WaveRunner
 from audit_core.errors import NotMeasured
 from audit_core.intervention import CLEAN_RUN
 from audit_core.prompts.answers import Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
-from audit_core.subject import Progress, Subject, no_progress
+from audit_core.subject import Logits, Progress, Subject, no_progress
 
 METRIC = "logit_difference"
 """The metric of all gradients, so that every method is asked about the same number."""
@@ -44,13 +46,19 @@ class InputValues:
         new = {key: pair for key, (pair, _) in zip(keys, wanted, strict=True) if key not in self._known}
         if new:
             pairs = tuple(self._put(pair, ids) for (_, _, ids), pair in new.items())
-            prompts = TokenisedPrompts("changed inputs", pairs, "")
-            logits = self.subject.run(prompts, (CLEAN_RUN,), on_progress=on_progress)
+            logits = self._run(TokenisedPrompts("changed inputs", pairs, ""), on_progress)
             values = self.metric.read(logits, pairs)[0]
             if not np.isfinite(values).all():
                 raise NotMeasured("control_failed", "the model produced NaN on a changed input.")
             self._known |= zip(new, values.tolist(), strict=True)
         return np.array([self._known[key] for key in keys])
+
+    def _run(self, prompts: TokenisedPrompts, on_progress: Progress) -> Logits:
+        """Sets of kept units begin alike, so that a model that can continue from a beginning computes each one once."""
+        runner = getattr(self.subject, "runner", None)
+        if isinstance(runner, WaveRunner) and runner.shares_prefix and not runner.fallback:
+            return run_tree(runner, prompts, on_progress=on_progress)
+        return self.subject.run(prompts, (CLEAN_RUN,), on_progress=on_progress)
 
     def _put(self, pair: TokenPair, ids: Tokens) -> TokenPair:
         # A pair needs another run that differs. It is never run.

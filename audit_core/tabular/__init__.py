@@ -12,6 +12,7 @@ from audit_core.tabular.results import (
     TabularRequest,
     TabularResult,
 )
+from audit_core.tabular.retrain import retrain_without
 from audit_core.tabular.scoring import EstimatorTables
 from audit_core.tabular.shipped import FILE, MODELS, OUTCOME, SPLIT, TITLES, TUMOURS, YES, read_tumours
 from audit_core.tabular.table import MAX_BYTES, Reading, TableTask, make_task, read_table
@@ -42,4 +43,5 @@ __all__ = [
     "measure_table",
     "read_table",
     "read_tumours",
+    "retrain_without",
 ]

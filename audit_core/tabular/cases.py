@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit_core.decisions.attributions import lime_spread
+from audit_core.decisions.reasons import describe_reasons, find_reasons, pick_narrow, word_reason
+from audit_core.decisions.results import ReasonRow, ThroughRow
 from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.tabular.alternatives import (
     Alternative,
@@ -47,27 +49,43 @@ def score_rows(
     )
 
 
-def read_cases(scorer: Scorer, task: TableTask, preference: Floats, scores: LocalScores) -> tuple[CaseRow, ...]:
-    """The first drawn rows, those with a no first."""
-    near, edges = Neighbours(np.concatenate([task.rows, task.fit_rows])), cut_quarters(task.rows)
-    order = sorted(range(len(scores.drawn)), key=lambda place: bool(preference[scores.drawn[place]] > 0))[:SHOWN]
-    return tuple(_read(scorer, task, preference, scores, place, near, edges) for place in order)
+@dataclass(frozen=True, eq=False)
+class _Around:
+    """What every row is compared with."""
+
+    task: TableTask
+    preference: Floats
+    near: Neighbours
+    edges: list[Floats]
+    narrow: Floats
+    """Rows with a narrow yes; shape (row, feature)."""
+    proxies: frozenset[str]
+    smallest: float
 
 
-def _read(
+def read_cases(
     scorer: Scorer,
     task: TableTask,
     preference: Floats,
     scores: LocalScores,
-    place: int,
-    near: Neighbours,
-    edges: list[Floats],
-) -> CaseRow:
-    at = scores.drawn[place]
+    through: tuple[ThroughRow, ...],
+    smallest: float,
+) -> tuple[CaseRow, ...]:
+    """The first drawn rows, those with a no first."""
+    near, edges = Neighbours(np.concatenate([task.rows, task.fit_rows])), cut_quarters(task.rows)
+    order = sorted(range(len(scores.drawn)), key=lambda place: bool(preference[scores.drawn[place]] > 0))[:SHOWN]
+    proxies = frozenset(row.mediator for row in through if row.is_proxy)
+    around = _Around(task, preference, near, edges, pick_narrow(task.rows, preference), proxies, smallest)
+    return tuple(_read(scorer, around, scores, place) for place in order)
+
+
+def _read(scorer: Scorer, around: _Around, scores: LocalScores, place: int) -> CaseRow:
+    task, preference, edges, at = around.task, around.preference, around.edges, scores.drawn[place]
     row, value, own = task.rows[at], float(preference[at]), scores.shapley[place]
     names = [one.name for one in task.features]
-    alternatives = find_alternatives(scorer.read, row, task.rows, task.features, near)
+    alternatives = find_alternatives(scorer.read, row, task.rows, task.features, around.near)
     run_again(scorer, alternatives, is_yes=value > 0)
+    reasons, state = _read_reasons(scorer, around, row) if value <= 0 else ((), "")
     quarters = find_quarter(edges, row)
     try:
         others = np.delete(task.rows, at, axis=0)
@@ -93,7 +111,28 @@ def _read(
         anchor=" and ".join(f"{names[f]} {name_quarter(edges[f], int(quarters[f]))}" for f in used),
         precision=None if anchor is None else anchor.precision,
         coverage=None if anchor is None else anchor.coverage,
+        reasons=reasons,
+        reasons_state=state,
     )  # fmt: skip
+
+
+def _read_reasons(scorer: Scorer, around: _Around, row: Floats) -> tuple[tuple[ReasonRow, ...], str]:
+    """Principal reasons of a no, and whether they hold together."""
+    features = around.task.features
+    found = find_reasons(
+        scorer.read, tuple(row), around.narrow, [one.is_protected for one in features], least=around.smallest
+    )
+    rows = tuple(
+        ReasonRow(
+            slot=name,
+            wording=word_reason(name, f"{row[one.slot]:.4g}"),
+            effect=one.effect,
+            is_proxy=name in around.proxies,
+        )
+        for one in found.found
+        for name in [features[one.slot].name]
+    )
+    return rows, describe_reasons([one.name for one in features], found)
 
 
 def run_again(scorer: Scorer, alternatives: tuple[Alternative, ...], *, is_yes: bool) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from audit_core.controls import NOISE_FACTOR, Controls
 from audit_core.decisions.attributions import LIME_SEEDS, LIME_SETS, MOST_EXACT, permutation_importance
 from audit_core.decisions.fairness import DELTA
-from audit_core.decisions.measurement import explain_no_task, measure_auc
+from audit_core.decisions.measurement import describe_proxy, explain_no_task, list_misses, measure_auc
+from audit_core.decisions.results import SurrogateRow, ThroughRow
 from audit_core.decisions.slots import Slot
 from audit_core.decisions.surrogate import check_fidelity, fit_additive, fit_tree
 from audit_core.errors import ControlFailed
@@ -32,8 +33,11 @@ from audit_core.tabular.effects import (
     permuted_losses,
     put,
 )
+from audit_core.tabular.fairness import count_rows as count_through
+from audit_core.tabular.fairness import read_groups, read_through
 from audit_core.tabular.readable import compare_readable
-from audit_core.tabular.results import FeatureRow, PointRow, SurrogateFit, TabularResult
+from audit_core.tabular.results import FeatureRow, PointRow, TabularResult
+from audit_core.tabular.retrain import rank_features, retrain_without
 from audit_core.tabular.scoring import Scorer
 from audit_core.tabular.table import Floats, TableTask
 
@@ -44,13 +48,15 @@ TOLERANCE = 1e-3
 _RULES = 60
 
 
-def count_work(n_rows: int, n_features: int) -> int:
+def count_work(task: TableTask) -> int:
     """Rows that a run asks the model for, at most."""
+    n_rows, n_features = task.rows.shape
     each = 2 + 1 + REPEATS + GRID + 2
     local = count_rows(n_features) + LIME_SEEDS * LIME_SETS
     paired = min(MOST_PAIRED, n_features)
     case = GRID * n_features + GRID**2 * paired * (paired - 1) // 2 + 2 ** min(6, n_features) * n_rows
-    return n_rows * (4 + each * n_features) + DRAWN * local + SHOWN * case
+    case += (n_features + 1) * n_rows // 4
+    return n_rows * (4 + each * n_features) + DRAWN * local + SHOWN * case + count_through(task)
 
 
 def measure_table(
@@ -65,7 +71,7 @@ def measure_table(
         Refused: the model cannot read the rows, or its outputs are of another kind.
         ControlFailed: a check of the instrument fails.
     """
-    scorer = Scorer(model, task.reading, count_work(*task.rows.shape), on_progress)
+    scorer = Scorer(model, task.reading, count_work(task), on_progress)
     values = scorer.read(task.rows)
     said_yes = wilson(int((values > 0).sum()), len(values), "of the rows")
     auc = None if task.outcomes is None else measure_auc(values, task.outcomes, seed=seed)
@@ -89,17 +95,34 @@ def _measure(scorer: Scorer, task: TableTask, values: Floats, found: TabularResu
     scores = score_rows(scorer, task, drawn, _take_background(task), seed=seed)
     by_feature = tuple(_read_feature(scorer, task, values, scores, at, seed) for at in range(len(task.features)))
     effects = {row.feature: magnitude(row.effect) for row in by_feature}
+    through = read_through(scorer, task, found.smallest, seed=seed)
+    retrained, why = retrain_without(task, rank_features(by_feature), seed=seed)
     return replace(
         found,
-        finding=describe(by_feature),
+        finding=describe(by_feature, through),
         by_feature=by_feature,
         curves=_read_curves(scorer, task),
-        cases=read_cases(scorer, task, values, scores),
+        cases=read_cases(scorer, task, values, scores, through, found.smallest),
         surrogates=fit_surrogates(task, values),
         readable=compare_readable(task, values, seed=seed),
         controls=controls,
         conflicts=list_orders("Shapley values", {row.feature: row.shapley for row in by_feature}, effects),
+        through=through,
+        groups=read_groups(task, values),
+        retrained=retrained,
+        not_retrained=why,
+        misses=list_misses(_list_said(by_feature), through, found.smallest),
     )
+
+
+def _list_said(by_feature: tuple[FeatureRow, ...]) -> dict[str, dict[str, float]]:
+    return {
+        row.feature: {
+            "changing it alone": abs(row.effect.value), "permutation importance": row.permuted.value,
+            "Shapley values": row.shapley.value, "LIME": row.lime.value,
+        }
+        for row in by_feature
+    }  # fmt: skip
 
 
 def _take_background(task: TableTask) -> Floats:
@@ -184,7 +207,7 @@ def _read_curves(scorer: Scorer, task: TableTask) -> tuple[PointRow, ...]:
     return tuple(found)
 
 
-def fit_surrogates(task: TableTask, values: Floats) -> tuple[SurrogateFit, ...]:
+def fit_surrogates(task: TableTask, values: Floats) -> tuple[SurrogateRow, ...]:
     """A sum of weights per quarter of each feature, and a short tree on quarters; every other row is held out."""
     edges = cut_quarters(task.rows)
     levels = find_quarter(edges, task.rows)
@@ -202,12 +225,14 @@ def fit_surrogates(task: TableTask, values: Floats) -> tuple[SurrogateFit, ...]:
     found = []
     for name, surrogate, lines in (("sum of weights per quarter", sums, weights), ("short tree", tree, rules)):
         fidelity = check_fidelity(surrogate, held, values[1::2])
-        found.append(SurrogateFit(name=name, same=fidelity.same, variance=fidelity.variance, rules=lines[:_RULES]))
+        found.append(SurrogateRow(name=name, same=fidelity.same, variance=fidelity.variance, rules=lines[:_RULES]))
     return tuple(found)
 
 
-def describe(by_feature: tuple[FeatureRow, ...]) -> str:
-    """The finding: the feature that acts most when it is moved alone."""
+def describe(by_feature: tuple[FeatureRow, ...], through: tuple[ThroughRow, ...]) -> str:
+    """The finding: a protected feature that acts through another, else the feature that acts most when moved alone."""
+    if hidden := describe_proxy(through, {row.feature: row.flipped.value for row in by_feature}):
+        return hidden
     most = max(by_feature, key=lambda row: abs(row.effect.value))
     low, high = most.effect.low or 0.0, most.effect.high or 0.0
     return (

@@ -10,6 +10,7 @@ from audit_core.component import Kind
 from audit_core.controls import Controls
 from audit_core.decisions.attributions import LIME_SEEDS, LIME_SETS
 from audit_core.decisions.fairness import DELTA
+from audit_core.decisions.results import GroupRow, ReasonRow, SurrogateRow, ThroughRow
 from audit_core.evidence.kind import Causal, Estimated, NotEvidence, Observational
 from audit_core.intervention import Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -146,18 +147,10 @@ class CaseRow:
     anchor: str
     precision: Causal[Estimate | None]
     coverage: Observational[Estimate | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SurrogateFit:
-    """A simple model of the model, fitted on half of the measured rows."""
-
-    name: str
-    same: Estimated[Estimate]
-    """Share of held-out rows with the same decision."""
-    variance: Estimated[float | None]
-    """R² on held-out rows; None where all have one preference."""
-    rules: tuple[str, ...]
+    reasons: tuple[ReasonRow, ...] = ()
+    """Of a no; empty in results of version 1."""
+    reasons_state: str = ""
+    """Established, not established and why, or empty for a yes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +169,28 @@ class ReadableRow:
     """What it is made of."""
     missing: str
     """Why it was not fitted; empty if it was."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainRow:
+    """One method's first features removed, and a model trained again without them."""
+
+    method: str
+    share: NotEvidence[float]
+    removed: str
+    whole: Observational[Estimate]
+    """AUC of the model trained on all features."""
+    lost: Observational[Estimate]
+    """Fall of the AUC without these."""
+    random: Observational[Estimate]
+    """The same without random features, mean over sets."""
+    lowest: Observational[float]
+    highest: Observational[float]
+    """Ends over the random sets."""
+    gain: Observational[Estimate]
+    """`lost` minus `random`."""
+    says: str
+    """See `retrain`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,9 +216,18 @@ class TabularResult:
     by_feature: tuple[FeatureRow, ...] = ()
     curves: tuple[PointRow, ...] = ()
     cases: tuple[CaseRow, ...] = ()
-    surrogates: tuple[SurrogateFit, ...] = ()
+    surrogates: tuple[SurrogateRow, ...] = ()
     readable: tuple[ReadableRow, ...] = ()
     controls: Controls | None = None
     """Checks that a row written back changes nothing, and that other numbers do; None where nothing was changed."""
     conflicts: tuple[Conflict, ...] = ()
     """Where the order of features by Shapley values contradicts the order by effect."""
+    through: tuple[ThroughRow, ...] = ()
+    """Effects of protected features through others; empty in results of version 1, and where none is marked."""
+    groups: tuple[GroupRow, ...] = ()
+    misses: tuple[str, ...] = ()
+    """Methods that show nothing of a protected feature whose effect passes through another."""
+    retrained: tuple[RetrainRow, ...] = ()
+    """Empty in results of version 1."""
+    not_retrained: str = ""
+    """Why; empty if it was."""

@@ -81,6 +81,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
         "applicants": (*_DONE, *_READ),
         "surrogates": (Evidence.ESTIMATED,),
         "aggregates": (Evidence.ESTIMATED,),
+        "concepts": (*_DONE, *_READ, Evidence.ESTIMATED),
     },
     "discover": {},
     "documents": {"accuracy": _READ, "agreement": _READ, "labels": _DONE}
@@ -116,6 +117,9 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
         "curves": _DONE,
         "cases": (*_DONE, *_READ),
         "surrogates": (Evidence.ESTIMATED,),
+        "through": (*_DONE, *_READ),
+        "groups": _READ,
+        "retrained": _READ,
     },
     "token_gradients": {},
     "tools": {"accuracy": _READ, "answered": _READ}

@@ -34,7 +34,13 @@ def test_a_first_visit_shows_the_recorded_proxy_without_loading_a_model(
     assert recorded.result.finding in read(test)
     assert "Shapley values" in read(test)
     assert loads == []
-    for tab, words in (("Fairness", "Mediation"), ("Applicants", DRAFT), ("Levels", "Dots"), ("Surrogates", DESCRIBES)):
+    for tab, words in (
+        ("Fairness", "Mediation"),
+        ("Applicants", DRAFT),
+        ("Levels", "Dots"),
+        ("Surrogates", DESCRIBES),
+        ("Concepts", "like random sets"),
+    ):
         test.session_state["decisions-tabs"] = tab
         test.run()
         assert not test.exception, tab

@@ -43,6 +43,7 @@ def test_a_first_visit_shows_the_recorded_effect_and_what_it_is_an_effect_on_wit
     tabs = (
         ("Rows", "Counterfactuals"), ("Curves", "may be impossible"), ("Permutation", "same information"),
         ("Surrogates", "not the model"), ("Readable models", "fitted here"),
+        ("Remove and retrain", "not what the audited model uses"), ("Fairness", "No feature is marked as protected"),
     )  # fmt: skip
     for tab, words in tabs:
         test.session_state["tabular-tabs"] = tab

@@ -48,7 +48,8 @@ REVIEWED: dict[str, list[str]] = {
     "ui/documents/sentences.py": ["_mark_document(rank, found, row.delta)", "found.n_fit", "found.n_held_out", "place"],
     "ui/documents/show.py": ["_say_swap(row)", "result.fillers", "row.n_orders", "row.order_flips"],
     "ui/decisions/form.py": ["task.n_in_file"],
-    "ui/decisions/show.py": ["lines", "number", "row.precision.n"],
+    "ui/decisions/fairness.py": ["number"],
+    "ui/decisions/show.py": ["lines", "row.precision.n"],
     "ui/live/attention_tests.py": [
         "_kinds(agreements)",
         "_kinds(comparisons)",
@@ -105,6 +106,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/source_tokens/show.py": ["place"],
     "pages/explanations.py": ["form.FIELDS"],
     "ui/explanations/show.py": ["kind", "lines", "place"],
+    "ui/explanations/stability.py": ["_EARLIER", "place"],
     "ui/tools/show.py": [
         "_share(result.accuracy)",
         "_share(result.alone)",
@@ -116,6 +118,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/steering/show.py": ["place", "result.draws", "result.layer", "result.n_chosen_on", "result.n_tokens"],
     "ui/tabular/form.py": ["task.n_in_file"],
     "ui/tabular/show.py": ["how", "row.precision.n"],
+    "ui/vision/concepts.py": ["counted"],
     "ui/vision/show.py": ["column", "height", "kind", "n", "place", "row", "width"],
     "ui/lenses/show.py": [
         "name",

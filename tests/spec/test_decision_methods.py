@@ -7,9 +7,10 @@ import pytest
 
 from audit_core.decisions.anchors import find_anchor
 from audit_core.decisions.attributions import lime_spread, permutation_importance, shapley, shapley_of_row
-from audit_core.decisions.counterfactuals import find_alternatives, find_reasons
+from audit_core.decisions.counterfactuals import find_alternatives
 from audit_core.decisions.curves import Support, accumulated_effects, individual_curves, partial_dependence
 from audit_core.decisions.fairness import association, flip, mediate
+from audit_core.decisions.reasons import find_reasons, pick_narrow
 from audit_core.decisions.slots import Change, Slot, parse_slots
 from audit_core.decisions.surrogate import check_fidelity, fit_additive, fit_tree
 from audit_core.decisions.table import DecisionTable, EstimatorDecider, fill_table
@@ -147,13 +148,15 @@ def test_alternatives_change_different_sets_of_slots() -> None:
 def test_reasons_are_measured_and_a_protected_slot_is_never_one() -> None:
     rows = draw_rows()
     table = tabulate()
-    found = find_reasons(table, (0, 1, 1), rows, least=0.1)
+    protected = [slot.is_protected for slot in SLOTS]
+    found = find_reasons(table.read, (0, 1, 1), pick_narrow(rows, table.read(rows)), protected, least=0.1)
     assert [one.slot for one in found.found] == [0, 2]
     assert found.flips_together == 1
     assert found.is_established
     assert not found.protected
     biased = DecisionTable(SLOTS, table.values - np.array([0.0, 2.0])[None, :, None])
-    second = find_reasons(biased, (1, 1, 0), rows[rows[:, 1] == 0], least=0.1)
+    men = rows[rows[:, 1] == 0]
+    second = find_reasons(biased.read, (1, 1, 0), pick_narrow(men, biased.read(men)), protected, least=0.1)
     assert [one.slot for one in second.protected] == [1]
     assert 1 not in [one.slot for one in second.found]
     assert not second.is_established

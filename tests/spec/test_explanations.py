@@ -15,7 +15,8 @@ from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Evidence
 from audit_core.explanations import Grade, Scores, Task
 from audit_core.explanations.curves import count_units, draw_orders, rank_units
-from audit_core.explanations.grades import grade_method
+from audit_core.explanations.grades import Sanity, grade_method
+from audit_core.explanations.nearby import measure_shift
 from audit_core.explanations.results import ExplanationsResult
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -56,6 +57,35 @@ class Against(LastFirst):
         return Scores(tuple(-np.ones(len(units)) for units in task.units))
 
 
+@dataclass(frozen=True)
+class Erratic(LastFirst):
+    """Scores drawn anew for every text and answer: no seed, and no agreement between two prompts that differ in one token."""
+
+    name: str = "erratic"
+    is_signed: bool = True
+
+    def score(self, task: Task, *, seed: int) -> Scores:
+        clean = task.measure([np.ones((1, len(units)), bool) for units in task.units])
+        return Scores(
+            tuple(
+                np.random.default_rng([*pair.clean_ids, int(abs(value[0]) * 1e3)]).normal(size=len(units))
+                for pair, units, value in zip(task.prompts.pairs, task.units, clean, strict=True)
+            )
+        )
+
+
+@dataclass(frozen=True)
+class HalfOf(LastFirst):
+    """Occlusion's order, with scores that add up to three quarters of what they divide."""
+
+    name: str = "half_of"
+    is_signed: bool = True
+
+    def score(self, task: Task, *, seed: int) -> Scores:
+        found = get_plugin("attributions", "occlusion").score(task, seed=seed)
+        return Scores(found.values, missed=tuple(0.25 for _ in found.values))
+
+
 @pytest.fixture(scope="module")
 def votes(load_planted: Callable[[str], Any]) -> TokenisedPrompts:
     model = find_planted("planted-strict")
@@ -63,16 +93,24 @@ def votes(load_planted: Callable[[str], Any]) -> TokenisedPrompts:
     return tokenise(model.find_task("vote").make(4, 0), load_planted("planted-strict").tokenizer)
 
 
+@pytest.fixture(scope="module")
+def queries(load_planted: Callable[[str], Any]) -> TokenisedPrompts:
+    """Most tokens of these prompts are read by nothing, so that every prompt has neighbours."""
+    model = find_planted("planted-strict")
+    assert model is not None
+    return tokenise(model.find_task("query").make(4, 0), load_planted("planted-strict").tokenizer)
+
+
 @pytest.fixture
 def ask(
     load_planted: Callable[[str], Any], votes: TokenisedPrompts, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[Mapping[str, Any]], ExplanationsResult]:
+) -> Callable[..., ExplanationsResult]:
     """Run the trial with these methods beside occlusion."""
 
-    def run(methods: Mapping[str, Any]) -> ExplanationsResult:
+    def run(methods: Mapping[str, Any], prompts: TokenisedPrompts = votes) -> ExplanationsResult:
         chosen = {**methods, "occlusion": get_plugin("attributions", "occlusion")}
         monkeypatch.setattr(explanations, "list_plugins", lambda shelf: chosen)
-        request = ExplanationsRequest(votes, votes)
+        request = ExplanationsRequest(prompts, prompts)
         return PLUGIN.run(load_planted("planted-strict"), request, means=None, on_progress=lambda done, total: None)
 
     return run
@@ -105,6 +143,49 @@ def test_scores_that_do_not_depend_on_the_weights_fail_randomisation(
     by_name = {row.method: row for row in found.methods}
     assert by_name["last_first"].randomised is not None
     assert by_name["last_first"].randomised.value == pytest.approx(1)
+
+
+def test_scores_that_change_with_a_token_that_leaves_the_answer_are_unstable(
+    ask: Callable[..., ExplanationsResult], queries: TokenisedPrompts
+) -> None:
+    """Two independent normal vectors are √2 lengths apart; no seed enters, so that only neighbours can show it."""
+    found = {row.method: row for row in ask({"erratic": Erratic()}, queries).methods}
+    erratic, measured = found["erratic"], found["occlusion"]
+    assert erratic.grade == Grade.UNSTABLE
+    assert erratic.repeated is None
+    assert erratic.local is not None
+    assert 1 < erratic.local.value < 3
+    assert measured.grade == Grade.BEATS
+    assert measured.local_excess is not None
+    assert measured.local_excess.value == 0
+    assert measured.local is not None
+    assert measured.local.value < 0.1
+    assert erratic.local.n == 10
+
+
+def test_completeness_and_faithfulness_are_estimates_that_a_policy_can_read(
+    ask: Callable[[Mapping[str, Any]], ExplanationsResult],
+) -> None:
+    """The gain in fractions of the gap is the gain in logits over the gap in logits: a ratio of means over the same prompts."""
+    found = ask({"half_of": HalfOf()})
+    row = next(one for one in found.methods if one.method == "half_of")
+    assert row.completeness is not None
+    assert (row.completeness.value, row.completeness.n) == (0.25, found.n)
+    assert row.faithfulness is not None
+    gap = found.clean.value - found.replaced.value
+    assert row.faithfulness.value == pytest.approx(row.comprehensiveness_gain.value / gap)
+    assert row.faithfulness.level == found.level
+    sheets = {sheet.name: sheet for sheet in PLUGIN.rows(found)}
+    assert len(sheets["faithfulness"].rows) == len(sheets["local stability"].rows) == 2
+    assert [cells[:2] for cells in sheets["completeness"].rows] == [(row.title, 0.25)]
+    assert (row.faithfulness.low or 0) > 0
+    assert next(one for one in found.methods if one.method == "occlusion").completeness is None
+
+
+def test_a_shift_leaves_the_replaced_unit_out_and_has_no_value_for_scores_of_zero() -> None:
+    """(3, 4) to (0, 0) is one length; the third unit was replaced, and its own score may be anything."""
+    assert measure_shift(np.array([3.0, 4.0, 7.0]), np.array([0.0, 0.0, -7.0]), 2) == pytest.approx(1)
+    assert measure_shift(np.array([0.0, 0.0, 7.0]), np.array([1.0, 1.0, 1.0]), 2) is None
 
 
 def test_scores_over_the_set_that_contradict_the_effect_of_the_same_units_are_named(
@@ -170,4 +251,22 @@ def make(value: float, spread: float = 0.1, n: int = 40, templates: int = 8) -> 
 def test_a_grade_reads_sanity_first_and_then_both_curves(
     deletion: Estimate, insertion: Estimate, randomised: Estimate | None, repeated: Estimate | None, expected: Grade
 ) -> None:
-    assert grade_method(deletion, insertion, randomised, repeated) is expected
+    assert grade_method(deletion, insertion, Sanity(randomised, repeated)) is expected
+
+
+@pytest.mark.parametrize(
+    ("local", "excess", "expected"),
+    [
+        (make(1.5), make(1), Grade.UNSTABLE),
+        (make(1.5), make(-0.2), Grade.BEATS),
+        (make(1.05), make(1), Grade.NOT_JUDGED),
+        (make(1.5), make(0.05), Grade.NOT_JUDGED),
+        (make(0.5), make(0.4), Grade.BEATS),
+        (None, None, Grade.BEATS),
+    ],
+)
+def test_a_method_is_blamed_for_shifts_beyond_its_scores_length_and_beyond_the_models_own(
+    local: Estimate | None, excess: Estimate | None, expected: Grade
+) -> None:
+    sanity = Sanity(make(0), None, local, excess)
+    assert grade_method(make(1), make(1), sanity) is expected

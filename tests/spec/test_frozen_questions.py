@@ -344,3 +344,57 @@ def test_the_command_freezes_before_it_runs(
     run = list(RunLog(home).export())[-1]
     assert run["kind"] == "ablation"
     assert judge(home, run["run_id"])[1]["prereg_frozen_before_run"][0] == "MEETS"
+
+
+EXPLAINED = """
+[answers.faithful]
+audit = "explanations"
+number = "methods[method=occlusion].faithfulness"
+evidence = "causal"
+op = ">="
+threshold = 0.1
+bound = "lower"
+min_n = 20
+source = "organisation"
+why = "A toy."
+[answers.complete]
+audit = "explanations"
+number = "methods[method=shapley].completeness"
+evidence = "estimated"
+op = "<="
+threshold = 0.01
+bound = "upper"
+source = "organisation"
+why = "A toy."
+[answers.complete_occlusion]
+audit = "explanations"
+number = "methods[method=occlusion].completeness"
+evidence = "estimated"
+op = "<="
+threshold = 0.01
+bound = "upper"
+source = "organisation"
+why = "Its scores divide nothing, so that there is nothing to meet."
+"""
+
+
+def test_an_explanation_that_is_shown_is_compared_with_what_its_tokens_cost_and_how_its_scores_add_up(
+    home: Path, load_planted: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, subject = find_planted("planted-strict"), load_planted("planted-strict")
+    assert model is not None
+    few = {name: get_plugin("attributions", name) for name in ("occlusion", "shapley")}
+    monkeypatch.setattr("audit_core.audits.explanations.list_plugins", lambda shelf: few)
+    monkeypatch.setattr("audit_core.cli.session.open_subject", lambda name, on_progress: subject)
+    policy, prompts = home / "policy.toml", home / "vote.jsonl"
+    names = '["faithful", "complete", "complete_occlusion"]'
+    policy.write_text(GATE.split("[answers")[0].replace('["necessary"]', names) + EXPLAINED)
+    prompts.write_text(dump_jsonl(model.find_task("vote").make(3, 0).prompts))
+    asked = ["audit", "explanations", "--model", "planted-strict", "--prompts", str(prompts), "--half", "all"]
+    assert cli.main([*asked, "--freeze", str(policy)]) == 0
+    overall, rows = judge(home, list(RunLog(home).export())[-1]["run_id"])
+    assert rows["prereg_frozen_before_run"][0] == "MEETS"
+    assert rows["faithful"][0] == "MEETS"
+    assert rows["complete"][0] == "MEETS"
+    assert rows["complete_occlusion"][0] == "NOT_EVALUATED"
+    assert overall != "MEETS"

@@ -11,7 +11,7 @@ import pytest
 
 from audit_core.audits.token_gradients import PLUGIN, TokenGradientsRequest
 from audit_core.component import Kind
-from audit_core.engine.path_gradients import integrate_gradients
+from audit_core.engine.path_gradients import _PLACES, _WEIGHTS, integrate_adaptively, integrate_gradients
 from audit_core.errors import NotMeasured, PromptRefused
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
@@ -77,3 +77,31 @@ def test_the_measured_tokens_are_beside_the_estimate_or_alone(load_planted: Load
     assert refused.measured == both.measured
     with pytest.raises(PromptRefused):
         ask(TokenGradientsRequest(prompts, prompts))
+
+
+def test_points_go_where_the_path_bends(load_planted: Load) -> None:
+    """Through a saturated softmax: the same relevance as 200 equal steps, complete in every part, with fewer points."""
+    subject, prompts, baseline = make(load_planted)
+    found = integrate_adaptively(subject, prompts.pairs[0], baseline)
+    slow = integrate_gradients(subject, prompts.pairs[0], baseline, steps=200, most=200)
+    assert found.missed <= 1e-3
+    assert found.relevance == pytest.approx(slow.relevance, abs=2e-2 * abs(slow.change))
+    assert 9 <= found.steps < 200
+
+
+def test_the_rule_of_a_part_is_exact_for_a_cubic() -> None:
+    """∫ x³ = 1/4 over (0, 1), by five points."""
+    places = np.array(_PLACES)
+    assert _WEIGHTS.sum() == pytest.approx(1)
+    assert _WEIGHTS @ places**3 == pytest.approx(1 / 4)
+
+
+def test_too_few_points_are_refused(load_planted: Load) -> None:
+    subject, prompts, baseline = make(load_planted)
+    refused = 0
+    for pair in prompts.pairs[:8]:
+        try:
+            integrate_adaptively(subject, pair, baseline, most=9)
+        except NotMeasured as error:
+            refused += "at 9 points" in error.detail
+    assert refused >= 4

@@ -10,18 +10,18 @@ import pytest
 from audit_core.engine.image_network import ImageNetwork, NetworkShape
 from audit_core.stats.estimates import Estimate
 from audit_core.vision import MARKED, PLAIN, ConceptRow, Region, find_recorded
-from audit_core.vision.concepts import (
+from audit_core.vision.concepts import measure_concepts
+from audit_core.vision.directions import (
     AGAINST,
     DOES_LITTLE,
     LIKE_RANDOM,
     MOVES,
     UNDECIDED,
     WITH,
-    _decide,
-    _Tried,
+    Tried,
     adjust,
+    decide,
     fit_direction,
-    measure_concepts,
     welch,
 )
 from audit_core.vision.images import ImagePairs
@@ -106,11 +106,11 @@ def test_few_images_give_no_concept() -> None:
     assert measure(make_network(4, 4), 60) == {}
 
 
-def make_tried(scores: float, brought: float, p_null: float = 0.01) -> _Tried:
+def make_tried(scores: float, brought: float, p_null: float = 0.01) -> Tried:
     share = Estimate(brought, brought - 0.02, brought + 0.02, 40, "fraction of the logit difference", 0.95)
     values = np.full(30, scores) + np.linspace(-0.01, 0.01, 30)
     random = np.full(30, 0.5) + np.linspace(-0.1, 0.1, 30)
-    return _Tried("c", 0, share, values, random, welch(values, random), share, share, share, p_null)
+    return Tried("c", 0, share, values, random, welch(values, random), share, share, share, p_null, "of the images")
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ def make_tried(scores: float, brought: float, p_null: float = 0.01) -> _Tried:
         (make_tried(1.0, 0.09), WITH, UNDECIDED),
     ],
 )  # fmt: skip
-def test_neither_finding_depends_on_the_other(tried: _Tried, says: str, does: str) -> None:
-    (row,) = _decide([tried], 0.1)
+def test_neither_finding_depends_on_the_other(tried: Tried, says: str, does: str) -> None:
+    (row,) = decide([tried], 0.1)
     assert (row.says, row.does) == (says, does)
-    (other,) = _decide([replace(tried, scores=np.full(30, 0.5), p=1.0)], 0.1)
+    (other,) = decide([replace(tried, scores=np.full(30, 0.5), p=1.0)], 0.1)
     assert other.does == does
 
 

@@ -7,12 +7,14 @@ from collections.abc import Callable
 import streamlit as st
 
 from audit_core import format_estimate, make_table
-from audit_core.decisions import DESCRIBES, DRAFT, ApplicantRow, ConflictKind, DecisionsResult
+from audit_core.decisions import DELTA, DESCRIBES, ApplicantRow, ConflictKind, DecisionsResult
 from audit_core.tables import estimate_cells
 from ui.decisions import drawings
+from ui.decisions.fairness import show_group_rates, show_misses, show_reasons, show_through
 from ui.parts import figures
 from ui.parts.header import figure_header, plain, show_rows
 from ui.parts.workbench import Table, pane_header, show_sentence, split_panes
+from ui.vision.concepts import show_concept_rows
 
 _ESTIMATE = ("value", "low", "high", "n", "unit")
 
@@ -25,12 +27,7 @@ def show_answer(result: DecisionsResult) -> None:
             f"Said yes to {plain(format_estimate(result.said_yes))}. The planted decision model does this task: choose it above."
         )
         return
-    shown = drawings.pick_through(result)
-    missing = [one.partition(": ")[2] for one in result.misses if shown and one.startswith(f"{shown[0].attribute}: ")]
-    if missing:
-        st.markdown(
-            f"These methods show nothing of it for {plain(shown[0].attribute)}: **{plain(', '.join(missing))}**."
-        )
+    show_misses(result.through, result.misses)
 
 
 def show_panes(result: DecisionsResult, place: str = "") -> None:
@@ -69,48 +66,15 @@ def list_tabs(result: DecisionsResult) -> dict[str, Callable[[], None]]:
         "Local and global": lambda: show_aggregates(result),
         "Applicants": lambda: show_applicants(result),
         "Levels": lambda: show_curves(result),
+        "Concepts": lambda: show_slot_concepts(result),
         "Surrogates": lambda: show_surrogates(result),
     }
 
 
 def show_fairness(result: DecisionsResult, place: str = "") -> None:
     """Show flips, mediation and rates by group of protected attributes."""
-    figure_header(
-        "Protected attributes", "causal observational",
-        "direct: the attribute alone changes. Through: another slot changes as it differs between the groups in the file.",
-    )  # fmt: skip
-    st.markdown(
-        f"An effect counts beyond ±{result.smallest:.2f} logits, a tenth of the spread over applicants. Intervals are 95 % "
-        "each, not joint. Mediation assumes that nothing else makes group and slot go together."
-    )
-    names = (
-        "attribute", "from", "to", "through", "indirect, logits", "indirect from", "indirect to", "direct, logits",
-        "total, logits", "applicants", "association (V)", "beyond smallest",
-    )  # fmt: skip
-    rows = [
-        (
-            row.attribute, row.first, row.second, row.mediator, row.indirect.value, row.indirect.low, row.indirect.high,
-            row.direct.value, row.total.value, row.indirect.n, row.association, row.is_proxy,
-        )
-        for row in sorted(result.through, key=lambda row: -abs(row.indirect.value))
-    ]  # fmt: skip
-    show_rows(make_table(names, rows), f"decisions-through{place}")
-    st.markdown("**Rates by group** (observed): said yes, and the same among right answers yes and no.")
-    parts = ("yes", "yes from", "yes to")
-    rates = [
-        (
-            row.attribute, row.level, row.n,
-            *(
-                value
-                for one in (row.selected, row.true_positive, row.false_positive)
-                for value in ((one.value, one.low, one.high) if one is not None else (None,) * 3)
-            ),
-        )
-        for row in result.groups
-    ]  # fmt: skip
-    columns = ["attribute", "group", "applicants"]
-    columns += [f"{part}{among}" for among in ("", " if right yes", " if right no") for part in parts]
-    show_rows(make_table(tuple(columns), rates), f"decisions-groups{place}")
+    show_through(result.through, result.smallest, result.unit, f"decisions{place}")
+    show_group_rates(result.groups, f"decisions{place}", "applicants")
 
 
 def show_aggregates(result: DecisionsResult, place: str = "") -> None:
@@ -172,7 +136,7 @@ def show_applicants(result: DecisionsResult, place: str = "") -> None:
     )
     _show_alternatives(row, place)
     if not row.is_yes:
-        _show_reasons(row)
+        show_reasons(row.reasons, row.reasons_state, result.unit)
     if row.precision is not None and row.coverage is not None:
         figure_header(
             "Anchor", "causal observational", "with these values the decision stays, whatever the other slots are."
@@ -201,17 +165,6 @@ def _show_alternatives(row: ApplicantRow, place: str) -> None:
     show_rows(make_table(names, rows), f"decisions-alternatives{place}")
 
 
-def _show_reasons(row: ApplicantRow) -> None:
-    figure_header(
-        "Principal reasons", "causal",
-        "each is the rise when this slot alone takes the values of applicants with a narrow yes. At most four.",
-    )  # fmt: skip
-    st.markdown(f"**{plain(DRAFT)}** {plain(row.reasons_state)}")
-    for number, one in enumerate(row.reasons, start=1):
-        note = " This slot carries a protected attribute's effect." if one.is_proxy else ""
-        st.markdown(f"{number}. {plain(one.wording)} ({one.effect:+.2f} logits, n = 1).{plain(note)}")
-
-
 def show_curves(result: DecisionsResult, place: str = "") -> None:
     """Show partial dependence, individual curves and accumulated effects of one slot."""
     slot = st.selectbox("Slot", result.slots, key=f"curve-slot{place}", width=260)
@@ -238,6 +191,19 @@ def show_curves(result: DecisionsResult, place: str = "") -> None:
         if row.slot == slot
     ]
     show_rows(make_table(names, rows), f"decisions-levels{place}")
+
+
+def show_slot_concepts(result: DecisionsResult, place: str = "") -> None:
+    """Show each slot as a direction: what TCAV says, and what moving along it does."""
+    if not result.concepts:
+        why = result.no_concepts or "the result is of an earlier version, which did not try them."
+        st.markdown(f"Concepts were not tried: {plain(why)}")
+        return
+    st.markdown(
+        "A concept is a slot's last level against its first, in the residual stream at the end of the prompt. TCAV asks in "
+        "which direction gradients point, and not how much a decision changes."
+    )
+    show_concept_rows(result.concepts, DELTA, result.concepts[0].brought.unit, "applicants", f"slots{place}")
 
 
 def show_surrogates(result: DecisionsResult, place: str = "") -> None:

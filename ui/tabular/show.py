@@ -10,6 +10,7 @@ from audit_core import format_estimate, make_table
 from audit_core.decisions import DESCRIBES
 from audit_core.tables import estimate_cells
 from audit_core.tabular import ON_INPUT, CaseRow, ReadableRow, TabularResult
+from ui.decisions.fairness import show_group_rates, show_misses, show_reasons, show_through
 from ui.parts import figures
 from ui.parts.header import controls_line, figure_header, plain, show_rows
 from ui.parts.workbench import Table, pane_header, show_sentence, split_panes
@@ -25,6 +26,7 @@ def show_answer(result: TabularResult) -> None:
         st.markdown(f"Said yes to {plain(format_estimate(result.said_yes))}.")
         return
     st.markdown(plain(ON_INPUT))
+    show_misses(result.through, result.misses)
     best = pick_readable(result)
     if best is not None and best.auc is not None and best.lead is not None:
         st.markdown(
@@ -72,9 +74,11 @@ def list_tabs(result: TabularResult, place: str = "") -> dict[str, Callable[[], 
     """Title → function of every tab."""
     return {
         "Readable models": lambda: show_readable(result, place),
+        "Fairness": lambda: show_fairness(result, place),
         "Rows": lambda: show_cases(result, place),
         "Curves": lambda: show_curves(result, place),
         "Permutation": lambda: show_permutation(result, place),
+        "Remove and retrain": lambda: show_retrained(result, place),
         "Surrogates": lambda: show_surrogates(result, place),
     }
 
@@ -112,6 +116,22 @@ def show_readable(result: TabularResult, place: str = "") -> None:
                 st.code("\n".join(row.rules), language=None)
 
 
+def show_fairness(result: TabularResult, place: str = "") -> None:
+    """Show mediation and rates by group of protected features."""
+    if not any(row.is_protected for row in result.by_feature):
+        st.markdown("No feature is marked as protected. Mark one under *Marks*, such as: age, protected.")
+        return
+    if not result.groups:
+        st.markdown("This result was measured by an earlier version, which did not compare groups. Measure it again.")
+        return
+    show_through(
+        result.through, result.smallest, result.unit, f"tabular{place}",
+        "A feature with many values is run at the medians of nine parts; a protected one with more than four values is "
+        "divided at its median.",
+    )  # fmt: skip
+    show_group_rates(result.groups, f"tabular{place}", "rows")
+
+
 def show_cases(result: TabularResult, place: str = "") -> None:
     """Show one row: local scores, alternatives and anchor."""
     chosen = st.selectbox("Row", [row.id for row in result.cases], key=f"tabular-case{place}", width=260)
@@ -120,6 +140,8 @@ def show_cases(result: TabularResult, place: str = "") -> None:
         f"{plain(row.values)}. Decision: **{plain('yes' if row.is_yes else 'no')}**, {row.preference:+.2f} {plain(result.unit)}."
     )
     _show_alternatives(row, result.unit, place)
+    if row.reasons_state:
+        show_reasons(row.reasons, row.reasons_state, result.unit)
     if row.precision is not None and row.coverage is not None:
         figure_header(
             "Anchor", "causal observational", "inside these ranges the decision stays, whatever the other features are."
@@ -201,6 +223,35 @@ def show_permutation(result: TabularResult, place: str = "") -> None:
         )
     if result.controls is not None:
         controls_line(result.controls)
+
+
+def show_retrained(result: TabularResult, place: str = "") -> None:
+    """Show what models trained without each method's first features lose."""
+    if not result.retrained:
+        st.markdown(
+            plain(result.not_retrained or "This result was measured by an earlier version, which did not retrain.")
+        )
+        return
+    figure_header(
+        "Remove and retrain", "observational",
+        "a boosted model is trained again without the features that a method puts first, and without random ones.",
+    )  # fmt: skip
+    st.markdown(
+        "This says what the other features still hold, and not what the audited model uses: a feature with a copy costs nothing. "
+        "Intervals are over rows that nothing was trained on, 95 % each."
+    )
+    names = (
+        "method", "share", "removed", "says", *(f"AUC lost {part}" for part in _ESTIMATE),
+        *(f"minus random {part}" for part in _ESTIMATE), "random, lowest", "random, highest",
+    )  # fmt: skip
+    rows = [
+        (
+            row.method, row.share, row.removed, row.says, *estimate_cells(row.lost), *estimate_cells(row.gain), row.lowest,
+            row.highest,
+        )
+        for row in result.retrained
+    ]  # fmt: skip
+    show_rows(make_table(names, rows), f"tabular-retrained{place}")
 
 
 def show_surrogates(result: TabularResult, place: str = "") -> None:

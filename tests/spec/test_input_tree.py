@@ -1,0 +1,78 @@
+"""Inputs as a tree: the same values as one by one, with fewer positions run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audit_core.engine import input_tree
+from audit_core.engine.input_tree import group_rows, plan_steps, run_tree
+from audit_core.intervention import CLEAN_RUN
+from audit_core.prompts.alignment import tokenise
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.subject import no_progress
+from audit_core.subjects.planted import find_planted
+
+
+@pytest.fixture(scope="module")
+def changed(load_planted: Callable[[str], Any]) -> tuple[Any, TokenisedPrompts]:
+    """One prompt with every subset of its last places replaced, and others of another length."""
+    model, subject = find_planted("planted-strict"), load_planted("planted-strict")
+    assert model is not None
+    prompts = tokenise(model.find_task("vote").make(4, 0), subject.tokenizer)
+    first = prompts.pairs[0]
+    length = len(first.clean_ids)
+    pairs = []
+    for mask in range(64):
+        ids = list(first.clean_ids)
+        for bit in range(6):
+            if mask >> bit & 1:
+                ids[length - 2 - bit] = prompts.pairs[1].clean_ids[length - 2 - bit]
+        pairs.append(replace(first, clean_ids=tuple(ids)))
+    shorter = [replace(pair, clean_ids=pair.clean_ids[1:], corrupted_ids=pair.corrupted_ids[1:]) for pair in pairs[:3]]
+    return subject, replace(prompts, pairs=(*pairs, *shorter))
+
+
+def test_values_are_those_of_whole_runs_and_beginnings_run_once(
+    changed: tuple[Any, TokenisedPrompts], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject, prompts = changed
+    assert subject.runner.shares_prefix
+    monkeypatch.setattr(input_tree, "PASS_TOKENS", 1)
+    run = []
+    monkeypatch.setattr(
+        input_tree, "call_block", lambda *a, **k: run.append(a[2].shape[:2].numel()) or call_block(*a, **k)
+    )
+    found = run_tree(subject.runner, prompts, on_progress=no_progress)
+    whole = subject.run(prompts, (CLEAN_RUN,))
+    assert found.answer == pytest.approx(whole.answer, abs=1e-4)
+    assert found.foil == pytest.approx(whole.foil, abs=1e-4)
+    assert np.ptp(whole.answer - whole.foil) > 1
+    assert sum(run) < 0.6 * subject.geometry.n_layers * sum(len(pair.clean_ids) for pair in prompts.pairs)
+
+
+call_block = input_tree.call_block
+
+
+def test_steps_cut_where_inputs_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four inputs share three of five tokens: 3 + 4 · 2 = 11 positions for 20; where a pass costs 48, one step is less."""
+    rows = [(1, 2, 3, a, b) for a in (4, 5) for b in (6, 7)]
+    assert [(step.start, step.end) for step in plan_steps(rows)] == [(0, 5)]
+    monkeypatch.setattr(input_tree, "PASS_TOKENS", 0)
+    first, *others = plan_steps(rows)
+    assert first.beginnings == ((1, 2, 3),)
+    assert sum(len(step.beginnings) * (step.end - step.start) for step in (first, *others)) == 3 + 2 + 4
+    assert others[-1].beginnings == tuple(rows)
+    assert others[-1].parents == (0, 0, 1, 1)
+
+
+def test_groups_are_of_one_length_and_hold_every_input_once() -> None:
+    rows = [(at % 3, *range(3 + at % 2)) for at in range(20)]
+    groups = list(group_rows(rows, lambda length: 12))
+    assert sorted(at for group in groups for at in group) == list(range(20))
+    assert all(len({len(rows[at]) for at in group}) == 1 for group in groups)
+    assert max(map(len, groups)) <= 8
