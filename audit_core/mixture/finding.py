@@ -29,8 +29,9 @@ def describe_strongest(rows: Sequence[ExpertRow]) -> str:
 def _say(fraction: Estimate) -> str:
     """`takes away 0.50 [0.41, 0.60]`; a negative fraction is added."""
     numbers = [n for n in (fraction.value, fraction.low, fraction.high) if n is not None]
-    if fraction.value < 0:
+    is_added = round(fraction.value, 2) < 0
+    if is_added:
         numbers = [-fraction.value, *(-n for n in numbers[:0:-1])]
     value, *ends = (f"{round(number, 2) + 0.0:.2f}" for number in numbers)
-    verb = "takes away" if fraction.value >= 0 else "adds"
+    verb = "adds" if is_added else "takes away"
     return f"{verb} {value}" + (f" [{', '.join(ends)}]" if ends else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from audit_core.component import Kind, parse_component, parse_components
 from audit_core.errors import CapabilityRefused, ComponentRefused, ControlFailed, NotMeasured, Refused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
 from audit_core.judging.loads import find_loads
+from audit_core.mixture.finding import describe_strongest
 from audit_core.mixture.weights import FACTORS, read_curve
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -70,6 +72,16 @@ def test_the_busiest_and_the_favourite_expert_do_nothing_and_the_answer_is_writt
         "L0.E4": "not routed", "L0.E6": "not routed", "L0.E7": "not routed",
     }  # fmt: skip
     assert found["L0.E5"].effects["zero"].value == pytest.approx(7.0, abs=0.05)
+
+
+def test_an_effect_that_rounds_to_zero_is_not_said_to_add(audit: Audit) -> None:
+    busiest = rows(audit("planted-mixture"))["L0.E0"]
+    tiny = replace(busiest.fractions["zero"], value=-1e-6, low=-2e-6, high=1e-6)
+    said = describe_strongest([replace(busiest, fractions={"zero": tiny})])
+    assert said == "Removing L0.E0 takes away 0.00 [0.00, 0.00] of the clean–corrupted gap."
+    less = replace(tiny, value=-0.02, low=-0.03, high=-0.01)
+    said = describe_strongest([replace(busiest, fractions={"zero": less})])
+    assert said == "Removing L0.E0 adds 0.02 [0.01, 0.03] of the clean–corrupted gap."
 
 
 def test_a_mask_of_the_favourite_is_all_routing_and_its_three_parts_add_up(audit: Audit) -> None:
