@@ -4,6 +4,7 @@ Templates are drawn from populations with a mean effect of exactly the smallest 
 "supported" and each "negligible" is an error of the interval. The former rule (bias-corrected and accelerated bootstrap,
 widened to Student's t) is measured on the same samples. A second table has the rate of "supported" at half that effect, a
 third counts *negligible* with and without a rare kind of template in the sample. `--table`, `--half`, `--rare`: that one alone.
+The coverage of each design also goes to data/intervals.json, which the page Calibration shows.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from scipy.special import ndtr, ndtri
 
+from audit_core.calibration.designs import DESIGNS as DESIGNS_FILE
+from audit_core.calibration.designs import SimulatedDesign
 from audit_core.judging.verdict import RARE_TEMPLATE, find_beyond
 from audit_core.stats.bootstrap import bootstrap_ratios, draw_weights, expanded_tail
 from audit_core.stats.groups import estimate_groups
@@ -223,6 +227,13 @@ def put(mark: str, table: str) -> None:
     PAGE.write_text(f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
+def read_designs() -> list[SimulatedDesign]:
+    """The rows of the page's first table; coverage as printed, in whole samples."""
+    table = PAGE.read_text(encoding="utf-8").split(f"<!-- {MARK}: begin -->")[1].split("<!--")[0]
+    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table.strip().splitlines()[2:]]
+    return [SimulatedDesign(name, int(k), TRIALS, round(float(cover) * TRIALS)) for name, k, cover, *_ in rows]
+
+
 def main(words: Sequence[str]) -> None:
     tables = {
         "--table": (MARK, write_table),
@@ -232,6 +243,7 @@ def main(words: Sequence[str]) -> None:
     for word in [one for one in tables if one in words] or tables:
         mark, write = tables[word]
         put(mark, write())
+    DESIGNS_FILE.write_bytes(TypeAdapter(list[SimulatedDesign]).dump_json(read_designs(), indent=1) + b"\n")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ with frame.tabs:
             "One expert": lambda: show.show_focus(result),
             "Together": lambda: show.show_together(result),
             "Forced route": lambda: show.show_forced(result),
+            "Token weight": lambda: show.show_weights(result),
             "Routing": lambda: show.show_routing(result),
             "Conditions": lambda: show.show_details(result),
             "History": lambda: show_history(auditor.subject.identity.short),

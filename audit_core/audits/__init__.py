@@ -40,6 +40,8 @@ from audit_core.mixture import (
     MaskSplit,
     ScreenAgreement,
     SharedRow,
+    WeightCurve,
+    WeightPoint,
 )
 
 __all__ = [
@@ -113,6 +115,8 @@ __all__ = [
     "TokenGradientsResult",
     "TransferRequest",
     "TransferResult",
+    "WeightCurve",
+    "WeightPoint",
     "describe_ablation",
     "find_attention_line",
     "find_effect_line",

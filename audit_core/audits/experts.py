@@ -30,7 +30,7 @@ class ExpertsAudit(Audit):
     question: str = "Where do the routers send tokens, and what does each expert do?"
     request: type[Request] = ExpertsRequest
     result: type = ExpertsResult
-    version: int = 2
+    version: int = 3
     planted: str = "planted-mixture"
     examples: tuple[Example, ...] = (_EXAMPLE,)
     summary: str = (

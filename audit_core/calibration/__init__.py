@@ -1,5 +1,6 @@
 """Calibration of the verdict rule: planted samples, a census of heads, the report."""
 
+from audit_core.calibration.designs import describe_below, list_below_rows, load_designs
 from audit_core.calibration.experts import ExpertCalibration, describe_expert_origin, list_expert_shares
 from audit_core.calibration.ranges import RangeCalibration, describe_range_origin, list_range_shares
 from audit_core.calibration.report import (
@@ -23,16 +24,19 @@ __all__ = [
     "RangeCalibration",
     "SystematicError",
     "Tally",
+    "describe_below",
     "describe_census",
     "describe_clustered",
     "describe_expert_origin",
     "describe_origin",
     "describe_range_origin",
     "describe_share",
+    "list_below_rows",
     "list_expert_shares",
     "list_range_shares",
     "list_shares",
     "list_tallies",
     "load_calibration",
+    "load_designs",
     "quote_calibration",
 ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 
 from audit_core.calibration.census import HeadCensus
+from audit_core.calibration.designs import list_below_lines, load_designs
 from audit_core.calibration.experts import ExpertCalibration, list_expert_lines, quote_experts
 from audit_core.calibration.ranges import RangeCalibration, list_range_lines
 from audit_core.calibration.samples import COMBINED, Sample, count_states
@@ -308,6 +309,7 @@ def write_markdown(found: Calibration) -> str:
         lines += ["", *list_expert_lines(found.experts)]
     if found.ranges is not None:
         lines += ["", *list_range_lines(found.ranges)]
+    lines += ["", *list_below_lines(load_designs())]
     for rule, table in found.confusion.items():
         lines += ["", f"## {rule.capitalize()} rule: samples", "", "| planted | " + " | ".join(states) + " |"]
         lines += ["|---" * 5 + "|"]

@@ -9,6 +9,8 @@ from audit_core.mixture.results import (
     MaskSplit,
     ScreenAgreement,
     SharedRow,
+    WeightCurve,
+    WeightPoint,
 )
 
 __all__ = [
@@ -20,4 +22,6 @@ __all__ = [
     "MaskSplit",
     "ScreenAgreement",
     "SharedRow",
+    "WeightCurve",
+    "WeightPoint",
 ]

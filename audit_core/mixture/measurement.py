@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from audit_core.errors import NotMeasured
 from audit_core.intervention import Direction, Intervention, PromptSide, Replacement, intervene
 from audit_core.judging.faithfulness import PAIR_UNIT
 from audit_core.judging.verdict import State, classify
+from audit_core.mixture.finding import describe_strongest
 from audit_core.mixture.results import (
     NOT_ROUTED,
     ExpertRow,
@@ -25,7 +26,9 @@ from audit_core.mixture.results import (
     MaskSplit,
     ScreenAgreement,
     SharedRow,
+    WeightCurve,
 )
+from audit_core.mixture.weights import check_weighed, plan_weights, read_curve
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.request import Ask, MetricName, Request
 from audit_core.routing import count_pairs, measure_layers, read_norms, read_slots, read_weights, trace_prompt
@@ -41,7 +44,7 @@ NORM_UNIT = "of output length"
 _READINGS = {State.SUPPORTED: "above δ", State.NEGLIGIBLE: "within δ", State.REVERSED: "below −δ"}
 _RESTORED = "restored"
 _Key = tuple[tuple[Component, ...], Any]
-"""Set of components, and its replacement or `_RESTORED`."""
+"""Set of components, and its replacement, `_RESTORED`, or the factor of its weight."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,15 @@ class ExpertsRequest(Request):
         tuple[Component, ...],
         Ask("Force the route to", "Experts in the place of the router's choice, such as L0.E5@-1 L0.E6@-1."),
     ] = ()
+    weigh: Annotated[
+        tuple[Component, ...],
+        Ask("Vary the weight of", "Experts, each alone: their weight times 0, 0.5, 1, 1.5 and 2, such as L0.E5."),
+    ] = ()
+
+    def describe(self) -> dict[str, Any]:
+        """As every request; experts whose weight varies only if there are any, so that earlier descriptions stay."""
+        own = super().describe()
+        return own if self.weigh else {name: value for name, value in own.items() if name != "weigh"}
 
     @property
     def replacements(self) -> tuple[Replacement, ...]:
@@ -78,7 +90,13 @@ def plan_experts(subject: Subject, request: ExpertsRequest) -> list[Intervention
         *(intervene([part], replacement) for part in parts for replacement in (*FAMILIES, *_SPLIT)),
         *(intervene([part], replacement) for part in shared for replacement in (*FAMILIES, Replacement.RESAMPLE)),
         *(intervene(group, Replacement.FORCED) for group in list_forced(request)),
+        *plan_weights(list_weighed(request)).values(),
     ]
+
+
+def list_weighed(request: ExpertsRequest) -> list[Component]:
+    """The experts whose weight varies, at the scope of the request."""
+    return [_limit(part, request) for part in dict.fromkeys(request.weigh)]
 
 
 def list_forced(request: ExpertsRequest) -> list[tuple[Component, ...]]:
@@ -99,6 +117,8 @@ class ExpertMeasurement:
         self.subject, self.request, self.templates = subject, request, request.prompts.templates
         self.shared = [_limit(part, request) for part in subject.components(Kind.SHARED)]
         self.forced = list_forced(request)
+        check_weighed(subject, request.weigh)
+        self.weighed = list_weighed(request)
         self.n_experts = subject.geometry.n_experts
         self.parts = subject.components(Kind.EXPERT)
         self.routing = subject.read_routing(request.prompts)
@@ -154,7 +174,8 @@ class ExpertMeasurement:
         for part in self.shared:
             restoring = intervene([part], Replacement.RESAMPLE, direction=Direction.DENOISING)
             runs[(part,), _RESTORED] = restoring
-        return runs
+        sent = [part for part in self.weighed if replace(part, position=None) in self.sent]
+        return runs | {((part,), factor): run for (part, factor), run in plan_weights(sent).items()}
 
     def finish(self) -> ExpertsResult:
         request, unit = self.request, self.effect.unit
@@ -184,6 +205,7 @@ class ExpertMeasurement:
             shared=tuple(self._read_shared(part) for part in self.shared),
             no_shared=getattr(mixture, "why_no_shared", ""),
             forced=tuple(self._read_forced(group) for group in self.forced),
+            weighed=tuple(self._read_weights(part) for part in self.weighed),
             whole_layers=tuple(self._read_group(group, is_pair=False) for group in self.groups if group),
             pairs=tuple(self._read_group(group, is_pair=True) for group in self.pairs),
             load_agreement=agreement,
@@ -285,6 +307,11 @@ class ExpertMeasurement:
             fraction=None if self.no_fraction else self._fraction(lost),
         )
 
+    def _read_weights(self, part: Component) -> WeightCurve:
+        runs = {(key[0][0], key[1]): values for key, values in self.lost.items() if isinstance(key[1], float)}
+        tolerance, seed = self.effect.controls.tolerance, self.request.seed
+        return read_curve(part, runs, self.templates, unit=self.effect.unit, tolerance=tolerance, seed=seed)
+
     def _split(self, part: Component) -> MaskSplit:
         removed, reweighted, masked = (self.lost[(part,), replacement] for replacement in (Replacement.ZERO, *_SPLIT))
         parts = np.stack([removed, reweighted - removed, masked - reweighted, masked])
@@ -354,30 +381,3 @@ def _add_shared(means: Means | None, subject: Subject, request: ExpertsRequest) 
     assert means is not None
     more = MEANS.of(subject).capture_means(request.reference, kinds=[Kind.SHARED]).activations
     return Means({key: {**kinds, **more[key]} for key, kinds in means.activations.items()}, means.n_prompts)
-
-
-def describe_strongest(rows: Sequence[ExpertRow]) -> str:
-    """Effects of the strongest and of the busiest expert."""
-    measured = [row for row in rows if row.fractions]
-    if not measured:
-        return "No expert has an effect as a fraction of the gap on these prompts."
-    zero = Replacement.ZERO.value
-    strongest = max(measured, key=lambda row: abs(row.fractions[zero].value))
-    busiest = max(measured, key=lambda row: row.load.value)
-    text = f"Removing {strongest.component} {_say(strongest.fractions[zero])} of the clean–corrupted gap."
-    if busiest is not strongest:
-        text += (
-            f" Removing {busiest.component}, which receives {busiest.load.value:.0%} of its layer's choices, "
-            f"{_say(busiest.fractions[zero])}."
-        )
-    return text
-
-
-def _say(fraction: Estimate) -> str:
-    """`takes away 0.50 [0.41, 0.60]`; a negative fraction is added."""
-    numbers = [n for n in (fraction.value, fraction.low, fraction.high) if n is not None]
-    if fraction.value < 0:
-        numbers = [-fraction.value, *(-n for n in numbers[:0:-1])]
-    value, *ends = (f"{round(number, 2) + 0.0:.2f}" for number in numbers)
-    verb = "takes away" if fraction.value >= 0 else "adds"
-    return f"{verb} {value}" + (f" [{', '.join(ends)}]" if ends else "")

@@ -92,6 +92,29 @@ class ForcedRoute:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WeightPoint:
+    """An expert whose output has another weight than the router gave it."""
+
+    factor: NotEvidence[float]
+    """Of the router's weight."""
+    effect: Causal[Estimate]
+    """Loss of the metric, in its unit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightCurve:
+    """The metric as the weight of one expert varies; weights of other experts stay as they are."""
+
+    component: str
+    points: tuple[WeightPoint, ...]
+    """Empty if no token was sent to it."""
+    steps: Causal[tuple[Estimate, ...]]
+    """Gain of the metric from each factor to the next."""
+    reading: str
+    """not routed | rises, falls, or rises and falls with the weight | unresolved: by the intervals of the steps. Not a verdict."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScreenAgreement:
     """How well one screen ranks the experts as their effects under zero do."""
 
@@ -125,6 +148,7 @@ class ExpertsResult:
     no_shared: str
     """Why the shared paths that it has could not be tested; empty otherwise."""
     forced: tuple[ForcedRoute, ...]
+    weighed: tuple[WeightCurve, ...]
     pairs: tuple[JointEffect, ...]
     load_agreement: Observational[Estimate | None]
     """Spearman ρ of load and effect under zero over the experts that received tokens."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from audit_core.errors import Refused
 from audit_core.evidence.canonical import dump_canonical
-from audit_core.evidence.merkle_proofs import prove_inclusion
+from audit_core.evidence.merkle_proofs import prove_consistency, prove_inclusion
 from audit_core.store.claims.register import RegisteredClaim
 from audit_core.store.database.checkpoints import find_checkpoint
 from audit_core.store.database.connection import open_database
@@ -92,5 +92,19 @@ def write_log(events: Sequence[AuditEvent], shown: Sequence[AuditEvent], note: s
         "log/entries.jsonl": b"".join(event.body.encode() + b"\n" for event in shown),
         "log/inclusion.json": dump_canonical(rows),
         "log/checkpoint.txt": note.encode(),
-        "log/consistency.json": dump_canonical(None),
+        "log/consistency.json": dump_canonical(_prove_growth(events, leaves)),
     }
+
+
+def _prove_growth(events: Sequence[AuditEvent], leaves: Sequence[bytes]) -> dict[str, Any] | None:
+    """Proof that this log continues the checkpoint of the pack before; None for the first pack.
+
+    An export that was refused left no pack, so that no reader has its checkpoint.
+    """
+    refused = {event.object_id for event in events if event.action == Action.PACK_REFUSED}
+    exported = [event for event in events[:-1] if event.action == Action.PACK_EXPORTED]
+    sizes = [event.seq + 1 for event in exported if event.object_id not in refused]
+    if not sizes:
+        return None
+    proof = [node.hex() for node in prove_consistency(sizes[-1], leaves)]
+    return {"from_size": sizes[-1], "to_size": len(leaves), "proof": proof}

@@ -90,7 +90,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "edges": {},
     "experts": _RUNS
     | {"experts": (*_READ, *_DONE), "layers": _READ, "load agreement": _READ, "screens": _READ}
-    | dict.fromkeys(("pairs", "whole layers", "shared", "forced"), _DONE),
+    | dict.fromkeys(("pairs", "whole layers", "shared", "forced", "weighed"), _DONE),
     "explanations": {"clean": _READ, "methods": (*_DONE, Evidence.ESTIMATED), "agreements": (Evidence.ESTIMATED,)}
     | dict.fromkeys(("replaced", "curves", "classes"), _DONE)
     | {"class scores": (Evidence.ESTIMATED,)},

@@ -81,7 +81,7 @@ PINNED = {
     "discover": "d3ad690acd7a065430b37c83d8599d8b4c306f85bef1fc57c0db83ef2555f067",
     "documents": "312aa024d8b8a60ea716b5bf4308ec3ffd1340486b52d828cb930ea465095902",
     "edges": "86ac5204cc2de946f9c7ec2d18f7395342c2be58a174fb8f3ada98ce80478bee",
-    "experts": "5893c0442e60efd5d6e416d99cb3df5625bf36c2cea34d632b32ac15e48613c2",
+    "experts": "51d46e79dfa62fdd5aff5121f8cbf8b1560f77edf1d684406754fe8e20795d83",
     "explanations": "bbe91545a5611b1bd3f18f66ac381f2c44f9c4cfffdbc93ecca1c6a932c720c9",
     "features": "95a7c4e827750d260e75454f7797fdb3b58f8eb83ff1a907231ad37f4f49e064",
     "lenses": "8f2e7cde956c87da6d4d2d01e79c138eabbc1e8c3a25e4cdc110ab62840a893d",

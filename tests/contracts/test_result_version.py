@@ -27,7 +27,7 @@ SHAPES = {
     "discover": {8: "bd6a8dc70652bb4d"},
     "documents": {1: "fe2fe402c3529eaa", 2: "a91dacfcac2648d7"},
     "edges": {8: "c91e452c49000749"},
-    "experts": {1: "61d34ebfddb70df2", 2: "f87d07c31c6b407c"},
+    "experts": {1: "61d34ebfddb70df2", 2: "f87d07c31c6b407c", 3: "a358e9953fb0beac"},
     "explanations": {1: "3a6b044db7d9102a", 2: "e3910a925eb5f435", 3: "847719135abc7c50"},
     "features": {1: "c36d28b52b7ff411"},
     "lenses": {1: "846e60972f765b8f"},

@@ -46,7 +46,7 @@ def test_the_answer_names_the_expert_that_acts_and_the_busiest_that_does_not(
     assert "Removing L0.E0, which receives 44% of its layer's choices, takes away 0.00" in read(test)
     assert "as Spearman ρ: load " in read(test)
     for tab, words in (
-        ("One expert", "Received **54**"), ("Together", "All experts of a layer"), ("Forced route", "chosen in the place"), ("Routing", "Nothing was changed"),
+        ("One expert", "Received **54**"), ("Together", "All experts of a layer"), ("Forced route", "chosen in the place"), ("Token weight", "Times 1 is a control"), ("Routing", "Nothing was changed"),
         ("Conditions", "Experts ran as"), ("Mask in three parts", "The three bars add up"),
     ):  # fmt: skip
         test.session_state["experts-tabs"] = tab
@@ -61,6 +61,16 @@ def test_an_expert_that_received_nothing_is_said_to_be_untested(open_experts: Ca
     test.run()
     assert "not routed" in read(test)
     assert any("zero by construction" in box.value for box in test.info)
+
+
+def test_an_expert_named_for_its_weight_has_a_curve(open_experts: Callable[..., AppTest]) -> None:
+    test = open_experts("planted-mixture", "planted-lookup", weigh="L0.E5 L0.E6")
+    test.session_state["experts-tabs"] = "Token weight"
+    test.run()
+    assert not test.exception
+    assert "**L0.E5**: the metric: rises with the weight." in read(test)
+    assert "**L0.E6**: it received no token of these prompts." in read(test)
+    assert [table.value["weight times"].tolist() for table in test.dataframe] == [[0, 0.5, 1, 1.5, 2]]
 
 
 def test_a_dense_model_has_a_reason_and_a_way_to_a_mixture(open_experts: Callable[..., AppTest]) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from audit_core.packs.pack import ExportOptions, export_pack
 from audit_core.packs.rerun import rerun_pack
 from audit_core.run import Actor, Auditor
 from audit_core.store import RunLog
+from audit_core.verifier.note import read_unsigned
 from audit_core.verifier.walk import verify_pack
 
 ME = Actor("anna", "s")
@@ -111,6 +113,38 @@ def test_a_run_without_a_claim_becomes_a_pack_that_verifies_without_the_project(
         assert b"<html" in pack.read(f"report/answer-{run_id}.html")
     with pytest.raises(Refused, match="without attempts at claims"):
         rerun_pack(out, lambda: pytest.fail("a model was opened"), actor=ME)
+
+
+def test_a_later_pack_continues_the_checkpoint_of_the_one_before(
+    home: Path, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second pack carries the proof from the first one's checkpoint; an export that was refused left no pack to continue."""
+    key, issue = make_key(home, "anna"), ExportOptions("anna")
+    paths = [home / f"{number}.zip" for number in range(3)]
+
+    def read(path: Path, name: str) -> bytes:
+        with zipfile.ZipFile(path) as pack:
+            return pack.read(name)
+
+    export_pack(home, [], paths[0], key=key, issue=issue, answers=[run_id])
+    assert json.loads(read(paths[0], "log/consistency.json")) is None
+    with monkeypatch.context() as patched, pytest.raises(Refused):
+        patched.setattr("audit_core.packs.pack.seal_pack", raise_refused)
+        export_pack(home, [], paths[1], key=key, issue=issue, answers=[run_id])
+    export_pack(home, [], paths[1], key=key, issue=issue, answers=[run_id])
+    export_pack(home, [], paths[2], key=key, issue=issue, answers=[run_id])
+    sizes = [read_unsigned(read(path, "log/checkpoint.txt").decode()).size for path in paths]
+    steps = [json.loads(read(path, "log/consistency.json")) for path in paths[1:]]
+    assert [(step["from_size"], step["to_size"]) for step in steps] == [*pairwise(sizes)]
+    trust, saved = home / "trust.toml", home / "checkpoint.txt"
+    assert cli.main(["keys", "trust", "--key", "anna:preparer", "--out", str(trust)]) == 0
+    for before, after, code in ((0, 1, 0), (1, 2, 0), (0, 2, 3)):
+        saved.write_bytes(read(paths[before], "log/checkpoint.txt"))
+        assert cli.main(["verify", str(paths[after]), "--trust", str(trust), "--checkpoint", str(saved)]) == code
+
+
+def raise_refused(*_: Any, **__: Any) -> None:
+    raise Refused("Nothing.", wanted="something.", remedy="none.")
 
 
 def test_runs_that_are_no_answer_are_refused(home: Path, run_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,9 +15,11 @@ from audit_core import open_subject
 from audit_core.audits import ExpertsRequest, ExpertsResult
 from audit_core.calibration import quote_calibration
 from audit_core.component import Kind, parse_component, parse_components
-from audit_core.errors import CapabilityRefused, NotMeasured, Refused
+from audit_core.errors import CapabilityRefused, ComponentRefused, ControlFailed, NotMeasured, Refused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
 from audit_core.judging.loads import find_loads
+from audit_core.mixture.finding import describe_strongest
+from audit_core.mixture.weights import FACTORS, read_curve
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
@@ -43,9 +46,10 @@ def open_planted() -> Callable[[str], tuple[Any, TokenisedPrompts]]:
 @pytest.fixture(scope="module")
 def audit(open_planted: Callable[[str], tuple[Any, TokenisedPrompts]]) -> Audit:
     @cache
-    def run(name: str, *, at_answer: bool = False, force: str = "") -> ExpertsResult:
+    def run(name: str, *, at_answer: bool = False, force: str = "", weigh: str = "") -> ExpertsResult:
         subject, prompts = open_planted(name)
-        request = ExpertsRequest(prompts, prompts, at_answer, force=parse_components(force) if force else ())
+        forced, weighed = (parse_components(words) if words else () for words in (force, weigh))
+        request = ExpertsRequest(prompts, prompts, at_answer, force=forced, weigh=weighed)
         means = subject.capture_means(prompts, kinds=request.kinds)
         found: ExpertsResult = get_plugin("audits", "experts").run(
             subject, request, means=means, on_progress=no_progress
@@ -68,6 +72,16 @@ def test_the_busiest_and_the_favourite_expert_do_nothing_and_the_answer_is_writt
         "L0.E4": "not routed", "L0.E6": "not routed", "L0.E7": "not routed",
     }  # fmt: skip
     assert found["L0.E5"].effects["zero"].value == pytest.approx(7.0, abs=0.05)
+
+
+def test_an_effect_that_rounds_to_zero_is_not_said_to_add(audit: Audit) -> None:
+    busiest = rows(audit("planted-mixture"))["L0.E0"]
+    tiny = replace(busiest.fractions["zero"], value=-1e-6, low=-2e-6, high=1e-6)
+    said = describe_strongest([replace(busiest, fractions={"zero": tiny})])
+    assert said == "Removing L0.E0 takes away 0.00 [0.00, 0.00] of the clean–corrupted gap."
+    less = replace(tiny, value=-0.02, low=-0.03, high=-0.01)
+    said = describe_strongest([replace(busiest, fractions={"zero": less})])
+    assert said == "Removing L0.E0 adds 0.02 [0.01, 0.03] of the clean–corrupted gap."
 
 
 def test_a_mask_of_the_favourite_is_all_routing_and_its_three_parts_add_up(audit: Audit) -> None:
@@ -142,6 +156,48 @@ def test_a_forced_route_gives_the_answer_to_whom_it_names(audit: Audit) -> None:
     assert same.components == ("L0.E3@-1", "L0.E5@-1")
     assert same.effect.value == pytest.approx(0, abs=1e-4)
     assert same.tokens_moved == 0
+
+
+def test_the_metric_rises_with_the_weight_of_the_expert_that_carries_it(audit: Audit) -> None:
+    """The carrier's output is added to the answer as it is, 7 logits at its own weight: 7 (1 − factor) are lost. The decoy's is read by nothing."""
+    result = audit("planted-mixture", weigh="L0.E3 L0.E5 L0.E6@-1")
+    decoy, carrier, unrouted = result.weighed
+    assert [point.factor for point in carrier.points] == [0, 0.5, 1, 1.5, 2]
+    lost = [point.effect.value for point in carrier.points]
+    assert lost == pytest.approx([7, 3.5, 0, -3.5, -7], abs=0.05)
+    assert lost[0] == pytest.approx(rows(result)["L0.E5"].effects["zero"].value, abs=1e-4)
+    assert carrier.reading == "rises with the weight"
+    assert [point.effect.value for point in decoy.points] == pytest.approx([0] * 5, abs=0.01)
+    assert decoy.reading == "unresolved"
+    assert (unrouted.component, unrouted.points, unrouted.reading) == ("L0.E6@-1", (), "not routed")
+
+
+def test_a_curve_that_turns_is_not_read_as_monotone() -> None:
+    """By hand: −1, 0, 0, 0, −1 lost on every prompt. Steps of +, nothing and −."""
+    part, templates = parse_component("L0.E5"), ["a", "b", "c", "d", "e"]
+    wiggle = np.array([0.01, -0.01, 0.0, 0.02, -0.02])
+
+    def read(*losses: float) -> Any:
+        lost = {(part, factor): loss + wiggle * (factor != 1) for factor, loss in zip(FACTORS, losses, strict=True)}
+        return read_curve(part, lost, templates, unit="logits", tolerance=1e-3, seed=0)
+
+    assert read(1, 0.5, 0, 0.5, 1).reading == "rises and falls with the weight"
+    assert read(-1, -0.5, 0, 0.5, 1).reading == "falls with the weight"
+    assert read(1, 0.5, 0, 0, 0).reading == "unresolved"
+    with pytest.raises(ControlFailed, match="times 1 changed the metric by 0.1"):
+        read(1, 0.5, 0.1, 0, -1)
+
+
+@pytest.mark.parametrize("written", ["L0.H0", "L0.E99", "L9.E0"])
+def test_only_experts_of_the_model_have_a_weight_to_vary(audit: Audit, written: str) -> None:
+    with pytest.raises(ComponentRefused, match="no expert of this model"):
+        audit("planted-mixture", weigh=written)
+
+
+def test_earlier_requests_keep_their_description(open_planted: Callable[[str], tuple[Any, TokenisedPrompts]]) -> None:
+    _, prompts = open_planted("planted-mixture")
+    assert "weigh" not in ExpertsRequest(prompts, prompts).describe()
+    assert ExpertsRequest(prompts, prompts, weigh=parse_components("L0.E5")).describe()["weigh"] == ["L0.E5"]
 
 
 def test_every_screen_is_compared_with_the_effects(audit: Audit) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from audit_core.errors import ModelRefused, Refused
 from audit_core.references.governance_map import (
+    COVERAGE_WORDS,
     SHIPPED_MAP,
     Coverage,
     list_capabilities,
@@ -94,6 +95,9 @@ def test_what_is_asked_of_documents_tools_and_experts_is_covered_by_their_audits
     assert demands[Setting.RETRIEVAL, "composition"].coverage is Coverage.NONE
     assert demands[Setting.RETRIEVAL, "composition"].audits == ()
     assert demands[Setting.ENCODER_DECODER, "cross_attention"].audits == ("source_tokens", "both_sides")
+    retro = demands[Setting.ENCODER_DECODER, "retro"]
+    assert COVERAGE_WORDS[retro.coverage] == "not available here"
+    assert "no class for them" in retro.note
     for name in ("router", "experts", "routing_effect"):
         assert "experts" in demands[Setting.MIXTURE, name].audits
         assert demands[Setting.MIXTURE, name].coverage is not Coverage.NONE

@@ -181,7 +181,12 @@ def list_requests_to_a_mixture(subject: Any) -> dict[str, list[Any]]:
     lookup = tokenise(model.tasks[0].make(4, 0), subject.tokenizer)
     one = replace(lookup, pairs=lookup.pairs[:1])
     forced = (Component(0, Kind.EXPERT, 3), Component(0, Kind.EXPERT, 6))
-    return {"experts": [ExpertsRequest(lookup, lookup), ExpertsRequest(one, lookup, at_answer=True, force=forced)]}
+    return {
+        "experts": [
+            ExpertsRequest(lookup, lookup),
+            ExpertsRequest(one, lookup, at_answer=True, force=forced, weigh=forced[:1]),
+        ]
+    }
 
 
 def list_requests_to_a_reader(subject: Any) -> dict[str, list[Any]]:

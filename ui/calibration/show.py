@@ -12,20 +12,25 @@ from audit_core.calibration import (
     Calibration,
     ExpertCalibration,
     RangeCalibration,
+    describe_below,
     describe_census,
     describe_clustered,
     describe_expert_origin,
     describe_origin,
     describe_range_origin,
     describe_share,
+    list_below_rows,
     list_expert_shares,
     list_shares,
     list_tallies,
     load_calibration,
+    load_designs,
 )
+from audit_core.errors import IntegrityError
 from audit_core.subject_family import list_planted
 from ui.parts import figures
 from ui.parts.header import column_widths, figure_header, plain, show_table, table_with_csv
+from ui.parts.refusal import show_refusal
 from ui.parts.tabs import lazy_tabs
 
 
@@ -69,6 +74,7 @@ def show_shares(found: Calibration) -> None:
 def show_details(found: Calibration) -> None:
     """Show everything else in tabs."""
     tabs: dict[str, Callable[[], None]] = {"Role vs. verdict": lambda: show_confusion(found)}
+    tabs["Coverage"] = show_coverage
     if (ranges := found.ranges) is not None:
         tabs["Check of ranges"] = lambda: show_ranges(ranges)
     if (experts := found.experts) is not None:
@@ -104,11 +110,28 @@ def show_experts(found: ExpertCalibration) -> None:
         "shares of claims per build, with Wilson's 95 % interval. The router prefers experts whose output nothing reads.",
     )  # fmt: skip
     rows = [(name, describe_share(share)) for name, share in list_expert_shares(found)]
-    show_table(
-        make_table(("combined rule", "share, 95 % interval, n", "interval clustered by model"), rows),
-        key="expert-shares",
-    )
+    show_table(make_table(("combined rule", "share, 95 % interval, n"), rows), key="expert-shares")
     st.markdown(plain(describe_expert_origin(found)))
+    st.markdown(
+        "Builds, claims and samples of one mixture count as independent here. Intervals clustered by mixture: not measured."
+    )
+
+
+def show_coverage() -> None:
+    """Show the simulated designs in which intervals contain the true effect less often than they state."""
+    figure_header(
+        "Where intervals are too narrow", "estimated",
+        "simulated samples of prompts whose true effect is known, by how templates differ and how many there are. "
+        "Only designs are listed whose share lies below 95 % by more than chance.",
+    )  # fmt: skip
+    try:
+        found = load_designs()
+    except IntegrityError as error:
+        show_refusal(error)
+        return
+    st.markdown(plain(describe_below(found)))
+    columns = ("template effects", "templates", "intervals that contain the true effect: share, 95 % interval, n")
+    show_table(make_table(columns, list_below_rows(found)), key="coverage")
 
 
 def show_confusion(found: Calibration) -> None:

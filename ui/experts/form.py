@@ -20,6 +20,7 @@ MODEL, PROMPTS = "planted-mixture", "planted-lookup"
 FIELDS = (
     link.Field("model", MODEL), link.Field("set", PROMPTS), link.Field("form", "written"), link.Field("scope", "exploratory"),
     link.Field("prompt", ""), link.Field("where", "all"), link.Field("expert", ""), link.Field("force", ""),
+    link.Field("weigh", ""),
 )  # fmt: skip
 
 
@@ -42,8 +43,13 @@ def ask_experts(whole: TokenisedPrompts, measured: PromptSet, prompt_id: str) ->
         "Force the route to", key="force", placeholder="L0.E5@-1 L0.E6@-1",
         help="As many experts of a layer as its router chooses. Empty: no route is forced.",
     )  # fmt: skip
+    weighed = st.text_input(
+        "Vary the weight of", key="weigh", placeholder="L0.E5",
+        help="Experts, each alone: the weight that the router gave it, times 0, 0.5, 1, 1.5 and 2. Empty: none is varied.",
+    )  # fmt: skip
+    weigh = parse_components(weighed) if weighed.strip() else ()
     reference, force = pick_reference(prompts, whole), parse_components(written) if written.strip() else ()
-    return ExpertsRequest(prompts, reference, at_answer, metric=choose_metric(prompts), force=force)
+    return ExpertsRequest(prompts, reference, at_answer, metric=choose_metric(prompts), force=force, weigh=weigh)
 
 
 def has_experts(subject: Subject) -> bool:

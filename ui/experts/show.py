@@ -194,6 +194,23 @@ def show_forced(result: ExpertsResult) -> None:
     tables.say_rounding()
 
 
+def show_weights(result: ExpertsResult) -> None:
+    """Show the metric as the weight of stated experts varies."""
+    figure_header(
+        "Token weight", "causal",
+        "the weight that the router gave an expert is multiplied, and nothing else changes. Times 1 is a control: it changes nothing. "
+        "An effect above zero is a loss of the metric.",
+    )  # fmt: skip
+    if not result.weighed:
+        st.info("Name experts in *Vary the weight of*, such as L0.E5.", icon=":material/info:")
+        return
+    for one in result.weighed:
+        said = "it received no token of these prompts" if not one.points else f"the metric: {one.reading}"
+        st.markdown(f"**{plain(one.component)}**: {plain(said)}.")
+    tables.show_rounded(tables.weighed(result.weighed), "weights")
+    tables.say_rounding()
+
+
 def show_routing(result: ExpertsResult) -> None:
     """Show each layer's routing, and the way of one prompt's tokens."""
     figure_header(

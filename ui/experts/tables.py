@@ -8,7 +8,15 @@ from typing import Any
 import streamlit as st
 
 from audit_core import Estimate, make_table, parse_component
-from audit_core.audits import ExpertRow, ExpertsResult, ForcedRoute, JointEffect, ScreenAgreement, SharedRow
+from audit_core.audits import (
+    ExpertRow,
+    ExpertsResult,
+    ForcedRoute,
+    JointEffect,
+    ScreenAgreement,
+    SharedRow,
+    WeightCurve,
+)
 from audit_core.routing import LayerRouting
 from audit_core.tables import estimate_cells
 from ui.experts import drawings
@@ -146,6 +154,15 @@ def forced(routes: Sequence[ForcedRoute]) -> Any:
     found = [
         (" + ".join(one.components), one.tokens_moved, one.n_tokens, *estimate_cells(one.effect), *estimate_cells(one.fraction)[:3])
         for one in routes
+    ]  # fmt: skip
+    return make_table(columns, found)
+
+
+def weighed(curves: Sequence[WeightCurve]) -> Any:
+    """Loss of the metric at each factor of an expert's weight."""
+    columns = ("expert", "weight times", "effect", "low", "high", "n", "unit", "metric")
+    found = [
+        (one.component, point.factor, *estimate_cells(point.effect), one.reading) for one in curves for point in one.points
     ]  # fmt: skip
     return make_table(columns, found)
 
