@@ -304,9 +304,12 @@ def _cross(folder: Path, inner: Any, model: Any) -> _Crossed:
     with MODEL_LOCK, refuse_faults(folder):
         register_adapters()
         own = run_alone(model, bos_id)
-        # A copy: TransformerLens adds a beginning-of-sequence token to a tokenizer without one.
+        # A copy: TransformerLens adds a beginning-of-sequence token to a tokenizer without one. Those with one, it would
+        # read from their files again to have it added; the engine passes tokens, never text.
+        text = copy.deepcopy(inner)
+        text.init_kwargs["add_bos_token"] = True
         bridge = TransformerBridge.boot_transformers(
-            str(folder), hf_model=model, tokenizer=copy.deepcopy(inner), device="cpu", dtype=torch.float32
+            str(folder), hf_model=model, tokenizer=text, device="cpu", dtype=torch.float32
         )
     bridge.eval()
     return _Crossed(bridge, FolderTokenizer(inner, bos_id, read_limits(inner, model)), own)

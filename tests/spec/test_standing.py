@@ -10,6 +10,7 @@ from toy.register import freeze_by_hand, tell_attempt
 
 from audit_core.errors import ClaimRefused
 from audit_core.home.claim_status import CardState, ClaimStatus, judge_sentence, read_claim_statuses
+from audit_core.judging.verdict import REASONS
 from audit_core.preregistration import ChangeKind
 from audit_core.store.claims.card_claims import add_card_claim, link_card_claim, list_card_claims
 from audit_core.store.claims.earlier_runs import Sought
@@ -28,7 +29,12 @@ def test_a_claim_has_the_status_of_its_last_verdict(tmp_path: Path, state: str) 
     tell_attempt(tmp_path, claim_id, "0" * 32, "supported")
     tell_attempt(tmp_path, claim_id, "1" * 32, state, reason="low_power")
     found = read_claim_statuses(tmp_path, {})[0]
-    assert (found.standing, found.found, found.why, found.attempts) == (ClaimStatus(state), state, "low power", 2)
+    assert (found.standing, found.found, found.why, found.attempts) == (
+        ClaimStatus(state),
+        state,
+        REASONS["low_power"],
+        2,
+    )
 
 
 def test_an_attempt_without_a_verdict_tests_nothing(tmp_path: Path) -> None:

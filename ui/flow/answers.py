@@ -57,7 +57,9 @@ def wait_for_model(name: str) -> Auditor:
         st.button("Try again", key="load-again", icon=":material/refresh:", on_click=model_question.press, args=(name,))
     else:
         st.markdown("The model is loading. The page continues automatically.")
-        waiting()
+        # Alone in a container: see `job_panel`.
+        with st.container():
+            waiting()
     st.stop()
 
 
