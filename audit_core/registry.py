@@ -41,6 +41,16 @@ def list_plugins(folder: str) -> MappingProxyType[str, Any]:
     return MappingProxyType(found)
 
 
+def import_plugins() -> None:
+    """Import all plug-ins and with them nearly the whole library, before threads that import parts of it at the same time.
+
+    Python breaks the deadlock of two threads of which one imports a package and the other a module in it by giving one of them
+    a package without its names: an ImportError that comes and goes.
+    """
+    for folder in PLUGIN_FOLDERS:
+        list_plugins(folder)
+
+
 def get_plugin(folder: str, key: str) -> Any:
     """One plug-in.
 

@@ -51,7 +51,7 @@ def record(auditor: Auditor, name: str) -> RecordedRobustness:
 
 if __name__ == "__main__":
     auditor = Auditor(open_subject("default"), RunLog(audit_home()))
-    for name in CIRCUITS:
+    for name in sys.argv[1:] or CIRCUITS:
         made = record(auditor, name)
         plain = round_recorded(TypeAdapter(RecordedRobustness).dump_python(made, mode="json"))
         path = FOLDER / f"{name}.json"

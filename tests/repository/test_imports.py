@@ -119,6 +119,27 @@ def loaded_after(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def test_a_model_is_loaded_without_importing_a_package_beside_the_first_page() -> None:
+    """Two threads, one with a package and one with a module in it, at times get an ImportError; a page imports any of them."""
+    program = """
+import sys
+def list_packages():
+    return {name for name, module in sys.modules.items() if name.startswith("audit_core") and hasattr(module, "__path__")}
+import app
+before = list_packages()
+assert "torch" not in sys.modules
+from audit_core import open_subject
+open_subject("planted-induction")
+open_subject("t5-tiny")
+sys.stdout.write(" ".join([str(len(before)), *(list_packages() - before)]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    count, *later = done.stdout.split()
+    assert int(count) > 30
+    assert later == []
+
+
 def test_importing_the_library_leaves_heavy_packages_out() -> None:
     loaded = loaded_after("import audit_core, audit_core.cli")
     assert "numpy" in loaded
