@@ -10,18 +10,14 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import ui.live.head_maps  # noqa: F401  import early, so that the first visitor does not wait
-from audit_core.registry import import_plugins
 from ui.flow.api import mount_api
-from ui.flow.model_pool import POOL
+from ui.flow.model_pool import POOL, open_default
 from ui.shell.framing import RefuseFrames
-
-# Before the threads of the first page and of the first model, which would import them side by side.
-import_plugins()
 
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, object]]:
-    POOL.open("default")
+    open_default()
     yield {}
 
 

@@ -16,6 +16,7 @@ from audit_core import AuditError, Auditor, Cancelled, RunLog, audit_home, open_
 from audit_core.engine import spare_a_core, use_all_cores
 from audit_core.errors import QueueFull
 from audit_core.models import PAGE, ModelAccess, ModelOrigin, find_origin
+from audit_core.registry import import_plugins
 from audit_core.store import note_opened
 from audit_core.subject_family import find_listed
 
@@ -292,3 +293,9 @@ class ModelPool:
 
 
 POOL = ModelPool()
+
+
+def open_default() -> None:
+    """Load the default model, after all that its thread and that of the first page would import side by side."""
+    import_plugins()
+    POOL.open("default")
