@@ -58,7 +58,7 @@ class Verdicts:
         """Right if all are, wrong if any is decided otherwise, else open.
 
         Raises:
-            ValueError: not as many verdicts as answers are known, which no count could mend.
+            ValueError: not as many verdicts as answers are known: a mistake in the declaration.
         """
         found = [str(one) for one in self.read(result)]
         right = [self.right] * len(found) if isinstance(self.right, str) else list(self.right)

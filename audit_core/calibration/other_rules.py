@@ -27,7 +27,7 @@ class RuleCase:
     model: str
     weights_sha256: str
     outcome: Outcome | None
-    """None where the audit gave a reason in place of a result."""
+    """None where the audit gave a reason in place of a result, or refused."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _ask(
                 outcome = example.judge(auditor.execute(name, request))
             except ControlFailed:
                 raise
-            except NotMeasured:
+            except (NotMeasured, Refused):
                 pass
             yield RuleCase(example, example.model or audit.planted, weights, outcome)
 
@@ -174,6 +174,6 @@ def _cluster(cases: Collection[RuleCase], outcome: Outcome) -> Estimate | None:
 
 
 def replace_rules(before: OtherRules | None, found: Collection[RuleRates]) -> OtherRules:
-    """The record with these rules measured anew; others stay, in the order of the audits."""
+    """The record with these rules as found; others stay, in the order of the audits."""
     rules = {rule.audit: rule for rule in (() if before is None else before.rules)} | {r.audit: r for r in found}
     return OtherRules(tuple(rules[name] for name in list_plugins("audits") if name in rules))
