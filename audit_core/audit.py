@@ -90,6 +90,8 @@ class Example:
     """Planted model; empty for the audit's own."""
     per_template: int = 4
     """Prompts per template: every planted effect is far larger than its spread, and some verdicts need more questions."""
+    is_of_first_build: bool = False
+    """Whether it names something that fits the weights of seed 0 alone, such as a dictionary: then prompts alone differ by seed."""
     verdicts: Verdicts | None = None
     """The verdicts of its rule, for rates of right, open and wrong ones; None where it only measures."""
 

@@ -31,6 +31,7 @@ _EXAMPLES = (
             and found.rows[0].label_verdict == LabelVerdict.PLAUSIBLE
         ),
         task="vote",
+        is_of_first_build=True,
         verdicts=Verdicts(
             lambda found: [*(row.effect_verdict for row in found.rows), found.rows[0].label_verdict],
             (EffectVerdict.EFFECT.value, EffectVerdict.NONE.value, LabelVerdict.PLAUSIBLE.value),

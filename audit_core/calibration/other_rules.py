@@ -109,7 +109,7 @@ def _ask(
     for seed in range(samples):
         on_case(name, seed)
         for example in (*audit.examples, *audit.contrasts):
-            auditor = open_build(example.model or audit.planted, seed)
+            auditor = open_build(example.model or audit.planted, 0 if example.is_of_first_build else seed)
             request = make_example(audit, example, auditor.subject, seed=seed)
             weights = auditor.subject.identity.weights_sha256
             texts = tuple((pair.prompt.clean, pair.prompt.corrupted) for pair in request.prompts.pairs)
