@@ -9,13 +9,13 @@ from audit_core.stats.estimates import Estimate
 
 RATE_COLUMNS = (
     "audit",
-    "known answers",
+    "answers",
     "right",
     "open",
     "wrong",
-    "right, interval clustered by model",
-    "wrong, interval clustered by model",
     "no result",
+    "right, interval by model",
+    "wrong, interval by model",
 )
 ANSWER_COLUMNS = ("audit", "model", "builds", "known answer", "right", "open", "wrong", "no result")
 NUMBER = "not possible: a number is compared"
@@ -23,7 +23,7 @@ UNMEASURED = "Not measured for this version of the audit."
 RULES_TEXT = (
     "Each known answer is asked again with prompts of another seed, and of weights where the planted model has random parts. A case is "
     "one of these: it is right if all its verdicts are, and wrong if one of them is decided otherwise. Open means that the rule abstains. "
-    "Where an audit gives no verdict, its number is compared with the planted one."
+    "Where an audit gives no verdict, its number is compared with the planted one. Intervals by model count the cases of one planted model as alike."
 )
 ONE_ANSWER = "A rule with one known answer would also be right if it always said the same."
 
@@ -81,15 +81,15 @@ def _describe(rule: RuleRates) -> tuple[str, ...]:
         describe_share(rule.shares.right),
         describe_share(rule.shares.abstained) if can_abstain else NUMBER,
         describe_share(rule.shares.wrong),
+        str(sum(one.not_measured for one in rule.answers)),
         _describe_clustered(rule.right_by_model),
         _describe_clustered(rule.wrong_by_model),
-        str(sum(one.not_measured for one in rule.answers)),
     )
 
 
 def _describe_clustered(share: Estimate | None) -> str:
     if share is None or share.low is None or share.high is None:
-        return "not measured: one model only"
+        return "not measured: one model"
     return f"[{100 * share.low:.1f}, {100 * share.high:.1f}] of {share.templates} models"
 
 
