@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -35,6 +35,41 @@ class Finding:
     text: str
 
 
+class Outcome(StrEnum):
+    """A known answer beside what an audit says."""
+
+    RIGHT = "right"
+    OPEN = "open"
+    """Some verdict is left undecided, and none is wrong."""
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The verdicts in a result that the wiring of a planted model determines."""
+
+    read: Callable[[Any], Sequence[str]]
+    right: str | tuple[str, ...]
+    """One word for each of them, or one for all."""
+    undecided: frozenset[str]
+    """Words by which the rule abstains."""
+
+    def judge(self, result: Any) -> Outcome:
+        """Right if all are, wrong if any is decided otherwise, else open.
+
+        Raises:
+            ValueError: not as many verdicts as answers are known: a mistake in the declaration.
+        """
+        found = [str(one) for one in self.read(result)]
+        right = [self.right] * len(found) if isinstance(self.right, str) else list(self.right)
+        if not found or len(found) != len(right):
+            raise ValueError(f"{len(found)} verdicts beside {len(right)} known answers")
+        missed = [one for one, known in zip(found, right, strict=True) if one != known]
+        if not missed:
+            return Outcome.RIGHT
+        return Outcome.OPEN if self.undecided.issuperset(missed) else Outcome.WRONG
+
+
 @dataclass(frozen=True)
 class Example:
     """A request with a known answer on the audit's planted model: run in a test, shown in the reference."""
@@ -51,11 +86,41 @@ class Example:
     """Split of the prompts: all, exploratory or confirmatory."""
     is_of_one: bool = False
     """Whether it is asked of one prompt."""
+    model: str = ""
+    """Planted model; empty for the audit's own."""
+    per_template: int = 4
+    """Prompts per template: every planted effect is far larger than its spread, and some verdicts need more questions."""
+    is_of_first_build: bool = False
+    """Whether it names something that fits the weights of seed 0 alone, such as a dictionary: then prompts alone differ by seed."""
+    verdicts: Verdicts | None = None
+    """The verdicts of its rule, for rates of right, open and wrong ones; None where it only measures."""
+
+    def judge(self, result: Any) -> Outcome:
+        """Whether a result has the known answer; a result without a verdict is never open."""
+        if self.verdicts is not None:
+            return self.verdicts.judge(result)
+        return Outcome.RIGHT if self.is_found(result) else Outcome.WRONG
 
     @property
     def options(self) -> str:
         """The answers as options of the command `audit`."""
         return " ".join(f"--{name.replace('_', '-')} {text}" for name, text in self.answers.items())
+
+
+def know_verdict(
+    answers: Mapping[str, str],
+    expects: str,
+    verdicts: Verdicts,
+    *,
+    task: str = "query",
+    model: str = "",
+    per_template: int = 4,
+) -> Example:
+    """An example that is found if every verdict is right."""
+    return Example(
+        answers, expects, lambda found: verdicts.judge(found) is Outcome.RIGHT,
+        task=task, model=model, per_template=per_template, verdicts=verdicts,
+    )  # fmt: skip
 
 
 def decide_side(is_valid: bool | None) -> Side:
@@ -94,6 +159,11 @@ class Audit(ABC):
     """Planted model on which its examples have known answers."""
     examples: tuple[Example, ...] = ()
     """At least one, unless no form can make its request."""
+    contrasts: tuple[Example, ...] = ()
+    """Known answers that differ from those of its examples, on any planted model: asked for rates alone, so that a rule which
+    always says the same is found out."""
+    no_rate: str = ""
+    """Why its verdicts have no rate although it has no example, in a sentence."""
     demands: tuple[Capability[Any], ...] = ()
     """What a subject must be able to give; without it the audit is refused before any work."""
     keeps_parts: bool = False

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.attention.agreement import Agreement, compare_heads, compare_tokens
-from audit_core.attention.pattern_test import DELTA, PatternTest, judge_patterns
+from audit_core.attention.pattern_test import DELTA, PatternFinding, PatternTest, judge_patterns
 from audit_core.attention.randomisation import Randomisation, randomise_views
 from audit_core.attention.token_map import count_token_work, measure_tokens
 from audit_core.attention.view_table import ViewTable, read_views
-from audit_core.audit import Audit, Example
+from audit_core.audit import Audit, Example, Verdicts, know_verdict
 from audit_core.capability import HEADS, MEANS, PATTERNS, RANDOMISABLE, Capability
 from audit_core.component import Component, Kind
 from audit_core.controls import Controls, join_controls
@@ -108,11 +108,24 @@ class AttentionTestsResult:
     controls: Controls
 
 
+def _know(finding: PatternFinding) -> Verdicts:
+    return Verdicts(
+        lambda found: [test.finding for test in found.patterns],
+        finding.value,
+        frozenset({PatternFinding.UNRESOLVED.value}),
+    )
+
+
 _EXAMPLES = (
-    Example(
-        {"heads": "L1.H0", "shuffles": "1"},
-        "The pattern of L1.H0 carries the answer.",
-        lambda found: [test.finding for test in found.patterns] == ["matters"],
+    know_verdict(
+        {"heads": "L1.H0", "shuffles": "1"}, "The pattern of L1.H0 carries the answer.", _know(PatternFinding.MATTERS)
+    ),
+)
+_CONTRASTS = (
+    know_verdict(
+        {"heads": "L1.H1", "shuffles": "1"},
+        "L1.H1 has the same pattern and writes nothing: its pattern does not matter.",
+        _know(PatternFinding.IRRELEVANT),
     ),
 )
 
@@ -125,6 +138,7 @@ class AttentionTestsAudit(Audit):
     result: type = AttentionTestsResult
     version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
+    contrasts: tuple[Example, ...] = _CONTRASTS
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     demands: tuple[Capability[Any], ...] = (HEADS, MEANS, PATTERNS, RANDOMISABLE)
 

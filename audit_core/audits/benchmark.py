@@ -6,11 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from audit_core.audit import Audit, Example
+from audit_core.audit import Audit, Example, Verdicts, know_verdict
 from audit_core.benchmarks.measurement import count_benchmark_work, measure_benchmark
 from audit_core.benchmarks.prompting import ask_items
 from audit_core.benchmarks.reading import read_benchmark
-from audit_core.benchmarks.results import CARRIES, NOTHING, BenchmarkFile, BenchmarkRequest, BenchmarkResult
+from audit_core.benchmarks.results import (
+    AGAINST,
+    CARRIES,
+    NOT_TESTABLE,
+    NOTHING,
+    UNRESOLVED,
+    BenchmarkFile,
+    BenchmarkRequest,
+    BenchmarkResult,
+)
 from audit_core.capability import HEADS, Capability
 from audit_core.errors import Refused
 from audit_core.request import Request
@@ -18,18 +27,27 @@ from audit_core.request_form import make_request, read_answers
 from audit_core.subject import Means, Progress, Subject, no_partial
 
 MAX_ITEMS = 2_000
+
+
+def _know(reading: str) -> Verdicts:
+    return Verdicts(lambda found: [found.reading], reading, frozenset({UNRESOLVED, NOT_TESTABLE}))
+
+
 _EXAMPLES = (
     Example(
         {"components": "L1.H0"},
         "Both prompts of a pair are items; L1.H0 carries the answer.",
         lambda found: found.reading == CARRIES and found.accuracy.value == 1,
+        verdicts=_know(CARRIES),
     ),
     Example(
         {"components": "L1.H1"},
         "L1.H1 attends to the answer and writes nothing: no effect.",
         lambda found: found.reading == NOTHING and abs(found.effect.value) < 1e-3,
+        verdicts=_know(NOTHING),
     ),
 )
+_CONTRASTS = (know_verdict({"components": "L1.H3"}, "L1.H3 works against the answer.", _know(AGAINST)),)
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,7 @@ class BenchmarkAudit(Audit):
         "Accuracy with its interval; apart from it, the loss on right items without the components, beside random sets."
     )
     examples: tuple[Example, ...] = _EXAMPLES
+    contrasts: tuple[Example, ...] = _CONTRASTS
     counts_as: tuple[str, ...] = ("causal_results",)
     demands: tuple[Capability[Any], ...] = (HEADS,)
 

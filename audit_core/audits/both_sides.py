@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Audit, Example
+from audit_core.audit import Audit, Example, Verdicts
 from audit_core.audits.source_tokens import SHARE
 from audit_core.capability import CROSS_ATTENTION, MEANS, Capability, components_of
 from audit_core.claim import Claim, Universe
@@ -108,18 +108,24 @@ class BothSidesResult:
     controls: Controls
 
 
+def _know(state: State) -> Verdicts:
+    return Verdicts(lambda found: [found.state], state.value, frozenset({State.INCONCLUSIVE.value}))
+
+
 _EXAMPLES = (
     Example(
         {"components": "L0.XH1"},
         "This head of cross-attention carries the answer: it is supported.",
         lambda found: found.state == State.SUPPORTED,
         task="source-lookup",
+        verdicts=_know(State.SUPPORTED),
     ),
     Example(
         {"components": "L0.XH0"},
         "This head attends most to the decoy, and nothing reads what it writes: it is negligible.",
         lambda found: found.state == State.NEGLIGIBLE,
         task="source-lookup",
+        verdicts=_know(State.NEGLIGIBLE),
     ),
 )
 

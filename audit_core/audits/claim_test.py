@@ -156,6 +156,7 @@ class ClaimTestAudit(Audit):
     result: type = ClaimTestResult
     version: int = 10
     shown_versions: tuple[int, ...] = (9,)
+    no_rate: str = "Its verdicts are those of the combined rule, which has tables of its own."
     counts_as: tuple[str, ...] = ("causal_results",)
     demands: tuple[Capability[Any], ...] = (HEADS, MEANS, ATTENTION)
     judges: bool = True

@@ -24,6 +24,7 @@ class ClosedDocumentsAudit(Audit):
     request: type[Request] = ClosedDocumentsRequest
     result: type = ClosedDocumentsResult
     version: int = 2
+    no_rate: str = "No closed model with known wiring is declared: a reply comes from an endpoint."
     summary: str = (
         "Every set of the documents is replaced by fillers of the same number of words, documents are deleted, reordered, "
         "repeated and edited, and the replies are read. Only the text is intervened on: `--endpoint` names the model."

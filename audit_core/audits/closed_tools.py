@@ -30,6 +30,7 @@ class ClosedToolsAudit(Audit):
     request: type[Request] = ClosedToolsRequest
     result: type = ClosedToolsResult
     version: int = 1
+    no_rate: str = "No closed model with known wiring is declared: a reply comes from an endpoint."
     summary: str = (
         "Each request is shown with its real result, and with the result edited, emptied, replaced and removed. The program "
         "executes the tools. Only the text is intervened on: `--endpoint` names the model."

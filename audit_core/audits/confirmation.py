@@ -96,6 +96,7 @@ class ConfirmationAudit(Audit):
     request: type[Request] = ConfirmationRequest
     result: type = ConfirmationResult
     version: int = 10
+    no_rate: str = "It judges a claim by the combined rule, which has tables of its own."
     counts_as: tuple[str, ...] = ("causal_results", "test_of_the_test")
     demands: tuple[Capability[Any], ...] = (HEADS, MEANS, ATTENTION)
     judges: bool = True

@@ -25,6 +25,7 @@ class DecisionsAudit(Audit):
     result: type = DecisionsResult
     version: int = 3
     shown_versions: tuple[int, ...] = (1, 2)
+    no_rate: str = "One planted model of fixed weights, asked of the rows of one file: its rule is compared with every combination of levels in a test."
     summary: str = (
         "Each row of a file fills a template, and the model says yes or no. Every combination of levels is run. Flips, "
         "mediation, counterfactuals, reasons and anchors are read off these runs, beside Shapley values, LIME, surrogates and TCAV."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from audit_core.audit import Audit, Example
+from audit_core.audit import Audit, Example, Verdicts, know_verdict
 from audit_core.capability import DOCUMENTS, Capability
 from audit_core.documents.labels import Label
 from audit_core.documents.reading import ask_documents
@@ -17,17 +17,30 @@ from audit_core.request import Request
 from audit_core.request_form import make_request, read_answers
 from audit_core.subject import Means, Progress, Subject, no_partial
 
+
+def _know_label(label: Label, *numbers: int) -> Verdicts:
+    """This label of every question, and of these documents."""
+
+    def read(found: DocumentsResult) -> list[str]:
+        return [
+            row.label if row.names == numbers or row.label == Label.UNRESOLVED else f"{row.label} {row.names}"
+            for row in found.questions
+        ]
+
+    return Verdicts(read, label.value, frozenset({Label.UNRESOLVED.value}))
+
+
 _EXAMPLES = (
-    Example(
+    know_verdict(
         {},
         "The answer is copied from the second document: every question is grounded in it.",
-        lambda found: {(row.label, row.names) for row in found.questions} == {(Label.GROUNDED.value, (2,))},
+        _know_label(Label.GROUNDED, 2),
         task="reader-lookup",
     ),
-    Example(
+    know_verdict(
         {},
         "Two documents state the answer: neither alone matters, both together do.",
-        lambda found: {row.label for row in found.questions} == {Label.REDUNDANT.value},
+        _know_label(Label.REDUNDANT, 2, 3),
         task="reader-twice",
     ),
     Example(
@@ -39,6 +52,22 @@ _EXAMPLES = (
         ),
         task="reader-sentences",
         is_of_one=True,
+    ),
+)
+_CONTRASTS = (
+    know_verdict(
+        {},
+        "The answer is remembered: no question relies on a document.",
+        _know_label(Label.PARAMETRIC),
+        task="reader-remembered",
+        model="planted-reader-parametric",
+    ),
+    know_verdict(
+        {},
+        "The answer is copied from the first document, which does not state it.",
+        _know_label(Label.WRONG_SOURCE, 1),
+        task="reader-first",
+        model="planted-reader-wrong-document",
     ),
 )
 
@@ -58,6 +87,7 @@ class DocumentsAudit(Audit):
     counts_as: tuple[str, ...] = ("causal_results",)
     planted: str = "planted-reader-grounded"
     examples: tuple[Example, ...] = _EXAMPLES
+    contrasts: tuple[Example, ...] = _CONTRASTS
     demands: tuple[Capability[Any], ...] = (DOCUMENTS,)
     keeps_parts: bool = True
     file_form: type | None = DocumentsFile

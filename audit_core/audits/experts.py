@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.audit import Audit, Example
+from audit_core.audit import Audit, Example, Verdicts
 from audit_core.capability import MEANS, ROUTING, Capability, components_of
 from audit_core.component import Kind
 from audit_core.errors import Refused
@@ -21,6 +21,11 @@ _EXAMPLE = Example(
     "L0.E5 carries the answer, L0.E3 has the larger weight and does nothing, L0.E4 receives no token.",
     lambda found: _PLANTED.items() <= {row.component: row.reading for row in found.experts}.items(),
     task="lookup",
+    verdicts=Verdicts(
+        lambda found: [row.reading for name in _PLANTED for row in found.experts if row.component == name],
+        tuple(_PLANTED.values()),
+        frozenset({"unresolved"}),
+    ),
 )
 
 

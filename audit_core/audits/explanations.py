@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from audit_core.audit import Audit, Example
+from audit_core.audit import Audit, Example, Verdicts
 from audit_core.capability import HEADS, Capability
 from audit_core.component import Kind
 from audit_core.errors import NotMeasured
@@ -75,6 +75,13 @@ class ExplanationsRequest(Request):
         return self.prompts.take(self.prompts.spread(MAX_PROMPTS))
 
 
+def _read_grades(found: ExplanationsResult) -> list[str]:
+    """Of occlusion, which is exact here, and of attention, which is equal on all letters."""
+    grades = {row.method: row.grade for row in found.methods}
+    words = {Grade.BEATS.value: "beats", Grade.NOT_JUDGED.value: Grade.NOT_JUDGED.value}
+    return [words.get(grades[name], "does not") for name in (MEASURED, "attention")]
+
+
 _EXAMPLES = (
     Example(
         {},
@@ -84,6 +91,7 @@ _EXAMPLES = (
             and {row.method: row.grade for row in found.methods}["attention"] != Grade.BEATS
         ),
         task="vote",
+        verdicts=Verdicts(_read_grades, ("beats", "does not"), frozenset({Grade.NOT_JUDGED.value})),
     ),
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from audit_core.audit import Audit, Example
+from audit_core.audit import Audit, Example, Verdicts
 from audit_core.capability import ACTIVATIONS, Capability, components_of
 from audit_core.component import Kind
 from audit_core.dictionaries.shelf import PLANTED
@@ -31,6 +31,12 @@ _EXAMPLES = (
             and found.rows[0].label_verdict == LabelVerdict.PLAUSIBLE
         ),
         task="vote",
+        is_of_first_build=True,
+        verdicts=Verdicts(
+            lambda found: [*(row.effect_verdict for row in found.rows), found.rows[0].label_verdict],
+            (EffectVerdict.EFFECT.value, EffectVerdict.NONE.value, LabelVerdict.PLAUSIBLE.value),
+            frozenset({EffectVerdict.UNRESOLVED.value, LabelVerdict.UNTESTED.value}),
+        ),
     ),
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from audit_core.audit import Audit, Example
+from audit_core.audit import Audit, Example, Verdicts
 from audit_core.capability import HEADS, LENSES, Capability, components_of
 from audit_core.component import Kind
 from audit_core.lenses.measurement import count_work_of, measure_lenses
@@ -28,6 +28,11 @@ _EXAMPLES = (
             and _find(found, "L0.H0") == (LensWriting.LITTLE, LensEffect.LOWERS)
         ),
         task="context",
+        verdicts=Verdicts(
+            lambda found: [*_find(found, "L1.H0"), *_find(found, "L0.H0")],
+            (LensWriting.FOR.value, LensEffect.LOWERS.value, LensWriting.LITTLE.value, LensEffect.LOWERS.value),
+            frozenset({LensWriting.UNDECIDED.value, LensEffect.UNDECIDED.value}),
+        ),
     ),
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from audit_core.audit import Audit, Example
+from audit_core.audit import Audit, Example, Verdicts
 from audit_core.capability import ACTIVATIONS, Capability, components_of
 from audit_core.component import Kind
 from audit_core.errors import Refused
@@ -23,6 +23,9 @@ _EXAMPLES = (
         "Before the last layer the majority is decodable at the answer position, and erasing or swapping it changes the answer.",
         lambda found: found.sites[-1].verdict == ProbeVerdict.USED,
         task="vote",
+        verdicts=Verdicts(
+            lambda found: [found.sites[-1].verdict], ProbeVerdict.USED.value, frozenset({ProbeVerdict.UNRESOLVED.value})
+        ),
     ),
 )
 

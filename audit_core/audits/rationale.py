@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from audit_core.audit import Audit, Example
+from audit_core.audit import Audit, Example, Verdicts, know_verdict
 from audit_core.capability import STEPS, Capability
 from audit_core.errors import Refused
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -53,6 +53,10 @@ class RationaleFile:
     separator: Annotated[str, Ask("Step separator", "What separates steps in one cell; line breaks always do.")] = "|"
 
 
+def _know(verdict: Verdict) -> Verdicts:
+    return Verdicts(lambda found: [found.verdict], verdict.value, frozenset({Verdict.UNRESOLVED.value}))
+
+
 _EXAMPLES = (
     Example(
         {},
@@ -61,7 +65,17 @@ _EXAMPLES = (
             found.verdict == Verdict.DEPENDS and all(row.pattern == Verdict.DEPENDS for row in found.questions)
         ),
         task="chain",
+        verdicts=_know(Verdict.DEPENDS),
     ),
+)
+_CONTRASTS = tuple(
+    know_verdict({}, expects, _know(verdict), task="chain", model=f"planted-chain-{name}", per_template=7)
+    for name, verdict, expects in (
+        ("question", Verdict.NOT_NEEDED, "The model reads the question alone, and answers without steps as well."),
+        ("shortcut", Verdict.DECORATIVE, "The model reads one fact of the question: its steps are decorative."),
+        ("last", Verdict.LAST, "The model copies the last noun of its steps."),
+        ("cue", Verdict.CUE, "The model follows a hint in the question."),
+    )
 )
 
 
@@ -78,6 +92,7 @@ class RationaleAudit(Audit):
     )
     counts_as: tuple[str, ...] = ("causal_results",)
     examples: tuple[Example, ...] = _EXAMPLES
+    contrasts: tuple[Example, ...] = _CONTRASTS
     demands: tuple[Capability[Any], ...] = (STEPS,)
     planted: str = "planted-chain-steps"
     keeps_parts: bool = True

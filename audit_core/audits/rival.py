@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from audit_core.audit import Example, Finding, decide_side
+from audit_core.audit import Example, Finding, Verdicts, decide_side
 from audit_core.capability import HEADS, Capability
 from audit_core.circuits.circuit_check import CircuitCheck, Search, WithClaim
 from audit_core.circuits.circuit_question import CircuitRunner, Parts, count_run_work
@@ -71,6 +71,7 @@ _EXAMPLES = (
         {"components": "L1.H0 L1.H3"},
         "No other circuit of two heads does the task.",
         lambda found: found.has_no_rival is True,
+        verdicts=Verdicts(lambda found: [str(found.has_no_rival)], "True", frozenset({"None"})),
     ),
 )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
 
-from audit_core.audit import Audit, Example, Finding, Side
+from audit_core.audit import Audit, Example, Finding, Side, Verdicts
 from audit_core.capability import HEADS, MEANS, Capability
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import Kind, format_components
@@ -131,16 +131,21 @@ class RobustnessResult:
     controls: Controls
 
 
+_READ, _ABSTAINS = (SAME, OTHER, UNRESOLVED), frozenset({UNRESOLVED, NOT_MEASURED})
 _EXAMPLES = (
     Example(
         {"components": "L1.H0"},
         "The head carries the answer whichever of the two texts is measured: the verdict stays supported.",
         lambda found: _find_readings(found)["roles_exchanged"] == SAME,
+        verdicts=Verdicts(lambda found: [_find_readings(found)["roles_exchanged"]], SAME, _ABSTAINS),
     ),
     Example(
         {"components": "L1.H1"},
         "No change of the prompts makes the decoy matter.",
         lambda found: OTHER not in _find_readings(found).values(),
+        verdicts=Verdicts(
+            lambda found: [one for one in _find_readings(found).values() if one in _READ], SAME, _ABSTAINS
+        ),
     ),
 )
 
@@ -378,9 +383,7 @@ def _compare(written: State, here: State) -> str:
 
 def _describe(request: RobustnessRequest, rows: Sequence[RobustnessRow]) -> str:
     written, changed = rows[0], rows[1:]
-    count = {
-        reading: sum(row.reading == reading for row in changed) for reading in (SAME, OTHER, UNRESOLVED, NOT_MEASURED)
-    }
+    count = {one: sum(row.reading == one for row in changed) for one in (SAME, OTHER, UNRESOLVED, NOT_MEASURED)}
     named = format_components(request.components)
     verdict = "inconclusive" if written.state == State.INCONCLUSIVE else written.state
     return (

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.audit import Audit, Example
+from audit_core.audit import Audit, Example, Verdicts
 from audit_core.capability import CROSS_ATTENTION, MEANS, Capability
 from audit_core.claim import Claim, Universe
 from audit_core.component import Component, Kind
@@ -116,18 +116,24 @@ class SourceTokensResult:
     """Why no later neuron was kept in its usual range (`judging/usual_range.py`)."""
 
 
+def _know(state: State) -> Verdicts:
+    return Verdicts(lambda found: [found.state], state.value, frozenset({State.INCONCLUSIVE.value}))
+
+
 _EXAMPLES = (
     Example(
         {"token": "consulted"},
         "Two heads attend to a word that nothing reads: the most consulted token is negligible.",
         lambda found: found.state == State.NEGLIGIBLE,
         task="source-lookup",
+        verdicts=_know(State.NEGLIGIBLE),
     ),
     Example(
         {"token": "changed"},
         "The answer is taken from the place beside this token, which is consulted least: it is supported.",
         lambda found: found.state == State.SUPPORTED,
         task="source-lookup",
+        verdicts=_know(State.SUPPORTED),
     ),
 )
 

@@ -25,6 +25,7 @@ class SteeringAudit(Audit):
     request: type[Request] = SteeringRequest
     result: type = SteeringResult
     version: int = 1
+    no_rate: str = "Its request is made of a file of concepts, which no planted model declares."
     pace: float = 1.5
     summary: str = (
         "A vector is added to one layer's input while the model writes: a feature's, a probe's, a difference of means, and random "

@@ -26,6 +26,7 @@ class TabularAudit(Audit):
     result: type = TabularResult
     version: int = 2
     shown_versions: tuple[int, ...] = (1,)
+    no_rate: str = "Its request is made of a file of rows: the models with known rules are built in a test."
     summary: str = (
         "Each feature of a row is changed in the model's input: shifts, curves, permutation, counterfactuals, reasons and anchors, "
         "beside Shapley values and LIME. Logistic regression, an explainable boosting machine and a short tree are compared."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from audit_core.audit import Audit, Example
+from audit_core.audit import Audit, Example, Verdicts, know_verdict
 from audit_core.capability import TOOLS, Capability
 from audit_core.errors import Refused
 from audit_core.request import Ask, Request
@@ -34,12 +34,41 @@ class ToolsFile:
     )
 
 
+def _know(choice: tuple[Verdict, ...], reliance: Verdict) -> Verdicts:
+    """What decides the choice, and the first verdict on results: a second one needs more requests."""
+    return Verdicts(
+        lambda found: [" + ".join(found.choice), found.reliance[0]],
+        (" + ".join(choice), reliance.value),
+        frozenset({Verdict.UNRESOLVED.value}),
+    )
+
+
 _EXAMPLES = (
     Example(
         {},
         "The model names the tool by the request and copies what follows `Result:`: the answer to each request relies on the result.",
         lambda found: {row.pattern for row in found.requests} == {Verdict.RELIES},
         task="tools",
+        per_template=6,
+        verdicts=_know((Verdict.NAME, Verdict.REQUEST), Verdict.RELIES),
+    ),
+)
+_CONTRASTS = (
+    know_verdict(
+        {},
+        "The model chooses by description, and answers from memory whatever the result is.",
+        _know((Verdict.DESCRIPTION, Verdict.REQUEST), Verdict.IGNORES),
+        task="tools",
+        model="planted-tools-ignorer",
+        per_template=6,
+    ),
+    know_verdict(
+        {},
+        "The model names the first tool of the list, whatever is asked, and copies the last value of the text.",
+        _know((Verdict.ORDER, Verdict.UNSTABLE), Verdict.LAST),
+        task="tools",
+        model="planted-tools-copier",
+        per_template=6,
     ),
 )
 
@@ -58,6 +87,7 @@ class ToolsAudit(Audit):
     counts_as: tuple[str, ...] = ("causal_results",)
     planted: str = "planted-tools-follower"
     examples: tuple[Example, ...] = _EXAMPLES
+    contrasts: tuple[Example, ...] = _CONTRASTS
     demands: tuple[Capability[Any], ...] = (TOOLS,)
     keeps_parts: bool = True
     file_form: type | None = ToolsFile

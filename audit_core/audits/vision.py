@@ -25,6 +25,7 @@ class VisionAudit(Audit):
     result: type = VisionResult
     version: int = 2
     shown_versions: tuple[int, ...] = (1,)
+    no_rate: str = "Its request is made of a file of images, and its two models with a known region were trained, not built from a seed."
     summary: str = (
         "Grad-CAM, saliency, occlusion and integrated gradients are drawn over images. Apart from them, a region is swapped, "
         "emptied and moved, beside the same swap elsewhere. Concepts of the region are tried in each layer, by TCAV and by their direction."

@@ -2,6 +2,16 @@
 
 from audit_core.calibration.designs import describe_below, list_below_rows, load_designs
 from audit_core.calibration.experts import ExpertCalibration, describe_expert_origin, list_expert_shares
+from audit_core.calibration.other_rules import OtherRules
+from audit_core.calibration.other_rules_text import (
+    ANSWER_COLUMNS,
+    ONE_ANSWER,
+    RATE_COLUMNS,
+    RULES_TEXT,
+    list_answer_rows,
+    list_rule_rows,
+    list_unrated_rows,
+)
 from audit_core.calibration.ranges import RangeCalibration, describe_range_origin, list_range_shares
 from audit_core.calibration.report import (
     RULES,
@@ -18,9 +28,14 @@ from audit_core.calibration.report import (
 from audit_core.calibration.tallies import Tally, describe_share
 
 __all__ = [
+    "ANSWER_COLUMNS",
+    "ONE_ANSWER",
+    "RATE_COLUMNS",
     "RULES",
+    "RULES_TEXT",
     "Calibration",
     "ExpertCalibration",
+    "OtherRules",
     "RangeCalibration",
     "SystematicError",
     "Tally",
@@ -31,11 +46,14 @@ __all__ = [
     "describe_origin",
     "describe_range_origin",
     "describe_share",
+    "list_answer_rows",
     "list_below_rows",
     "list_expert_shares",
     "list_range_shares",
+    "list_rule_rows",
     "list_shares",
     "list_tallies",
+    "list_unrated_rows",
     "load_calibration",
     "load_designs",
     "quote_calibration",

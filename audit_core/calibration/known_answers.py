@@ -16,9 +16,6 @@ from audit_core.run import Auditor
 from audit_core.subject import Subject
 from audit_core.subject_family import find_planted
 
-PROMPTS = 4
-"""Prompts per template: every planted effect is far larger than its spread."""
-
 
 @dataclass(frozen=True)
 class KnownAnswer:
@@ -32,26 +29,28 @@ class KnownAnswer:
     is_found: bool
 
 
-def make_example(audit: Audit, example: Example, subject: Subject) -> Request:
+def make_example(audit: Audit, example: Example, subject: Subject, *, seed: int = 0) -> Request:
     """The request of an example.
 
     Args:
-        subject: the audit's planted model, loaded.
+        subject: the example's planted model, loaded.
+        seed: of its prompts, and of all that the audit draws.
 
     Raises:
         ModelRefused: no family declares this planted model.
     """
-    model = find_planted(audit.planted)
+    name = example.model or audit.planted
+    model = find_planted(name)
     if model is None:
-        raise ModelRefused(f"{audit.name} names {audit.planted}.", wanted="a planted model.", remedy="name one.")
-    prompts = model.find_task(example.task).make(PROMPTS, 0)
+        raise ModelRefused(f"{audit.name} names {name}.", wanted="a planted model.", remedy="name one.")
+    prompts = model.find_task(example.task).make(example.per_template, seed)
     whole, explored = (tokenise(each, subject.tokenizer) for each in (prompts, take_split(prompts, exploratory=True)))
     rows = {"all": whole, "exploratory": explored}.get(example.half)
     if rows is None:
         rows = tokenise(take_split(prompts, exploratory=False), subject.tokenizer)
     measured = replace(rows, pairs=rows.pairs[:1]) if example.is_of_one else rows
     return make_request(
-        audit.request, example.answers, subject=subject, prompts=measured, reference=rows, explored=explored
+        audit.request, example.answers, subject=subject, prompts=measured, reference=rows, explored=explored, seed=seed
     )
 
 
@@ -67,7 +66,8 @@ def check_known_answers(
     for name, audit in list_plugins("audits").items():
         for example in audit.examples:
             on_audit(name)
-            auditor = open_auditor(audit.planted)
+            model = example.model or audit.planted
+            auditor = open_auditor(model)
             result = auditor.execute(name, make_example(audit, example, auditor.subject))
-            found.append(KnownAnswer(name, audit.planted, example.options, example.expects, example.is_found(result)))
+            found.append(KnownAnswer(name, model, example.options, example.expects, example.is_found(result)))
     return tuple(found)

@@ -12,6 +12,8 @@ from pydantic import TypeAdapter
 from audit_core.calibration.census import HeadCensus
 from audit_core.calibration.designs import list_below_lines, load_designs
 from audit_core.calibration.experts import ExpertCalibration, list_expert_lines, quote_experts
+from audit_core.calibration.other_rules import OtherRules
+from audit_core.calibration.other_rules_text import list_rule_lines
 from audit_core.calibration.ranges import RangeCalibration, list_range_lines
 from audit_core.calibration.samples import COMBINED, Sample, count_states
 from audit_core.calibration.tallies import Tally, describe_count, describe_share, group_claims, tally_claims
@@ -83,6 +85,8 @@ class Calibration:
     by_model: dict[str, Estimate] | None = None
     """The main shares under the names of `list_shares`, with intervals clustered by planted model: builds, claims and samples of one
     model are alike. A share whose cases are all of one model is left out. None in records that were made before these were."""
+    others: OtherRules | None = None
+    """The audits' own verdict rules; None if not run."""
 
 
 def summarise(
@@ -309,6 +313,7 @@ def write_markdown(found: Calibration) -> str:
         lines += ["", *list_expert_lines(found.experts)]
     if found.ranges is not None:
         lines += ["", *list_range_lines(found.ranges)]
+    lines += ["", *list_rule_lines(found.others)]
     lines += ["", *list_below_lines(load_designs())]
     for rule, table in found.confusion.items():
         lines += ["", f"## {rule.capitalize()} rule: samples", "", "| planted | " + " | ".join(states) + " |"]

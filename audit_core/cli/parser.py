@@ -183,9 +183,20 @@ def _add_judging(add: Adder) -> None:
     calibration.add_argument(
         "--builds", type=int, default=3, help="builds of each planted model, with different random components"
     )
-    calibration.add_argument("--samples", type=int, default=3, help="samples of prompts per claim and build")
     calibration.add_argument(
-        "--audits", action="store_true", help="instead: ask every audit's examples of its planted model"
+        "--samples", type=int, help="samples of prompts per claim and build (3), or of each known answer of --audits"
+    )
+    calibration.add_argument(
+        "--audits",
+        action="store_true",
+        help="instead: ask every audit's examples of its planted model; with --samples, rates of all its known answers",
+    )
+    calibration.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="AUDIT",
+        help="with --audits --samples: only these; others stay as recorded",
     )
     calibration.add_argument("--planted-only", action="store_true", help="omit the default model")
     calibration.add_argument(

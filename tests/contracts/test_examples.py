@@ -17,6 +17,7 @@ from audit_core.registry import list_plugins
 from audit_core.request_form import explain_unasked, list_form_fields
 from audit_core.run import Auditor
 from audit_core.store import RunLog
+from audit_core.subject_family import find_planted
 
 pytestmark = pytest.mark.usefixtures("short_draws")
 
@@ -42,9 +43,12 @@ def test_every_audit_that_a_form_can_ask_has_an_example_and_no_other_has_one() -
 @pytest.mark.parametrize("audit", [name for name, audit in AUDITS.items() if audit.examples])
 def test_an_example_answers_questions_of_the_form_and_says_what_to_expect(audit: str) -> None:
     names = {field.name for field in list_form_fields(AUDITS[audit].request)}
-    for example in AUDITS[audit].examples:
+    for example in (*AUDITS[audit].examples, *AUDITS[audit].contrasts):
         assert set(example.answers) <= names
         assert example.expects.endswith(".")
+        model = find_planted(example.model or AUDITS[audit].planted)
+        assert model is not None
+        assert example.task in {task.name for task in model.tasks}
 
 
 @pytest.mark.parametrize(("audit", "at"), EXAMPLES)

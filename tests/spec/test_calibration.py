@@ -114,7 +114,7 @@ def test_claims_on_experts_are_counted_by_hand_and_quoted_beside_their_verdicts(
     assert "not measured" in quote_calibration(["L0.E5"])
     save_calibration(summarise(SAMPLES, experts=found))
     assert report.RECORD.read_text().startswith(
-        heads_alone.removesuffix('null,\n "ranges": null,\n "by_model": {}\n}\n')
+        heads_alone.removesuffix('null,\n "ranges": null,\n "by_model": {},\n "others": null\n}\n')
     ), "other rows stay byte for byte"
     assert "2 of 3 claims on used experts supported" in quote_calibration(["L0.E5"])
     assert "## Experts of planted mixtures" in report.PAGE.read_text()

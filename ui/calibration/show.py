@@ -8,9 +8,14 @@ import streamlit as st
 
 from audit_core import State, make_table
 from audit_core.calibration import (
+    ANSWER_COLUMNS,
+    ONE_ANSWER,
+    RATE_COLUMNS,
     RULES,
+    RULES_TEXT,
     Calibration,
     ExpertCalibration,
+    OtherRules,
     RangeCalibration,
     describe_below,
     describe_census,
@@ -19,10 +24,13 @@ from audit_core.calibration import (
     describe_origin,
     describe_range_origin,
     describe_share,
+    list_answer_rows,
     list_below_rows,
     list_expert_shares,
+    list_rule_rows,
     list_shares,
     list_tallies,
+    list_unrated_rows,
     load_calibration,
     load_designs,
 )
@@ -81,6 +89,7 @@ def show_details(found: Calibration) -> None:
         tabs["Experts"] = lambda: show_experts(experts)
     if (census := found.census) is not None:
         tabs["Default model"] = lambda: st.markdown(describe_census(census))
+    tabs["Other audits"] = lambda: show_other_rules(found.others)
     tabs |= {"Single rules": lambda: show_systematic_errors(found), "Planted models": show_models}
     lazy_tabs(tabs, key="calibration-tabs")
 
@@ -115,6 +124,22 @@ def show_experts(found: ExpertCalibration) -> None:
     st.markdown(
         "Builds, claims and samples of one mixture count as independent here. Intervals clustered by mixture: not measured."
     )
+
+
+def show_other_rules(found: OtherRules | None) -> None:
+    """Show how often the audits' own verdict rules are right, and which audits have no rate."""
+    figure_header(
+        "Verdict rules of other audits", "causal",
+        "shares of cases, with Wilson's 95 % interval. Each known answer of a planted model is asked again with other prompts and weights.",
+    )  # fmt: skip
+    st.markdown(plain(f"{RULES_TEXT} {ONE_ANSWER}"))
+    if rows := list_rule_rows(found):
+        show_table(make_table(RATE_COLUMNS, rows), key="rule-rates")
+        st.subheader("By known answer, in cases", anchor=False)
+        show_table(make_table(ANSWER_COLUMNS, list_answer_rows(found)), key="rule-answers", lines=3)
+    if unrated := list_unrated_rows(found):
+        st.subheader("Audits without a rate", anchor=False)
+        show_table(make_table(("audit", "why"), unrated), key="rule-none", lines=3)
 
 
 def show_coverage() -> None:
