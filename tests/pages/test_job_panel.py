@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
 from audit_core.jobs import JobManager
+from ui.flow.model_pool import ModelStatus
 
 Drawn = Callable[[AppTest], list[tuple[tuple[int, ...], str]]]
 
@@ -77,3 +78,23 @@ def test_a_polled_fragment_is_alone_in_its_container(manager: tuple[JobManager, 
     made.cancel(job, owner="me")
     assert {fragment for _, fragment in drawn(test)} == {""}, "an ended job has no fragment that a late poll could run"
     assert [one.value for one in test.markdown] == ["before", "after"]
+
+
+def loading_page() -> None:
+    import streamlit as st
+
+    from ui.flow.answers import wait_for_model
+
+    st.markdown("before")
+    wait_for_model("default")
+
+
+def test_the_poll_of_a_loading_model_is_alone_in_its_container(monkeypatch: pytest.MonkeyPatch, drawn: Drawn) -> None:
+    loading = SimpleNamespace(auditor=lambda name: None, look=lambda name: ModelStatus(name, "loading", 1, 2))
+    monkeypatch.setattr("ui.flow.services.POOL", loading)
+    monkeypatch.setattr("ui.flow.answers.auth.has_changed", lambda: False)
+    test = AppTest.from_function(loading_page, default_timeout=30)
+    found = drawn(test)
+    place = min(path for path, fragment in found if fragment)
+    assert [path for path, fragment in found if not fragment and path[:-1] == place[:-1]] == []
+    assert [one.value for one in test.markdown] == ["before", "The model is loading. The page continues automatically."]
