@@ -298,3 +298,19 @@ def test_a_page_that_opens_by_itself_may_do_less_than_one_on_which_a_person_pres
     assert loader.access == {"org/linked": LINK, "org/pressed": PAGE, "default": None, "planted-strict": None}
     assert LINK.is_cached_only
     assert PAGE.token is LINK.token is None
+
+
+def test_what_a_failed_load_left_is_collected(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    room, left = loader.make_room(), []
+
+    def load(name: str, **_: Any) -> Any:
+        model = Subject(name)
+        # Moves it to the oldest generation, where a whole collection alone finds it.
+        gc.collect()
+        left.append(weakref.ref(model))
+        raise ModelRefused("a folder.", wanted="another one.", remedy="choose it.")
+
+    monkeypatch.setattr(ui.flow.model_pool, "open_subject", load)
+    room.open("org/model", owner="a")
+    until(lambda: room.look("org/model").has_failed)
+    until(lambda: left[0]() is None)
