@@ -59,7 +59,7 @@ class Against(LastFirst):
 
 @dataclass(frozen=True)
 class Erratic(LastFirst):
-    """Scores drawn anew for every text and answer: no seed, and no agreement between two prompts that differ in one token."""
+    """Scores drawn again for every text and answer: no seed, and no agreement between two prompts that differ in one token."""
 
     name: str = "erratic"
     is_signed: bool = True
