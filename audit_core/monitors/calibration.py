@@ -8,7 +8,6 @@ from math import ceil, log
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 
 from audit_core.errors import Refused
 from audit_core.stats.estimates import LEVEL
@@ -80,6 +79,8 @@ def set_threshold(scores: Array, rate: float, rate_bound: RateBound) -> Threshol
 
     Source: Vovk, Gammerman and Shafer 2005, Algorithmic Learning in a Random World; Vovk 2012, arXiv:1209.2673, proposition 2a.
     """
+    from scipy.stats import beta
+
     check_rate(rate)
     n, needed = len(scores), count_needed(rate, rate_bound)
     if n < needed:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
 
 from audit_core.monitors.calibration import find_p_values
 from audit_core.stats.estimates import LEVEL, Estimate
@@ -105,6 +104,8 @@ def _estimate(alarms: Array, length: int) -> Estimate:
 
     A stream without an alarm counts as it is; with none in any, the value is the length of all, a lower limit.
     """
+    from scipy.stats import t
+
     n = len(alarms)
     mean, error = float(alarms.mean()), float(alarms.std(ddof=1)) / np.sqrt(n)
     # One alarm more in all streams: with none at all the upper limit of their rate is not zero.

@@ -8,7 +8,6 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from audit_core.monitors.calibration import RateBound, Threshold, set_threshold
 from audit_core.monitors.scoring import OutputSignal, TextRule
@@ -104,6 +103,8 @@ def compare_detection(first: Hits, second: Hits) -> Estimate:
 
     Source: Agresti and Min 2005, Statistics in Medicine 24 (half a case added to each cell), for paired shares.
     """
+    from scipy.stats import norm
+
     n = len(first.is_found)
     only_first = int((first.is_found & ~second.is_found).sum()) + 0.5
     only_second = int((~first.is_found & second.is_found).sum()) + 0.5

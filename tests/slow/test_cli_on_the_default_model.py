@@ -66,7 +66,7 @@ def test_patch_is_denoising_and_mlps_can_be_swept(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("loaded")
 def test_a_claim_is_judged_and_every_number_has_its_parts(tmp_path: Path) -> None:
     claim = write(tmp_path / "c.toml", 'name = "L23.H3 carries the name"\ncomponents = ["L23.H3"]\n')
-    done = assay(tmp_path, "test", claim, "--prompts", take_rows(tmp_path / "p.jsonl", 24), "--half", "all", "--json")
+    done = assay(tmp_path, "test", claim, "--prompts", take_rows(tmp_path / "p.jsonl", 20), "--half", "all", "--json")
     document = json.loads(done.stdout)
     assert done.returncode == (3 if document["state"] == "inconclusive" else 0), done.stderr
     assert {

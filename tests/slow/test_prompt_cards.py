@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from audit_core.prompts.alignment import tokenise
@@ -18,8 +20,10 @@ pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parents[2] / "data" / "prompts"
 RECORDED = json.loads((FOLDER / "cards.json").read_text(encoding="utf-8"))
-TOLERANCE = 0.005
-"""Of an accuracy: less than one row of 144, so that no row may change sides."""
+SHARES = ("accuracy_clean", "accuracy_corrupted", "top_token_share")
+DIFFERENCES = ("logit_difference_clean", "logit_difference_corrupted")
+TOLERANCE = 0.01
+"""Less than one row of a template, so that no row may change sides."""
 each_set = pytest.mark.parametrize("name", RECORDED["sets"])
 
 
@@ -65,11 +69,27 @@ def test_every_word_of_the_lists_is_one_token_behind_a_space(model: Model) -> No
 
 
 @each_set
-def test_the_recorded_accuracy_is_found_again(name: str, model: Model) -> None:
+def test_the_recorded_accuracy_of_every_fourth_template_is_found_again(name: str, model: Model) -> None:
+    """Few rows at a time, so that one that changes sides is seen; the whole set's numbers are those of its templates, below."""
     from data.prompts.measure import summarise
 
-    found = summarise(model.read(load_prompts(FOLDER / f"{name}.jsonl")))
-    for key in ("accuracy_clean", "accuracy_corrupted", "top_token_share"):
-        assert found[key] == pytest.approx(RECORDED["sets"][name][key], abs=TOLERANCE), key
-    for key in ("logit_difference_clean", "logit_difference_corrupted"):
-        assert found[key] == pytest.approx(RECORDED["sets"][name][key], abs=0.01), key
+    recorded = RECORDED["sets"][name]["templates"]
+    chosen = list(recorded)[::4]
+    assert len(chosen) >= 4
+    prompts = load_prompts(FOLDER / f"{name}.jsonl")
+    kept = tuple(prompt for prompt in prompts.prompts if prompt.template in chosen)
+    readings = model.read(replace(prompts, prompts=kept))
+    for template in chosen:
+        found = summarise(reading for reading in readings if reading.pair.prompt.template == template)
+        for key in ("n", *SHARES, *DIFFERENCES):
+            assert found[key] == pytest.approx(recorded[template][key], abs=TOLERANCE), (template, key)
+
+
+@each_set
+def test_the_numbers_of_a_set_are_those_of_its_templates(name: str) -> None:
+    card = RECORDED["sets"][name]
+    counts = [template["n"] for template in card["templates"].values()]
+    assert sum(counts) == card["n"]
+    for key in (*SHARES, *DIFFERENCES):
+        values = [template[key] for template in card["templates"].values()]
+        assert np.average(values, weights=counts) == pytest.approx(card[key], abs=2e-4), key
