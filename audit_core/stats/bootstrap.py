@@ -92,7 +92,10 @@ def _ratio_interval(
             "the sign of the gap in the denominator differs between templates; "
             "use more templates, or a corruption that changes the answer in each.",
         )
-    return _studentise(tops, gaps, picks[drawn_gaps != 0], level)
+    several = _draw_several(names.size, seed, DRAWS)
+    if not drawn_gaps.all():
+        several = picks[(drawn_gaps != 0) & _are_several(picks)]
+    return _studentise(tops, gaps, several, level)
 
 
 def _studentise(tops: Array, gaps: Array, picks: Array, level: float) -> tuple[Array, Array]:
@@ -104,7 +107,7 @@ def _studentise(tops: Array, gaps: Array, picks: Array, level: float) -> tuple[A
     Args:
         tops: numerators, summed over each template; shape (series, template).
         gaps: denominator, likewise; shape (template,).
-        picks: how often each template enters each draw; shape (draw, template).
+        picks: how often each template enters each draw, of two templates or more; shape (draw, template).
         level: confidence level.
 
     Source: Hall 1992, The Bootstrap and Edgeworth Expansion, section 3.6; Field and Welsh 2007 (clusters).
@@ -114,8 +117,6 @@ def _studentise(tops: Array, gaps: Array, picks: Array, level: float) -> tuple[A
     # Residuals instead of raw sums, so that no difference of large numbers is taken.
     left = tops - values[:, None] * gaps
     error = np.sqrt((left**2).sum(1) / (k * (k - 1))) / abs(gaps.mean())
-    # A draw of one template has no spread of its own.
-    picks = picks[(picks > 0).sum(1) > 1]
     drawn_gaps = (picks @ gaps)[:, None]
     moved = (picks @ left.T) / drawn_gaps
     squares = picks @ (left**2).T - 2 * moved * (picks @ (left * gaps).T) + moved**2 * (picks @ gaps**2)[:, None]
@@ -146,6 +147,20 @@ def _draw_picks(k: int, seed: int, draws: int) -> Array:
     picks = np.random.default_rng(seed).multinomial(k, np.full(k, 1 / k), size=draws).astype(float)
     picks.flags.writeable = False
     return picks
+
+
+@lru_cache(maxsize=4)
+def _draw_several(k: int, seed: int, draws: int) -> Array:
+    """The draws of more than one template: a draw of one has no spread of its own."""
+    picks = _draw_picks(k, seed, draws)
+    several = picks[_are_several(picks)]
+    several.flags.writeable = False
+    return several
+
+
+def _are_several(picks: Array) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = (picks > 0).sum(1) > 1
+    return found
 
 
 def expanded_tail(n_clusters: int, level: float) -> float:
