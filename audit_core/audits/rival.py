@@ -66,12 +66,28 @@ class RivalResult:
     controls: Controls
 
 
+def _know(has_no_rival: bool) -> Verdicts:
+    return Verdicts(lambda found: [str(found.has_no_rival)], str(has_no_rival), frozenset({"None"}))
+
+
 _EXAMPLES = (
     Example(
         {"components": "L1.H0 L1.H3"},
         "No other circuit of two heads does the task.",
         lambda found: found.has_no_rival is True,
-        verdicts=Verdicts(lambda found: [str(found.has_no_rival)], "True", frozenset({"None"})),
+        verdicts=_know(True),
+    ),
+)
+_CONTRASTS = (
+    Example(
+        {"components": "L0.H0 L1.H0", "replacement": "zero", "method": "greedy_pruning"},
+        "Two heads each pass on what the first finds: with L1.H1 in the place of L1.H0 it is as good a circuit.",
+        lambda found: found.has_no_rival is False,
+        task="absence",
+        half="confirmatory",
+        model="planted-or",
+        per_template=6,
+        verdicts=_know(False),
     ),
 )
 
@@ -84,6 +100,7 @@ class RivalAudit(CircuitCheck):
     result: type = RivalResult
     version: int = 8
     examples: tuple[Example, ...] = _EXAMPLES
+    contrasts: tuple[Example, ...] = _CONTRASTS
     counts_as: tuple[str, ...] = ("test_of_the_test",)
     pace: float = 0.36
     demands: tuple[Capability[Any], ...] = (HEADS,)
