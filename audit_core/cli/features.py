@@ -13,12 +13,12 @@ from audit_core.cli.output import print_json, print_result, show_fetch, show_pro
 from audit_core.cli.session import open_subject
 from audit_core.dictionaries.dictionary import Dictionary
 from audit_core.errors import Refused
+from audit_core.feature_record import write_measure
 from audit_core.features import load_dictionary, open_dictionary
 from audit_core.features.absorption import CAVEAT
 from audit_core.features.difference import FiringDifference, compare_firing
 from audit_core.features.evaluation import DictionaryEvaluation, evaluate_dictionary
 from audit_core.features.held_out import HeldOutTexts, list_shipped_texts, read_labelled_file, read_text_file
-from audit_core.features.records import write_measure
 from audit_core.stats.estimates import Estimate, format_estimate
 from audit_core.subject import Subject
 

@@ -62,7 +62,7 @@ def _fit(runner: WaveRunner, texts: TokenisedPrompts, on_progress: Progress) -> 
 
     found = []
     for done, pair in enumerate(texts.pairs):
-        # One text at a time: the lock is held for as long.
+        # One text at a time: the lock is taken for as long.
         with runner.lock, torch.inference_mode(False):
             _check_tokens(runner.bridge, pair.prompt.clean, pair.clean_ids)
             try:

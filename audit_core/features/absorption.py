@@ -81,14 +81,14 @@ def list_words(tokenizer: Tokenizer, n_tokens: int) -> list[tuple[str, int]]:
 
 
 def measure_absorption(dictionary: Dictionary, words: LetterWords, *, seed: int) -> Absorption:
-    """Absorption over all letters; features and probes are chosen on one half of the words and measured on the other.
+    """Absorption over all letters; features and probes are chosen on one split of the words and measured on the other.
 
     Source: Chanin et al. 2024, arXiv:2409.14507; Karvonen et al. 2025, arXiv:2503.09532 (SAEBench).
     """
     values = dictionary.encode(words.stream)
     letters, names, hits, scores = np.array(words.letters), [], [], []
     for letter in dict.fromkeys(words.letters):
-        is_own = letters == letter
+        is_own = np.equal(letters, letter)
         main = _choose_main(values[words.is_train] > 0, is_own[words.is_train])
         fires = (values[:, list(main)] > 0).any(1)
         test = ~words.is_train

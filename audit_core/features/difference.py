@@ -69,7 +69,7 @@ class FiringDifference:
     n_differ: Observational[int]
     """Features whose rate or mean value differs."""
     null_differ: NotEvidence[int | None]
-    """The same of one version between two random halves of the texts; None with too few clusters to halve."""
+    """The same of one version between two random splits of the texts; None with too few clusters to split."""
     fvu: Observational[tuple[float, float]]
     """Fraction of the variance that the dictionary does not rebuild in each version: it was trained on one of them."""
     rows: tuple[FiringChange, ...]
@@ -92,13 +92,13 @@ def compare_firing(
     """
     _check(first, second, dictionary, rows, names)
     both = [_read(subject, dictionary, rows) for subject in (first, second)]
-    fires = sum(_count_clusters(one.rates, names) for one in both)
-    tested = np.flatnonzero(np.maximum(*(_count_clusters(one.rates, names) for one in both)) >= MIN_TEMPLATES)
+    fires = np.maximum(*(_count_clusters(one.rates, names) for one in both))
+    tested = np.flatnonzero(fires >= MIN_TEMPLATES)
     if not len(tested):
         raise NotMeasured("not_active", "no feature fires in three clusters of these texts.")
     changes = [both[1].rates[tested] - both[0].rates[tested], both[1].values[tested] - both[0].values[tested]]
     p = adjust_p_values(np.concatenate(changes), names).reshape(2, -1)
-    differ = p.min(0) < ALPHA
+    differ: NDArray[np.bool_] = p.min(0) < ALPHA
     order = np.lexsort((-np.abs(changes[1].mean(1)), -np.abs(changes[0].mean(1)), ~differ))
     found = tuple(
         FiringChange(
@@ -170,7 +170,7 @@ def _count_clusters(rates: Array, names: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _count_null(one: _Firing, tested: NDArray[np.intp], names: Sequence[str], *, seed: int) -> int | None:
-    """How many features differ between random halves of the texts: clusters in random pairs, one of each in each half."""
+    """How many features differ between random splits of the texts: clusters in random pairs, one of each in each split."""
     members, distinct = np.array(names), sorted(set(names))
     n = len(distinct) // 2
     if n < MIN_TEMPLATES:
@@ -191,5 +191,5 @@ def _describe(n_differ: int, n: int, null: int | None, first: str, second: str) 
         if n_differ
         else f"None of {n} features was found to fire differently in {second} than in {first}."
     )
-    halves = "" if null is None else f" Between two random halves of the texts in one version, {null or 'none'} did."
-    return f"{said}{halves} {NOT_USE}"
+    splits = "" if null is None else f" Between two random splits of the texts in one version, {null or 'none'} did."
+    return f"{said}{splits} {NOT_USE}"
