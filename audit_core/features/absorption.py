@@ -88,10 +88,10 @@ def measure_absorption(dictionary: Dictionary, words: LetterWords, *, seed: int)
     values = dictionary.encode(words.stream)
     letters, names, hits, scores = np.array(words.letters), [], [], []
     for letter in dict.fromkeys(words.letters):
-        is_own = np.equal(letters, letter)
+        is_own: Flags = np.equal(letters, letter)
         main = _choose_main(values[words.is_train] > 0, is_own[words.is_train])
-        fires = (values[:, list(main)] > 0).any(1)
-        test = ~words.is_train
+        fires: Flags = np.any(values[:, list(main)] > 0, axis=1)
+        test: Flags = ~words.is_train
         scores.append(_score(fires[test], is_own[test]))
         probe = fit_probe(words.stream[words.is_train].astype(np.float64), is_own[words.is_train])
         read = probe.score(words.stream.astype(np.float64)) > 0
