@@ -80,7 +80,7 @@ def test_the_lens_is_blind_before_the_layer_that_writes_and_reads_the_model_s_an
     assert found.layers[-1].measured is None
     # The word asked about is the same in both runs: nothing at the answer position tells them apart before layer 1 has run.
     assert [round(layer.measured.value) for layer in found.layers[:-1]] == [0, 0, 14]
-    assert found.lens_agrees.value == 1.0, "of layers 1 and 2 the later one shows more and costs more"
+    assert found.lens_agrees.value == pytest.approx(1.0), "of layers 1 and 2 the later one shows more and costs more"
     assert (found.jacobian_agrees, found.n_texts) == (None, 0), "it was not asked for"
     assert found.layers[-1].prefers == 1.0
 
