@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,14 @@ import numpy as np
 import pytest
 
 from audit_core.engine import input_tree
-from audit_core.engine.input_tree import group_rows, plan_steps, run_tree
+from audit_core.engine.input_tree import (
+    _count_beginnings,
+    _count_shared,
+    group_rows,
+    keep_longest,
+    plan_steps,
+    run_tree,
+)
 from audit_core.intervention import CLEAN_RUN
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.answers import Tokens
@@ -85,6 +93,17 @@ def test_an_input_that_ends_is_not_padded_to_the_longest(monkeypatch: pytest.Mon
     monkeypatch.setattr(input_tree, "PASS_TOKENS", 1000)
     (only,) = plan_steps(rows)
     assert only.pad()[0] == (0,) * 8
+
+
+def test_beginnings_are_counted_as_a_set_of_them_would() -> None:
+    draw = np.random.default_rng(0)
+    leaves = keep_longest([tuple(map(int, draw.integers(0, 2, draw.integers(1, 9)))) for _ in range(40)])
+    lengths = np.array([len(leaf) for leaf in leaves])
+    shared = np.array([0, *(_count_shared(a, b) for a, b in itertools.pairwise(leaves))])
+    for start in range(lengths.max()):
+        ends = np.arange(start + 1, lengths.max() + 1)
+        literal = [len({leaf[:end] for leaf in leaves if len(leaf) > start}) for end in ends]
+        assert _count_beginnings(lengths, shared, start, ends).tolist() == literal
 
 
 def test_groups_hold_every_input_once_and_neighbours_together() -> None:
