@@ -117,13 +117,8 @@ def _count_beginnings(
         lengths: of sorted inputs.
         shared: with the input before, in tokens.
     """
-    least, parts = 0, []
-    for length, same in zip(lengths.tolist(), shared.tolist(), strict=True):
-        least = min(least, same)
-        if length > start:
-            parts.append(least)
-            least = length
-    found: NDArray[np.int64] = 1 + (np.array(parts[1:], np.int64)[:, None] < ends[None]).sum(0)
+    # What is shared with an input that has ended is shorter than any of these beginnings, so that it parts them all.
+    found: NDArray[np.int64] = 1 + (shared[lengths > start][1:, None] < ends[None]).sum(0)
     return found
 
 

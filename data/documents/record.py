@@ -1,4 +1,4 @@
-"""Records the audit of the shipped questions on the default model; a quarter of an hour each on two cores.
+"""Records the audit of the shipped questions on the default model; a quarter of an hour each on two idle cores.
 
 Run from the repository root: `PYTHONPATH=. python data/documents/record.py [FILE]`.
 """

@@ -170,7 +170,10 @@ def test_the_features_that_a_version_no_longer_fires_are_listed_and_no_other(wit
 
 def test_one_version_has_no_difference_with_itself_and_refusals_have_reasons() -> None:
     rows, names = read_votes()
-    found = compare_firing(strict(), strict(), write_dictionary(), rows, names, seed=0)
+    dictionary = write_dictionary()
+    silent = replace(dictionary, threshold=np.where(np.arange(len(dictionary)) == 5, 1e9, dictionary.threshold))
+    found = compare_firing(strict(), strict(), silent, rows, names, seed=0)
+    assert (found.n_silent, found.n_features) == (1, len(dictionary) - 1)
     assert (found.n_differ, [row.differs for row in found.rows]) == (0, [False] * len(found.rows))
     assert found.finding.startswith(f"None of {found.n_features} features was found")
     assert {row.p_rate for row in found.rows} == {1.0}
