@@ -161,3 +161,13 @@ class Lenses(Protocol):
 
     def read_lenses(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> LensReading:
         """Logit lens and direct logit attribution on the clean runs."""
+
+    def read_jacobian_lens(
+        self, prompts: TokenisedPrompts, texts: TokenisedPrompts, *, on_progress: Progress = no_progress
+    ) -> Floats:
+        """Logit difference that the Jacobian lens reads on the clean runs: the stream entering each layer, carried to the end by
+        the mean derivative over the clean side of some texts; shape (layer + 1, prompt). NaN at the first layer, which has none.
+
+        Raises:
+            NotMeasured: no Jacobian lens can be fitted to this model.
+        """

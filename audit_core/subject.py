@@ -137,8 +137,8 @@ class Inputs(Protocol):
     def read_inputs(self, rows: Sequence[Tokens]) -> Floats:
         """Logits of the vocabulary after each input as it is, without an edit; shape (row, vocabulary).
 
-        Inputs may have different lengths. The first should be the one that the others are variants of: what they share with
-        it from the beginning is computed once.
+        Inputs may have different lengths. What several begin with is computed once, so that variants of one text should be read
+        together.
         """
 
 

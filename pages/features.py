@@ -3,6 +3,7 @@
 import streamlit as st
 
 from ui.features import browser, form, show
+from ui.features import recorded as records
 from ui.flow import answers, model_question, services
 from ui.flow.history import show_history
 from ui.flow.subject_view import ask_in, close_questions
@@ -63,7 +64,11 @@ if result is not None:
         "Prompts and checks": lambda: show.show_details(result),
     }
 tabs |= {"Steering": lambda: steering.show_steering(model, auditor)}
-tabs |= {"Dictionary": lambda: show.show_card(entry)}
+tabs |= {
+    "Dictionary": lambda: show.show_card(entry),
+    "Evaluation": lambda: records.show_evaluation(entry),
+    "Two versions": lambda: records.show_difference(entry),
+}
 if auditor is not None:
     tabs |= {"History": lambda: show_history(auditor.subject.identity.short)}
 with frame.tabs:

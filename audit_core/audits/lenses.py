@@ -43,10 +43,12 @@ class LensesAudit(Audit):
     question: str = "Do the parts that a lens points at change the answer when they are replaced?"
     request: type[Request] = LensesRequest
     result: type = LensesResult
-    version: int = 1
+    version: int = 2
+    shown_versions: tuple[int, ...] = (1,)
     summary: str = (
-        "The logit lens reads every layer through the unembedding, and direct logit attribution says what each head and MLP "
-        "writes to the answer. Apart from it, each is replaced and the lead measured."
+        "The logit lens reads every layer through the unembedding, the Jacobian lens after the mean derivative of the later layers. "
+        "Direct logit attribution says what each head and MLP writes to the answer. Apart from it, each is replaced and the lead "
+        "measured."
     )
     counts_as: tuple[str, ...] = ("causal_results",)
     examples: tuple[Example, ...] = _EXAMPLES

@@ -25,6 +25,7 @@ from audit_core.cli.dashboard import serve_dashboard
 from audit_core.cli.desk import add_desk_commands
 from audit_core.cli.endpoint import add_endpoint_command
 from audit_core.cli.exchange import add_exchange_commands
+from audit_core.cli.features import add_feature_commands
 from audit_core.cli.findings import add_finding_commands
 from audit_core.cli.home import add_home_commands
 from audit_core.cli.html import write_page
@@ -89,6 +90,8 @@ def build_parser() -> argparse.ArgumentParser:
     dashboard.add_argument("options", nargs="*", help="options of `streamlit run`, after --")
     text = "the REST API: serve it, describe it, and make tokens for it"
     add_api_commands(commands.add_parser("api", help=text, description=text))
+    text = "sparse dictionaries: evaluate one, and compare how its features fire in two versions of a model"
+    add_feature_commands(commands.add_parser("features", help=text, description=text))
     text = "the findings register, and notices of what is due"
     add_finding_commands(commands.add_parser("finding", help=text, description=text))
     text = "campaigns: models × prompt sets × audits, planned, run, watched and cancelled"

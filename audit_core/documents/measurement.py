@@ -106,9 +106,8 @@ def _add_edits(
     counts: list[tuple[int, int] | None] = [None] * len(question.documents)
     if rows:
         names = list(values)
-        # The input that the edits change is the first row, so that what they share with it is computed once.
-        logits, _ = read_values(subject, [encoded.join(encoded.bodies), *rows], tuple(values.values()))
-        best = choose_values(logits[1:], subject.tolerance)
+        logits, _ = read_values(subject, rows, tuple(values.values()))
+        best = choose_values(logits, subject.tolerance)
         for (at, value), row in zip(wanted, best, strict=True):
             hits, n = counts[at] or (0, 0)
             counts[at] = hits + (bool(row >= 0) and names[row] == value), n + 1

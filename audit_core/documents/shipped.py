@@ -6,8 +6,8 @@ from audit_core.data_folder import DATA
 from audit_core.errors import Refused
 
 SHIPPED = ("questions.csv", "retrieved-bm25.csv", "retrieved-next.csv")
-"""124 questions with three documents each; 124 with the first three hits of BM25 among 134 passages; 12 of these with the
-next hit as well."""
+"""124 questions with three documents each; 124 with the first three hits of BM25 among 134 passages and the next hit; 12 of these,
+three of which are also measured by sentence."""
 
 BY_SENTENCE = {SHIPPED[2]: 3}
 """Questions of a file that are measured by sentence, unless another number is asked for."""

@@ -1,4 +1,4 @@
-"""Unedited runs of many inputs of one length: what several of them begin with is computed once, as in a tree."""
+"""Unedited runs of many inputs: what several of them begin with is computed once, as in a tree."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from audit_core.engine.capture import embed_tokens
 from audit_core.engine.plan import PASS_TOKENS, count_tokens
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from audit_core.engine.runner import WaveRunner
 
 ROWS_PER_ROOM = 2
-"""Rows of a group, in rows that fit one pass: what a group shares makes room for more of them."""
+"""Inputs of a group, in inputs that fit one pass: what a group shares makes room for more of them."""
 
 
 def run_tree(runner: WaveRunner, prompts: TokenisedPrompts, *, on_progress: Progress) -> Logits:
@@ -32,33 +35,38 @@ def run_tree(runner: WaveRunner, prompts: TokenisedPrompts, *, on_progress: Prog
     table = LogitTable(prompts, 1, 0)
     rows = [pair.clean_ids for pair in prompts.pairs]
     done = 0
-    for group in group_rows(rows, lambda length: count_tokens(runner.geometry, length)):
-        ends = _run_group(runner, [rows[at] for at in group])
+    for group, ends in run_groups(runner, rows):
         runner.read(table, ends[None], [0], group)
         done += len(group)
         on_progress(done, len(rows))
     return table.finish(0)
 
 
+def run_groups(runner: WaveRunner, rows: Sequence[Tokens]) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Indices of inputs of any lengths, and their final states at their own last positions, shape (row, d_model)."""
+    for group in group_rows(rows, lambda length: count_tokens(runner.geometry, length)):
+        yield group, _run_group(runner, [rows[at] for at in group])
+
+
 def group_rows(rows: Sequence[Tokens], count_room: Any) -> Iterator[list[int]]:
-    """Indices of inputs of one length that run together, neighbours in the order of their tokens.
+    """Indices of inputs that run together, neighbours in the order of their tokens.
 
     Args:
         count_room: positions that fit one pass at a length.
     """
-    by_length: dict[int, list[int]] = {}
-    for at in sorted(range(len(rows)), key=rows.__getitem__):
-        by_length.setdefault(len(rows[at]), []).append(at)
-    for length, members in by_length.items():
-        size = max(1, ROWS_PER_ROOM * count_room(length) // length)
-        # Equal sizes: a small remainder would need a whole pass over the weights.
-        size = -(-len(members) // -(-len(members) // size))
-        yield from (members[at : at + size] for at in range(0, len(members), size))
+    if not rows:
+        return
+    length = max(map(len, rows))
+    size = max(1, ROWS_PER_ROOM * count_room(length) // length)
+    # Equal sizes: a small remainder would need a whole pass over the weights.
+    size = -(-len(rows) // -(-len(rows) // size))
+    order = sorted(range(len(rows)), key=rows.__getitem__)
+    yield from (order[at : at + size] for at in range(0, len(rows), size))
 
 
 @dataclass(frozen=True)
 class Step:
-    """Positions `start` to `end` of the distinct beginnings of a group."""
+    """Positions `start` to `end` of the distinct beginnings of a group; one that is shorter is a whole input."""
 
     start: int
     end: int
@@ -66,32 +74,64 @@ class Step:
     parents: tuple[int, ...]
     """Per beginning, which of those of the step before it continues."""
 
+    def pad(self) -> list[Tokens]:
+        """The beginnings up to `end`: no position of a causal decoder sees what follows it."""
+        return [(*one, *[one[-1]] * (self.end - len(one))) for one in self.beginnings]
+
 
 def plan_steps(rows: Sequence[Tokens]) -> tuple[Step, ...]:
-    """Steps over inputs of one length with the fewest positions, a pass counting as `PASS_TOKENS` of them.
+    """Steps over inputs with the fewest positions, a pass counting as `PASS_TOKENS` of them.
 
-    The last step has every row, in the order given.
+    An input that is the beginning of another is read from the longer one.
     """
-    length = len(rows[0])
-    # Beginnings grow in number only where rows part, so that a cut anywhere else cannot be better.
-    counts = [len({row[:end] for row in rows}) for end in range(length)] + [len(rows)]
-    ends = [end for end in range(1, length) if counts[end] < counts[end + 1]] + [length]
+    leaves = keep_longest(rows)
+    lengths = np.array([len(leaf) for leaf in leaves])
+    shared = np.array([0, *(_count_shared(a, b) for a, b in itertools.pairwise(leaves))])
+    # Beginnings grow in number only where inputs part, and shrink only where one ends: a cut anywhere else cannot be better.
+    ends = np.array(sorted({*shared[shared > 0].tolist(), *lengths.tolist()}))
     least, cut = {0: 0}, {}
-    for end in ends:
-        least[end], cut[end] = min(
-            (least[start] + counts[end] * (end - start) + PASS_TOKENS, start) for start in least if start < end
-        )
-    places = [length]
+    for start in (0, *ends[:-1].tolist()):
+        later = ends[ends > start]
+        for end, count in zip(later.tolist(), _count_beginnings(lengths, shared, start, later), strict=True):
+            positions = least[start] + int(count) * (end - start) + PASS_TOKENS
+            if end not in least or positions < least[end]:
+                least[end], cut[end] = positions, start
+    places = [int(lengths.max())]
     while places[-1]:
         places.append(cut[places[-1]])
-    return _make_steps(rows, places[::-1])
+    return _make_steps(leaves, places[::-1])
 
 
-def _make_steps(rows: Sequence[Tokens], places: Sequence[int]) -> tuple[Step, ...]:
+def keep_longest(rows: Sequence[Tokens]) -> list[Tokens]:
+    """Distinct inputs in the order of their tokens, without those that another begins with."""
+    order = sorted(set(rows))
+    return [row for row, other in zip(order, [*order[1:], ()], strict=True) if other[: len(row)] != row]
+
+
+def _count_beginnings(
+    lengths: NDArray[np.int64], shared: NDArray[np.int64], start: int, ends: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """How many different beginnings of each length the inputs longer than `start` have.
+
+    Args:
+        lengths: of sorted inputs.
+        shared: with the input before, in tokens.
+    """
+    # What is shared with an input that has ended is shorter than any of these beginnings, so that it parts them all.
+    found: NDArray[np.int64] = 1 + (shared[lengths > start][1:, None] < ends[None]).sum(0)
+    return found
+
+
+def _count_shared(first: Tokens, other: Tokens) -> int:
+    """Tokens before the first difference."""
+    return next((at for at, (a, b) in enumerate(zip(first, other)) if a != b), min(len(first), len(other)))
+
+
+def _make_steps(leaves: Sequence[Tokens], places: Sequence[int]) -> tuple[Step, ...]:
     steps: list[Step] = []
     number: dict[Tokens, int] = {(): 0}
     for start, end in itertools.pairwise(places):
-        own = tuple(rows) if end == len(rows[0]) else tuple(dict.fromkeys(row[:end] for row in rows))
+        own = tuple(dict.fromkeys(leaf[:end] for leaf in leaves if len(leaf) > start))
         steps.append(Step(start, end, own, tuple(number[row[:start]] for row in own)))
         number = {beginning: at for at, beginning in enumerate(own)}
     return tuple(steps)
@@ -118,18 +158,22 @@ class _Continued:
 
 
 def _run_group(runner: WaveRunner, rows: Sequence[Tokens]) -> torch.Tensor:
-    """Final states at the last position, shape (row, d_model)."""
+    """Final states at each input's last position, shape (row, d_model)."""
     import torch
 
+    steps, found = plan_steps(rows), [torch.empty(0)] * len(rows)
     caches: list[dict[str, torch.Tensor]] = [{} for _ in range(runner.model.n_layers)]
-    states = torch.empty(0)
-    for step in plan_steps(rows):
+    for step in steps:
         calls = runner.find_calls(step.end)
         with runner.turn():
-            states = embed_tokens(runner.model, torch.tensor(step.beginnings))[:, step.start :]
+            states = embed_tokens(runner.model, torch.tensor(step.pad()))[:, step.start :]
         for layer, call in enumerate(calls):
             cache = _Continued(caches[layer], step.parents, step.start)
             with runner.turn():
                 states = call_block(runner.model, layer, states, call, start=step.start, cache=cache)
-            caches[layer] = cache.kept if step.end < len(rows[0]) else {}
-    return states[:, -1]
+            caches[layer] = cache.kept if step is not steps[-1] else {}
+        for at, row in enumerate(rows):
+            if step.start < len(row) <= step.end:
+                number = next(i for i, one in enumerate(step.beginnings) if one[: len(row)] == row)
+                found[at] = states[number, len(row) - 1 - step.start]
+    return torch.stack(found)

@@ -13,6 +13,10 @@ from audit_core.dictionaries.shelf import (
     open_dictionary,
 )
 from audit_core.dictionaries.store import import_saelens, load_dictionary
+from audit_core.features.absorption import CAVEAT
+from audit_core.features.difference import FiringChange, FiringDifference, compare_firing
+from audit_core.features.evaluation import DictionaryEvaluation, FamilyScore, LabelledRows, evaluate_dictionary
+from audit_core.features.held_out import HeldOutTexts, list_shipped_texts, read_labelled_file, read_text_file
 from audit_core.features.index import FeatureIndex, IndexedFeature, Shown, find_index
 from audit_core.features.labels import LabelledText, check_label
 from audit_core.features.measurement import compare_families, list_principal, measure_activity, measure_features
@@ -34,20 +38,27 @@ from audit_core.features.texts import TextRows, split_texts
 from audit_core.features.training import Recipe, train_dictionary
 
 __all__ = [
+    "CAVEAT",
     "Card",
     "Dictionary",
+    "DictionaryEvaluation",
     "EffectVerdict",
     "EffectsReport",
     "FamilyEffect",
+    "FamilyScore",
     "FeatureEffect",
     "FeatureIndex",
     "FeatureRow",
     "FeaturesRequest",
     "FeaturesResult",
+    "FiringChange",
+    "FiringDifference",
     "Found",
+    "HeldOutTexts",
     "IndexedFeature",
     "LabelTest",
     "LabelVerdict",
+    "LabelledRows",
     "LabelledText",
     "Recipe",
     "ShippedDictionary",
@@ -57,19 +68,24 @@ __all__ = [
     "attach_dictionary",
     "check_label",
     "compare_families",
+    "compare_firing",
     "describe_both",
     "draw_dictionary",
+    "evaluate_dictionary",
     "find_dictionary",
     "find_index",
     "find_of_model",
     "import_saelens",
     "list_principal",
+    "list_shipped_texts",
     "load_dictionary",
     "measure_activity",
     "measure_features",
     "measure_quality",
     "measure_request",
     "open_dictionary",
+    "read_labelled_file",
+    "read_text_file",
     "save_dictionary",
     "search_firing",
     "search_labels",

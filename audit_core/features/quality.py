@@ -100,7 +100,7 @@ def measure_quality(
     }  # fmt: skip
     losses = {name: stream.measure_losses(rows, dictionary.layer, change) for name, change in changes.items()}
     clean = losses["clean"]
-    _check_losses(losses)
+    check_losses(losses)
 
     def share(kind: str, against: str) -> Estimate:
         gap = losses[against] - clean
@@ -119,7 +119,7 @@ def measure_quality(
     )  # fmt: skip
 
 
-def _check_losses(losses: Mapping[str, Floats]) -> None:
+def check_losses(losses: Mapping[str, Floats]) -> None:
     """Identity changes nothing, zeroing something, and the mean leaves something to recover."""
     clean = losses["clean"]
     if (moved := float(np.abs(losses["own"] - clean).max())) > _MOST_LOST:

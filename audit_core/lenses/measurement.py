@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,12 +58,41 @@ def measure_lenses(
     )  # fmt: skip
     check_task(effect)
     _check_same_runs(reading, effect)
-    return _Report(subject, request, reading, effect).write()
+    return _Report(subject, request, reading, effect, _read_jacobian(subject, request, effect)).write()
+
+
+@dataclass(frozen=True)
+class _Jacobian:
+    """What the Jacobian lens reads, or why it does not."""
+
+    stream: NDArray[np.float32] | None
+    n_texts: int
+    why_not: str
+
+
+def _read_jacobian(subject: Subject, request: LensesRequest, effect: Effect) -> _Jacobian:
+    n = min(request.jacobian, len(request.reference))
+    if n < 1:
+        return _Jacobian(None, 0, "")
+    try:
+        stream = LENSES.of(subject).read_jacobian_lens(
+            request.prompts, request.reference.take(request.reference.spread(n))
+        )
+    except ControlFailed:
+        raise
+    except NotMeasured as error:
+        return _Jacobian(None, 0, error.detail)
+    _check_end(stream[-1], effect)
+    return _Jacobian(stream, n, "")
 
 
 def _check_same_runs(reading: LensReading, effect: Effect) -> None:
     """The last row of the lens is the model's own answer, read by another way: a lens on other runs would show here."""
-    off = float(np.abs(reading.stream[-1] - effect.clean).max())
+    _check_end(reading.stream[-1], effect)
+
+
+def _check_end(last: NDArray[np.float32], effect: Effect) -> None:
+    off = float(np.abs(last - effect.clean).max())
     if off > effect.controls.tolerance:
         raise ControlFailed(
             f"After the last layer the lens reads another logit difference than the model's (off by {off:.3g}): nothing it "
@@ -83,7 +114,10 @@ def _list_runs(subject: Subject, request: LensesRequest) -> tuple[Intervention, 
 class _Report:
     """The result of one reading and one measurement."""
 
-    def __init__(self, subject: Subject, request: LensesRequest, reading: LensReading, effect: Effect) -> None:
+    def __init__(
+        self, subject: Subject, request: LensesRequest, reading: LensReading, effect: Effect, jacobian: _Jacobian
+    ) -> None:
+        self.jacobian = jacobian
         self.parts = _list_parts(subject)
         self.request, self.reading, self.effect = request, reading, effect
         self.clusters = request.prompts.templates
@@ -124,6 +158,10 @@ class _Report:
             rest=None if rest is None else self._average(rest[None])[0],
             heads_agree=heads_agree,
             parts_agree=parts_agree,
+            lens_agrees=self._agree_by_layer(self.reading.stream),
+            jacobian_agrees=None if self.jacobian.stream is None else self._agree_by_layer(self.jacobian.stream),
+            n_texts=self.jacobian.n_texts,
+            no_jacobian=self.jacobian.why_not,
             no_agreement=no_agreement,
             added_up=self.reading.off,
             controls=self.effect.controls,
@@ -159,13 +197,27 @@ class _Report:
             for part, one, other in zip(self.parts, written, measured, strict=True)
         )
 
+    def _agree_by_layer(self, stream: NDArray[np.float32]) -> Estimate | None:
+        """Over the layers that both lenses read and that are measured: all but the first, and not the end."""
+        lost = self.effect.support[len(self.parts) + 1 :]
+        read = stream[1 : 1 + len(lost)].astype(np.float64)
+        try:
+            return rank_agreement(self._silence(read), self._silence(lost), self.clusters, seed=self.request.seed)
+        except NotMeasured:
+            return None
+
     def _list_layers(self) -> tuple[LensLayer, ...]:
         stream = self.reading.stream.astype(np.float64)
         measured = (*self._average(self.effect.support[len(self.parts) :]), None)
         prefers = (stream > 0).mean(1)
+        carried: tuple[Estimate | None, ...] = (None,) * len(stream)
+        if self.jacobian.stream is not None:
+            carried = (None, *self._average(self.jacobian.stream[1:].astype(np.float64)))
         return tuple(
-            LensLayer(layer=layer, lens=lens, prefers=float(share), measured=loss)
-            for layer, (lens, share, loss) in enumerate(zip(self._average(stream), prefers, measured, strict=True))
+            LensLayer(layer=layer, lens=lens, prefers=float(share), jacobian=through, measured=loss)
+            for layer, (lens, share, through, loss) in enumerate(
+                zip(self._average(stream), prefers, carried, measured, strict=True)
+            )
         )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from audit_core.component import Kind
 from audit_core.controls import Controls
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
 from audit_core.intervention import Replacement
 from audit_core.prompts.prompt_set import TokenisedPrompts
-from audit_core.request import AnyAblation, Request
+from audit_core.request import AnyAblation, Ask, Request
 from audit_core.stats.estimates import Estimate
 
 DELTA = 0.1
@@ -46,6 +46,13 @@ class LensesRequest(Request):
     prompts: TokenisedPrompts
     reference: TokenisedPrompts
     replacement: AnyAblation = Replacement.RESAMPLE
+    jacobian: Annotated[
+        int,
+        Ask(
+            "Texts of the Jacobian lens",
+            "Reference prompts that it is fitted on; 0 leaves it out. Each costs hundreds of runs.",
+        ),
+    ] = 0
     seed: int = 0
 
     @property
@@ -66,6 +73,9 @@ class LensLayer:
     """Logit of the answer minus that of the foil, read through the final norm and the unembedding."""
     prefers: Observational[float]
     """Share of the prompts on which this difference is positive."""
+    jacobian: Observational[Estimate | None] = None
+    """The same after the mean derivative of the rest of the model has carried the stream to the end; None before the first layer,
+    and where no Jacobian lens was fitted."""
     measured: Causal[Estimate | None]
     """Lead lost when the stream here is that of the counterpart's run; None after the last layer."""
 
@@ -115,6 +125,15 @@ class LensesResult:
     """Rank correlation of heads by size of what they write and by size of the measured effect."""
     parts_agree: Observational[Estimate | None]
     """The same over heads and MLPs together."""
+    lens_agrees: Observational[Estimate | None] = None
+    """Rank correlation of layers by size of what the logit lens reads and by size of the measured effect; None in older results,
+    and where all layers are alike."""
+    jacobian_agrees: Observational[Estimate | None] = None
+    """The same of the Jacobian lens, over the same layers."""
+    n_texts: int = 0
+    """Texts that the Jacobian lens was fitted on."""
+    no_jacobian: str = ""
+    """Why it was not read; empty if it was, or was not asked for."""
     no_agreement: str
     """Why a correlation is missing; empty otherwise."""
     added_up: NotEvidence[float | None]

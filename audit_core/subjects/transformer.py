@@ -39,6 +39,7 @@ from audit_core.engine.checkpoint import check_against_files, check_kind
 from audit_core.engine.decoder import read_geometry
 from audit_core.engine.faults import refuse_faults
 from audit_core.engine.featured import FeaturedDecoder
+from audit_core.engine.jacobian import read_jacobian_lens
 from audit_core.engine.lens import explain_no_lenses, read_lenses
 from audit_core.engine.parity import choose_tokens, run_alone
 from audit_core.engine.randomise import shuffle_weights
@@ -168,6 +169,11 @@ class TransformerSubject(FeaturedDecoder):
 
     def read_lenses(self, prompts: TokenisedPrompts, *, on_progress: Progress = no_progress) -> LensReading:
         return read_lenses(self.runner, prompts, on_progress)
+
+    def read_jacobian_lens(
+        self, prompts: TokenisedPrompts, texts: TokenisedPrompts, *, on_progress: Progress = no_progress
+    ) -> Floats:
+        return read_jacobian_lens(self.runner, prompts, texts, on_progress)
 
     def measure_losses(self, rows: Sequence[Tokens], layer: int, change: StreamChange | None) -> Floats:
         return measure_losses(self.runner.model, rows, layer, change, self.runner.turn)

@@ -1,4 +1,4 @@
-"""Records the audit of the shipped questions on the default model; a quarter of an hour each on two cores.
+"""Records the audit of the shipped questions on the default model; a quarter of an hour each on two idle cores.
 
 Run from the repository root: `PYTHONPATH=. python data/documents/record.py [FILE]`.
 """
@@ -12,7 +12,7 @@ from audit_core.registry import get_plugin
 from audit_core.shipped import DATA
 
 FEW = 12
-"""Questions whose documents are swapped with the next hit."""
+"""Questions that are also measured by sentence."""
 
 
 def show(done: int, total: int) -> None:
@@ -20,14 +20,14 @@ def show(done: int, total: int) -> None:
 
 
 def freeze_retrieved() -> None:
-    """Write the questions with the documents that BM25 finds, and few of them with the next hit as well."""
+    """Write the questions with the documents that BM25 finds and the next hit, and few of them in a file of their own."""
     folder = DATA / "documents"
     passages = read_passages([("passages.csv", (folder / "passages.csv").read_bytes())])
     header, *rows = (folder / "unanswered.csv").read_bytes().splitlines(keepends=True)
     few = [rows[at * len(rows) // FEW] for at in range(FEW)]
     for name, asked in ((SHIPPED[1], rows), (SHIPPED[2], few)):
-        raw, has_next = b"".join((header, *asked)), name == SHIPPED[2]
-        found = retrieve(raw, "unanswered.csv", passages, get_plugin("retrievers", "bm25"), with_next=has_next)
+        raw = b"".join((header, *asked))
+        found = retrieve(raw, "unanswered.csv", passages, get_plugin("retrievers", "bm25"), with_next=True)
         (folder / name).write_bytes(found.raw)
 
 

@@ -1,4 +1,4 @@
-"""Records the audit of lenses on the default model; about five minutes of one core.
+"""Records the audit of lenses on the default model; about ten minutes of one core.
 
 Run from the repository root: `PYTHONPATH=. python data/lenses/record.py [SET]`.
 """
@@ -21,7 +21,7 @@ if __name__ == "__main__":
     for name in sys.argv[1:] or ("indirect_object",):
         prompts = tokenise(load_prompt_set(name), auditor.subject.tokenizer)
         explored = take_tokenised_split(prompts, exploratory=True)
-        request = LensesRequest(explored, explored)
+        request = LensesRequest(explored, explored, jacobian=8)
         path = DATA / "lenses" / f"recorded-{name}.json"
         made = record_answer(auditor, "lenses", request, path, on_progress=show)
         print(f"\n{path.name}: {made.wall_s:.0f} s: {made.result.finding}")

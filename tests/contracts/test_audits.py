@@ -96,7 +96,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     | {"class scores": (Evidence.ESTIMATED,)},
     "features": {"lead": _READ, "control": _DONE, "rows": (*_READ, *_DONE)},
     "lenses": dict.fromkeys(("layers", "parts"), (*_READ, *_DONE))
-    | dict.fromkeys(("lead", "gap", "rest", "heads agree", "parts agree"), _READ),
+    | dict.fromkeys(("lead", "gap", "rest", "heads agree", "parts agree", "lens agrees", "jacobian agrees"), _READ),
     "paths": _RUNS | {"connections": _DONE},
     "positions": dict.fromkeys(("places", "main"), _DONE),
     "probes": {"lead": _READ, "sites": (*_READ, *_DONE)},

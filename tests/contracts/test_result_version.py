@@ -30,7 +30,7 @@ SHAPES = {
     "experts": {1: "61d34ebfddb70df2", 2: "f87d07c31c6b407c", 3: "a358e9953fb0beac"},
     "explanations": {1: "3a6b044db7d9102a", 2: "e3910a925eb5f435", 3: "847719135abc7c50"},
     "features": {1: "c36d28b52b7ff411"},
-    "lenses": {1: "846e60972f765b8f"},
+    "lenses": {1: "846e60972f765b8f", 2: "770557d73f798097"},
     "paths": {8: "ff202d296556a5c2"},
     "positions": {8: "6c4635ee06148def"},
     "probes": {1: "552d56a22bb0faff"},

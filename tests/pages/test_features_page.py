@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from audit_core.errors import Refused
+from audit_core.feature_record import DIFFERENCE, EVALUATION, load_measure
 from audit_core.features import find_dictionary
 from audit_core.probes import read_shipped
 from audit_core.recorded import load_recorded
@@ -36,6 +38,24 @@ def test_a_first_visit_shows_the_recorded_answer_and_the_browser_before_the_mode
     assert "recorded" in read(test)
     assert len(test.get("plotly_chart")) == 2, "label and effect are two figures"
     assert "Largest values" in read(test)
+
+
+@pytest.mark.parametrize(("tab", "name"), [("Evaluation", EVALUATION), ("Two versions", DIFFERENCE)])
+def test_a_tab_shows_what_is_recorded_of_the_dictionary_and_the_command_where_nothing_is(tab: str, name: str) -> None:
+    """Both are drawn alone: the page's first visit is opened above."""
+    show = {EVALUATION: "show_evaluation", DIFFERENCE: "show_difference"}[name]
+    found = load_measure(SHIPPED.sha256, name)
+    for dictionary, wanted in ((SHIPPED.name, found.result.finding), ("planted-strict", "assay features")):
+        test = AppTest.from_string(
+            "from audit_core.features import find_dictionary\nfrom ui.features import recorded\n"
+            f"recorded.{show}(find_dictionary({dictionary!r}))"
+        ).run()
+        assert not test.exception
+        assert wanted in read(test)
+    assert found.result.weights_sha256 in (
+        SHIPPED.weights_sha256,
+        (SHIPPED.weights_sha256, found.result.weights_sha256[1]),
+    )
 
 
 def test_the_record_is_of_this_version_this_dictionary_and_the_shipped_file() -> None:

@@ -124,6 +124,7 @@ REVIEWED: dict[str, list[str]] = {
         "name",
         "result.n",
         "result.n_templates",
+        "result.n_texts",
     ],
     "pages/lenses.py": ["form.FIELDS"],
     "ui/probes/form.py": ["label"],
@@ -152,6 +153,16 @@ REVIEWED: dict[str, list[str]] = {
     ],
     "ui/features/labels.py": [
         "one.version",
+    ],
+    "ui/features/recorded.py": [
+        "CAVEAT",
+        "_command('compare', entry)",
+        "_command('evaluate', entry)",
+        "chance",
+        "more",
+        "result.n",
+        "result.n_clusters",
+        "result.n_silent",
     ],
     "ui/features/show.py": [
         "chosen",

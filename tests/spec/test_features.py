@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,17 +11,28 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save
 from toy.dictionaries import draw_activations, write_basis
 from toy.probe_texts import write_votes
 
 from audit_core import open_subject
+from audit_core.cli import main
 from audit_core.component import Kind, parse_component, resid
 from audit_core.dictionaries.planted import DECOY, USED
 from audit_core.dictionaries.planted import write_planted as write_dictionary
 from audit_core.effect import measure_effect
-from audit_core.errors import Cancelled, ComponentRefused, ControlFailed, IntegrityError, InterventionRefused, Refused
+from audit_core.errors import (
+    Cancelled,
+    ComponentRefused,
+    ControlFailed,
+    IntegrityError,
+    InterventionRefused,
+    NotMeasured,
+    Refused,
+)
 from audit_core.features import (
+    Dictionary,
     EffectVerdict,
     LabelledText,
     LabelVerdict,
@@ -37,6 +49,19 @@ from audit_core.features import (
     save_dictionary,
     train_dictionary,
 )
+from audit_core.features.absorption import LetterWords, measure_absorption
+from audit_core.features.difference import NOT_USE, compare_firing
+from audit_core.features.evaluation import (
+    NEURONS,
+    OWN,
+    PRINCIPAL,
+    RANDOM,
+    WHOLE,
+    LabelledRows,
+    evaluate_dictionary,
+    probe_sparsely,
+)
+from audit_core.features.held_out import read_labelled_file
 from audit_core.intervention import Edit, Intervention, Replacement, intervene
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
 from audit_core.probes.reading import ask_labelled
@@ -100,6 +125,145 @@ def test_an_outlying_token_is_neither_trained_on_nor_read() -> None:
     trained = train_dictionary(x, 0, replace(RECIPE, steps=20))
     assert not trained.encode(x[-1:]).any()
     np.testing.assert_array_equal(trained.reconstruct(x[-1:]), x[-1:])
+
+
+# Versions of a model
+
+
+@pytest.fixture(scope="module")
+def without_vote(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """planted-strict whose head L0.H1, the cause of the vote, writes nothing."""
+    from transformers import GPT2LMHeadModel
+
+    folder, own = tmp_path_factory.mktemp("edited"), Path(strict().identity.folder)
+    model = GPT2LMHeadModel.from_pretrained(own)
+    with torch.no_grad():
+        model.transformer.h[0].attn.c_proj.weight[32:64] = 0
+    for path in own.iterdir():
+        shutil.copy(path, folder / path.name)
+    model.save_pretrained(folder)
+    return open_subject(str(folder))
+
+
+def read_votes() -> tuple[list[Any], list[str]]:
+    """Votes, each vote a group of its own."""
+    rows = list(dict.fromkeys(pair.clean_ids for pair in votes().pairs))
+    return rows, [f"g{at}" for at in range(len(rows))]
+
+
+def test_the_features_that_a_version_no_longer_fires_are_listed_and_no_other(without_vote: Any) -> None:
+    """Feature 0 is the vote. All others fire with the last letter, which no edit touches."""
+    rows, names = read_votes()
+    found = compare_firing(strict(), without_vote, write_dictionary(), rows, names, seed=0)
+    (first,) = [row for row in found.rows if row.differs]
+    assert (first.component, found.n_differ, found.null_differ) == ("L1.F0", 1, 0)
+    values = [write_dictionary().encode(one[1:]) for one in strict().read_stream(rows, 1)]
+    assert found.n_features == (np.sum([(one > 0).any(0) for one in values], 0) >= 3).sum() > 10
+    assert found.n_silent == (np.sum([(one > 0).any(0) for one in values], 0) == 0).sum()
+    assert first.second.value == 0 < first.first.low
+    assert first.rate.value == pytest.approx(-first.first.value)
+    assert first.rate.high < 0
+    assert (first.rate.n, first.rate.unit) == (len(rows), "of the tokens")
+    assert found.finding.startswith(f"1 of {found.n_features} features fire differently")
+    assert NOT_USE in found.finding
+
+
+def test_one_version_has_no_difference_with_itself_and_refusals_have_reasons() -> None:
+    rows, names = read_votes()
+    dictionary = write_dictionary()
+    silent = replace(dictionary, threshold=np.where(np.arange(len(dictionary)) == 5, 1e9, dictionary.threshold))
+    found = compare_firing(strict(), strict(), silent, rows, names, seed=0)
+    assert (found.n_silent, found.n_features) == (1, len(dictionary) - 1)
+    assert (found.n_differ, [row.differs for row in found.rows]) == (0, [False] * len(found.rows))
+    assert found.finding.startswith(f"None of {found.n_features} features was found")
+    assert {row.p_rate for row in found.rows} == {1.0}
+    with pytest.raises(NotMeasured, match="2 clusters"):
+        compare_firing(strict(), strict(), write_dictionary(), rows[:2], names[:2], seed=0)
+    with pytest.raises(Refused, match="different tokenizers"):
+        compare_firing(strict(), open_subject("planted-mixture"), write_dictionary(), rows, names, seed=0)
+
+
+# Evaluation
+
+
+def test_a_dictionary_that_is_read_and_rebuilds_all_is_above_the_baselines() -> None:
+    """The label is the vote, which the stream holds in one direction: one feature reads it, no random one does."""
+    rows, names = write_repeated()
+    labelled = read_labelled_file(write_votes("majority"), "votes.csv", strict().tokenizer)
+    found = evaluate_dictionary(strict(), write_basis(), rows, names, labelled, seed=0)
+    own, random, principal, neurons, whole = found.families
+    assert [one.family for one in found.families] == [OWN, RANDOM, PRINCIPAL, NEURONS, WHOLE]
+    assert own.fvu == pytest.approx(0, abs=1e-6)
+    assert own.recovered.value == pytest.approx(1, abs=1e-3)
+    assert random.recovered.high < own.recovered.low
+    assert (own.probe_one.value, own.probe_five.value) == (1.0, 1.0)
+    assert whole.probe_five.value > 0.9
+    assert random.probe_one.value < 1
+    assert principal.l0 == pytest.approx(own.l0, rel=0.1), "as many numbers a token"
+    assert neurons.probe_one.value == 1.0
+    assert (own.letters, own.absorbed) == (None, None), "words of planted models have no letters"
+    assert "loss recovered: above" in found.finding
+
+
+def test_a_probe_on_shuffled_labels_is_at_chance_and_chooses_where_it_trains() -> None:
+    draw = np.random.default_rng(0)
+    y, templates = draw.random(200) < 0.5, tuple(f"t{at % 10}" for at in range(200))
+    noise = draw.normal(size=(200, 500)).astype(np.float32)
+    found = probe_sparsely(noise, LabelledRows("noise", ((0,),) * 200, y, templates), 5)
+    assert found.low < 0.5 < found.high
+    noise[:, 3] += 4 * y
+    assert probe_sparsely(noise, LabelledRows("one", ((0,),) * 200, y, templates), 1).value > 0.95
+
+
+def test_absorption_finds_words_whose_letter_another_feature_carries_and_none_without() -> None:
+    """Direction 0 or 1 is the letter, and in one dictionary a feature of its own carries it on few words: 2 of 80 measured."""
+    n, width = 80, 8
+    letters = ("a",) * n + ("b",) * n
+    stream = np.zeros((2 * n, width), np.float32)
+    stream[:n, 0] = stream[n:, 1] = 2.0
+    # Of every 40 words one of each split: so few that the feature raises F1 too little to count as one of the letter.
+    special = np.isin(np.arange(2 * n) % 40, (8, 18))
+    special[n:] = False
+    stream[special, 2] = 3.0
+    # On others it carries the letter too, and the letter's own feature fires: those are not absorbed.
+    beside = np.isin(np.arange(2 * n) % 40, (5, 15)) & (np.arange(2 * n) < n)
+    stream[beside, 2] = 0.6
+    words = LetterWords(letters, stream, np.arange(2 * n) // 10 % 2 == 0)
+    eye = np.eye(width, dtype=np.float32)
+    whole = Dictionary(
+        0, eye, np.zeros(width, np.float32), np.full(width, 0.5, np.float32), eye, np.zeros(width, np.float32)
+    )
+    found = measure_absorption(whole, words, seed=0)
+    assert (found.f1.value, found.share.value) == (1.0, 0.0)
+    encoder, decoder = eye.copy(), eye.copy()
+    encoder[0, 2], encoder[2, 2] = -2.0, 4.0
+    decoder[2, 0] = 1.0
+    decoder /= np.linalg.norm(decoder, axis=1, keepdims=True)
+    absorbing = Dictionary(0, encoder, whole.bias, whole.threshold, decoder, whole.centre)
+    found = measure_absorption(absorbing, words, seed=0)
+    assert found.share.value == pytest.approx(2 / n)
+    assert found.f1.value < 1
+
+
+def test_the_commands_print_and_write_what_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts, out = tmp_path / "texts.csv", tmp_path / "out.json"
+    tokenizer = strict().tokenizer
+    lines = [" ".join(tokenizer.piece(one) for one in row[1:]) for row in read_votes()[0]]
+    texts.write_text("text\n" + "\n".join(lines) + "\n")
+    words = ["--model", "planted-strict", "--dictionary", "planted-strict", "--texts", str(texts), "--json"]
+    assert main(["features", "compare", *words, "--other", "planted-strict", "--out", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out)["n_differ"] == 0
+    assert json.loads(out.read_text())["result"]["n"] == len(lines)
+    assert main(["features", "evaluate", *words, "--out", str(out)]) == 2, "no record is written over"
+    assert main(["features", "evaluate", *words]) == 3, "these texts are predicted as well without the site"
+    capsys.readouterr()
+    save_dictionary(write_basis(), measure_card(write_basis()), tmp_path / "basis")
+    texts.write_text(
+        "text\n" + "\n".join(" ".join(map(tokenizer.piece, row[1:])) for row in write_repeated()[0]) + "\n"
+    )
+    words[3] = str(tmp_path / "basis")
+    assert main(["features", "evaluate", *words]) == 0
+    assert json.loads(capsys.readouterr().out)["families"][0]["family"] == OWN
 
 
 # Edits
@@ -204,10 +368,14 @@ def test_families_are_chosen_on_half_of_the_templates_and_measured_on_the_other(
 # Files and quality
 
 
-def measure_card(dictionary: Any) -> Any:
-    """On texts of eleven words that are repeated, which the model continues as it read them."""
+def write_repeated() -> tuple[list[Any], list[str]]:
+    """Texts of eleven words that are repeated, which the model continues as it read them."""
     words = [np.random.default_rng(seed).permutation(np.arange(1, 29))[:11].tolist() for seed in range(8)]
-    rows, names = [(0, *one, *one) for one in words], [str(at) for at in range(8)]
+    return [(0, *one, *one) for one in words], [str(at) for at in range(8)]
+
+
+def measure_card(dictionary: Any) -> Any:
+    rows, names = write_repeated()
     return measure_quality(strict(), dictionary, rows, names, Training("planted-strict", "0" * 64, RECIPE, 0), seed=0)
 
 

@@ -10,15 +10,28 @@ import numpy as np
 import pytest
 from toy.prompts import tokenise_letters
 
-from audit_core.errors import ControlFailed
+from audit_core import open_subject
+from audit_core.engine.jacobian import SKIPPED
+from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.intervention import CLEAN_RUN
 from audit_core.lenses import LensEffect, LensesRequest, LensesResult, LensWriting, count_pairs, measure_lenses
 from audit_core.lenses.measurement import _name_effect, _name_writing
 from audit_core.prompts.alignment import tokenise
-from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.prompts.prompt_set import Prompt, PromptSet, TokenisedPrompts
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import no_progress
 from audit_core.subjects.planted import find_planted
+from audit_core.subjects.planted.weights import (
+    JUNK,
+    N_POSITIONS,
+    OUT,
+    POSITION,
+    WORDS,
+    Head,
+    plant_previous,
+    save_model,
+    start_model,
+)
 
 MODEL = "planted-induction"
 
@@ -67,7 +80,81 @@ def test_the_lens_is_blind_before_the_layer_that_writes_and_reads_the_model_s_an
     assert found.layers[-1].measured is None
     # The word asked about is the same in both runs: nothing at the answer position tells them apart before layer 1 has run.
     assert [round(layer.measured.value) for layer in found.layers[:-1]] == [0, 0, 14]
+    assert found.lens_agrees.value == pytest.approx(1.0), "of layers 1 and 2 the later one shows more and costs more"
+    assert (found.jacobian_agrees, found.n_texts) == (None, 0), "it was not asked for"
     assert found.layers[-1].prefers == 1.0
+
+
+@pytest.fixture(scope="module")
+def carried(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, TokenisedPrompts, LensesResult]:
+    """Layer 0 writes the previous token where no output is read; layer 1 copies it from there to its logit, times 5."""
+    folder = tmp_path_factory.mktemp("carried")
+    model = start_model(2)
+    plant_previous(model, 0, JUNK)
+    copier = Head(model, 1, 0)
+    for place in range(N_POSITIONS):
+        copier.query[POSITION + place, place] = copier.key[POSITION + place, place] = 20.0
+    for token in range(1, len(WORDS)):
+        copier.value[JUNK + token, token], copier.output[token, OUT + token] = 1.0, 5.0
+    save_model(model, folder)
+    subject = open_subject(str(folder))
+    rows = tuple(
+        Prompt(f"p{at}", f"w0{1 + at % 3} {answer} =", f"w0{1 + at % 3} {foil} =", f" {answer}", f" {foil}", f"t{at % 3}")
+        for at, (answer, foil) in enumerate((("A", "B"), ("B", "A")) * 3)
+    )  # fmt: skip
+    prompts = tokenise(PromptSet("carried", rows), subject.tokenizer)
+    found = measure_lenses(subject, LensesRequest(prompts, prompts, jacobian=3), None, no_progress)
+    return subject, prompts, found
+
+
+def test_the_jacobian_lens_reads_what_a_later_layer_will_carry_to_the_answer_and_the_logit_lens_does_not(
+    carried: tuple[Any, TokenisedPrompts, LensesResult],
+) -> None:
+    """Entering layer 1 the answer is there, in a direction that no output reads: its swap costs all of 2 · 5 logits."""
+    _, _, found = carried
+    first, middle, end = found.layers
+    assert (first.jacobian, found.n_texts, found.no_jacobian) == (None, 3, "")
+    assert middle.measured.value == pytest.approx(10, abs=0.1)
+    assert middle.lens.value == pytest.approx(0, abs=0.01)
+    assert middle.jacobian.value == pytest.approx(5, abs=0.1)
+    assert end.jacobian.value == pytest.approx(5, abs=0.1)
+    assert end.lens.value == end.jacobian.value, "after the last layer both are the model's own answer"
+
+
+def test_transformer_lens_reads_the_same_through_its_jacobian_lens(
+    carried: tuple[Any, TokenisedPrompts, LensesResult],
+) -> None:
+    import torch
+    from transformer_lens.tools.analysis import JacobianLens
+
+    subject, prompts, found = carried
+    texts = [prompts.pairs[at].prompt.clean for at in prompts.spread(3)]
+    with torch.inference_mode(False):
+        lens = JacobianLens.fit(
+            subject.bridge, texts, corpus="carried", skip_first_positions=SKIPPED, show_progress=False
+        )
+        theirs = []
+        for pair in prompts.pairs:
+            read = lens.readout(subject.bridge, pair.prompt.clean, positions=[-1], return_full_logits=True)
+            logits = read.lens_logits[0][0]
+            theirs.append(float(logits[pair.answer_ids[0]] - logits[pair.foil_ids[0]]))
+    assert found.layers[1].jacobian.value == pytest.approx(np.mean(theirs), abs=1e-3)
+
+
+def test_a_model_that_transformer_lens_refuses_has_a_reason_and_no_jacobian_lens(
+    carried: tuple[Any, TokenisedPrompts, LensesResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject, prompts, _ = carried
+    few = prompts.take((0, 1, 2, 3))
+    turned = replace(few.pairs[0], prompt=replace(few.pairs[0].prompt, clean="w09 w09 ="))
+    monkeypatch.setattr(type(subject.bridge.adapter), "supports_generation", False)
+    found = measure_lenses(subject, LensesRequest(few, few, jacobian=1), None, no_progress)
+    assert "fits no Jacobian lens here" in found.no_jacobian
+    assert [layer.jacobian for layer in found.layers] == [None] * 3
+    assert (found.n_texts, found.jacobian_agrees) == (0, None)
+    monkeypatch.undo()
+    with pytest.raises(NotMeasured, match="other tokens"):
+        subject.read_jacobian_lens(few, replace(few, pairs=(turned,)))
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "gpt_neox", "qwen3", "mixtral"])

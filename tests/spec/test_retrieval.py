@@ -117,6 +117,6 @@ def test_the_command_writes_the_file_that_the_shipped_record_was_made_of(tmp_pat
     (folder / "all.csv").write_bytes((data / "passages.csv").read_bytes())
     out = tmp_path / "retrieved.csv"
     words = ["retrieve", "--questions", str(data / "unanswered.csv"), "--passages", str(folder), "--out", str(out)]
-    assert main([*words, "--no-next"]) == 0
+    assert main(words) == 0
     assert out.read_bytes() == (data / "retrieved-bm25.csv").read_bytes()
     assert len(read(out.read_bytes())) == 124

@@ -36,8 +36,8 @@ FIELDS = (link.Field("model", "default"), link.Field("task", ""), link.Field("it
 _MOST_BYTES = 4 * 1024**2
 _TITLES = {
     "questions.csv": "124 questions, three documents each",
-    "retrieved-bm25.csv": "124 questions, documents retrieved by BM25",
-    "retrieved-next.csv": "12 questions, documents retrieved by BM25, with the next hit",
+    "retrieved-bm25.csv": "124 questions, documents retrieved by BM25, with the next hit",
+    "retrieved-next.csv": "12 of them, three also by sentence",
 }
 _QUICK, _QUICK_S = (12, 8, 5, 3, 2, 1), 60.0
 """Numbers of questions of a first look, of which the largest that takes at most this many seconds is offered."""

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from audit_core import Estimate, parse_component
 from audit_core.lenses import LensesResult, LensPart
-from ui.parts.figures import EFFECT, INK, interval_bars, interval_rows, new_figure, style_figure
+from ui.parts.figures import EFFECT, INK, add_legend, interval_bars, interval_rows, new_figure, style_figure
 
 SHOWN = 6
 """Parts shown by the size of what they write, and as many by the size of their effect."""
@@ -47,10 +47,13 @@ def _draw_parts(parts: Sequence[LensPart], values: Sequence[Estimate], least: fl
 
 
 def draw_lens(result: LensesResult) -> go.Figure:
-    """The logit difference that the lens reads, over the layers."""
-    return _draw_layers(
-        [(layer.layer, layer.lens) for layer in result.layers], "Lead read by the lens, logits", INK, "circle"
-    )
+    """The logit difference that each lens reads, over the layers."""
+    carried = [(layer.layer, layer.jacobian) for layer in result.layers if layer.jacobian is not None]
+    figure = _draw_layers(
+        [(layer.layer, layer.lens) for layer in result.layers], "Lead read by the lens, logits", INK, "circle",
+        name="logit lens" if carried else "",
+    )  # fmt: skip
+    return figure if not carried else add_legend(_add_layers(figure, carried, INK, "square-open", "Jacobian lens"), 2)
 
 
 def draw_swaps(result: LensesResult) -> go.Figure:
@@ -59,13 +62,21 @@ def draw_swaps(result: LensesResult) -> go.Figure:
     return _draw_layers(rows, "Lead lost when replaced, logits", EFFECT, "diamond")
 
 
-def _draw_layers(rows: Sequence[tuple[int, Estimate]], y: str, colour: str, symbol: str) -> go.Figure:
-    figure = new_figure()
+def _draw_layers(
+    rows: Sequence[tuple[int, Estimate]], y: str, colour: str, symbol: str, *, name: str = ""
+) -> go.Figure:
+    figure = _add_layers(new_figure(), rows, colour, symbol, name)
+    figure.add_hline(y=0, line={"dash": "dash", "color": INK, "width": 1})
+    return style_figure(figure, _LAYERS_PX, "Residual stream entering layer", y)
+
+
+def _add_layers(
+    figure: go.Figure, rows: Sequence[tuple[int, Estimate]], colour: str, symbol: str, name: str
+) -> go.Figure:
     figure.add_scatter(
-        x=[layer for layer, _ in rows], y=[one.value for _, one in rows], mode="lines+markers",
-        line={"width": 1.5, "color": colour}, marker={"symbol": symbol, "size": 8, "color": colour},
+        x=[layer for layer, _ in rows], y=[one.value for _, one in rows], mode="lines+markers", name=name, showlegend=bool(name),
+        line={"width": 1.5, "color": colour, "dash": "dot" if "open" in symbol else "solid"}, marker={"symbol": symbol, "size": 8, "color": colour},
         error_y=interval_bars([(one.value, one.low, one.high) for _, one in rows], True),
         hovertemplate="layer %{x}: %{y:.3f}<extra></extra>",
     )  # fmt: skip
-    figure.add_hline(y=0, line={"dash": "dash", "color": INK, "width": 1})
-    return style_figure(figure, _LAYERS_PX, "Residual stream entering layer", y)
+    return figure

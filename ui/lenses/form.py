@@ -17,9 +17,11 @@ from ui.parts.workbench import Frame
 from ui.shell import link
 
 WAYS = ("resample", "mean", "zero")
+TEXTS = ("0", "2", "4", "8", "16")
 FIELDS = (
     link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("form", "written"),
     link.Field("prompt", ""), link.Field("ab", "resample"),
+    link.Field("jt", "0"),
 )  # fmt: skip
 
 
@@ -27,6 +29,11 @@ def ask_lenses(whole: TokenisedPrompts) -> LensesRequest:
     """Read the replacement, once the model is loaded; the prompts are those that claims are not judged on."""
     link.repair("ab", WAYS)
     st.selectbox("Replaced by", WAYS, key="ab", format_func=ABLATIONS.get)
+    link.repair("jt", TEXTS)
+    st.selectbox(
+        "Texts of the Jacobian lens", TEXTS, key="jt",
+        help="Prompts that it is fitted on. Each costs hundreds of runs; 0 leaves the lens out.",
+    )  # fmt: skip
     explored = take_tokenised_split(whole, exploratory=True)
     if not explored.pairs:
         raise PromptRefused(
@@ -34,7 +41,7 @@ def ask_lenses(whole: TokenisedPrompts) -> LensesRequest:
             wanted="prompts that no claim is judged on.",
             remedy="add prompts: about half of them fall in each split.",
         )
-    return LensesRequest(explored, explored, Replacement(st.session_state.ab))
+    return LensesRequest(explored, explored, Replacement(st.session_state.ab), int(st.session_state.jt))
 
 
 def find_recorded(model: str, prompts: PromptSet | TokenisedPrompts) -> RecordedAnswer[LensesResult] | None:
@@ -53,6 +60,7 @@ def find_recorded(model: str, prompts: PromptSet | TokenisedPrompts) -> Recorded
             if one.is_of(model)
             and one.result.prompt_set_sha256 == prompts.sha256
             and one.result.replacement == st.session_state.ab
+            and str(one.asked.get("jacobian", 0)) == st.session_state.jt
         ),
         None,
     )

@@ -68,14 +68,15 @@ def show_layers(result: LensesResult, place: str = "") -> None:
     left, right = split_panes(f"lens-layers{place}")
     with left:
         pane_header(
-            "Logit lens", "observational",
+            "Lenses", "observational",
             "The residual stream at the answer position, read through the final norm and the unembedding before each layer. The "
-            "last point has left all layers and is the model's own answer.",
+            "last point has left all layers and is the model's own answer. The Jacobian lens first carries the stream to the end by "
+            "the mean derivative of the later layers over some texts.",
             table=Table(lambda: _table_layers(result), "Layers", f"lens{place}"),
         )  # fmt: skip
         figures.show(
             draw_lens(result), key=f"figure-lens{place}",
-            alt="Lead that the lens reads over the layers, with intervals. The table has the numbers.",
+            alt="Lead that each lens reads over the layers, with intervals. The table has the numbers.",
         )  # fmt: skip
     with right:
         pane_header(
@@ -117,6 +118,11 @@ def show_agreement(result: LensesResult) -> None:
             st.markdown(
                 f"- {name}, by size of what they write and size of the effect: **{plain(format_estimate(found))}**"
             )
+    for name, found in (("Logit lens", result.lens_agrees), ("Jacobian lens", result.jacobian_agrees)):
+        if found is not None:
+            st.markdown(
+                f"- {name}, layers by size of what is read and size of the effect: **{plain(format_estimate(found))}**"
+            )
     st.markdown(
         "Each part is decided by itself at 95 %. Among hundreds of parts some fall on the wrong side by chance: test one that "
         "matters as a claim, on prompts that this page has not used."
@@ -135,6 +141,10 @@ def show_details(result: LensesResult) -> None:
             f"What all parts write adds up to the lead, off by at most **{result.added_up:.1e}** logits. Embeddings and biases "
             f"write **{plain(format_estimate(result.rest))}** of it."
         )
+    if result.n_texts:
+        st.markdown(f"The Jacobian lens was fitted on **{result.n_texts}** texts of this set, without their answers.")
+    elif result.no_jacobian:
+        st.info(plain(f"The Jacobian lens was not read. {result.no_jacobian}"), icon=":material/info:")
     controls_line(result.controls)
 
 
@@ -161,6 +171,10 @@ def _table_layers(result: LensesResult) -> Any:
         "lead read",
         *_ENDS,
         "prefers the answer",
+        "lead read by the Jacobian lens",
+        "Jacobian low",
+        "Jacobian high",
+        "Jacobian n",
         "lead lost when replaced",
         "lost low",
         "lost high",
@@ -169,6 +183,7 @@ def _table_layers(result: LensesResult) -> Any:
     rows = [
         (
             layer.layer, *estimate_cells(layer.lens)[:4], layer.prefers,
+            *((None,) * 4 if layer.jacobian is None else estimate_cells(layer.jacobian)[:4]),
             *((None,) * 4 if layer.measured is None else estimate_cells(layer.measured)[:4]),
         )
         for layer in result.layers
