@@ -20,6 +20,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -151,9 +152,19 @@ def _compile(function: ast.FunctionDef) -> types.CodeType:
     """Compile the function alone: the decorators that keep answers are left to the function that stands in the module."""
     alone = copy.deepcopy(function)
     alone.decorator_list = []
-    module = ast.fix_missing_locations(ast.Module(body=[alone], type_ignores=[]))
-    code = compile(module, "<mutant>", "exec")
-    return next(one for one in code.co_consts if isinstance(one, types.CodeType) and one.co_name == function.name)
+    body: ast.stmt = alone
+    if function.args.args and function.args.args[0].arg == "self":
+        # `super()` finds its class through a variable that only a class gives.
+        body = ast.ClassDef("Alone", bases=[], keywords=[], body=[alone], decorator_list=[])
+    module = ast.fix_missing_locations(ast.Module(body=[body], type_ignores=[]))
+    return next(one for one in _walk_code(compile(module, "<mutant>", "exec")) if one.co_name == function.name)
+
+
+def _walk_code(code: types.CodeType) -> Iterator[types.CodeType]:
+    for one in code.co_consts:
+        if isinstance(one, types.CodeType):
+            yield one
+            yield from _walk_code(one)
 
 
 def find_function(short: str, name: str) -> Any:
@@ -175,8 +186,8 @@ class Reached:
 class Mutator:
     """A plugin of pytest: where it would run the collected tests, it runs them on every mutant."""
 
-    def __init__(self, modules: Sequence[str], out: Path, every: int) -> None:
-        self.modules, self.out, self.every = modules, out, every
+    def __init__(self, modules: Sequence[str], out: Path, reached: Path, every: int) -> None:
+        self.modules, self.out, self.reached, self.every = modules, out, reached, every
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -205,16 +216,17 @@ class Mutator:
 
     def _reach(self, items: dict[str, pytest.Item]) -> Reached:
         """Run every test once, unchanged, in a process of its own: this one must stay as it was after collection."""
-        with tempfile.TemporaryDirectory() as folder:
-            told = Path(folder, "reached.json")
+        if not self.reached.exists():
             child = os.fork()
             if child == 0:
                 try:
-                    told.write_text(json.dumps(_watch(items)), encoding="utf-8")
+                    self.reached.write_text(json.dumps(_watch(items)), encoding="utf-8")
+                except BaseException:  # noqa: BLE001  the child must say why it ends
+                    report(traceback.format_exc())
                 finally:
                     os._exit(0)
             os.waitpid(child, 0)
-            seconds, by_test = json.loads(told.read_text(encoding="utf-8"))
+        seconds, by_test = json.loads(self.reached.read_text(encoding="utf-8"))
         report(f"{len(seconds)} tests, {sum(one or 0 for one in seconds.values()):.0f} CPU s")
         failed = [name for name, spent in seconds.items() if spent is None]
         if failed:
@@ -327,6 +339,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="of audit_core/verifier; all without one")
     parser.add_argument("--out", type=Path, required=True, help="one line per mutant, as it is done")
+    parser.add_argument(
+        "--reached", type=Path, help="keeps the unchanged run for a second process; delete it after any change"
+    )
     parser.add_argument("--every", type=int, default=1, help="try every n-th mutant only")
     parser.add_argument("--count", action="store_true", help="count the mutants of each module, and try none")
     options = parser.parse_args()
@@ -336,12 +351,13 @@ def main() -> int:
             sys.stdout.write(f"{short}\t{sum(1 for _ in list_mutants(short))}\n")
         return 0
     folder = tempfile.mkdtemp()
+    reached = options.reached or Path(folder, "reached.json")
     arguments = ["-q", "-p", "no:cacheprovider", "--capture=sys", "--basetemp", f"{folder}/pytest", "-k", SKIPPED]
     try:
         return int(
             pytest.main(
                 [*arguments, *(name for name in TESTS if (ROOT / name).exists())],
-                plugins=[Mutator(modules, options.out.resolve(), options.every)],
+                plugins=[Mutator(modules, options.out.resolve(), reached.resolve(), options.every)],
             )
         )
     finally:

@@ -39,7 +39,7 @@ def _ask_retirement(in_force: dict[str, SavedPolicy]) -> None:
     """Nothing is deleted: claims and questions that are locked under the version keep it."""
     if not actions.may(Permission.SET_POLICY):
         roles = " or ".join(sorted(role.value for role in PERMISSIONS[Permission.SET_POLICY]))
-        st.caption(f"A version is taken out of force by a person with the role {roles}.")
+        st.info(f"A version is taken out of force by a person with the role {roles}.", icon=":material/info:")
         return
     with st.expander("Take a version out of force", icon=":material/block:"):
         st.markdown("New claims and questions cannot be locked under it. What is locked under it keeps it.")
