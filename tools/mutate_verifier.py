@@ -186,8 +186,9 @@ class Reached:
 class Mutator:
     """A plugin of pytest: where it would run the collected tests, it runs them on every mutant."""
 
-    def __init__(self, modules: Sequence[str], out: Path, reached: Path, every: int) -> None:
+    def __init__(self, modules: Sequence[str], out: Path, reached: Path, every: int, budget_s: float) -> None:
         self.modules, self.out, self.reached, self.every = modules, out, reached, every
+        self.budget_s = budget_s
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -206,13 +207,26 @@ class Mutator:
                 for mutant in list(list_mutants(short))[:: self.every]:
                     tests = reached.tests.get(f"{short}.{mutant.function}", [])
                     # What noticed the last change of this function is likely to notice the next.
-                    tests = [*(name for name in (last.get(mutant.function),) if name), *tests]
+                    tests = self._choose(
+                        [*(name for name in (last.get(mutant.function),) if name), *tests], reached.seconds
+                    )
                     result, by = try_mutant(mutant, [items[name] for name in tests])
                     last |= {mutant.function: by} if by else {}
                     row = (short, mutant.function, mutant.line, result if tests else "not reached", mutant.text)
                     out.write("\t".join(map(str, row)) + "\n")
                     out.flush()
         return True
+
+    def _choose(self, tests: list[str], seconds: dict[str, float]) -> list[str]:
+        """The first tests that fit the seconds that one mutant may cost."""
+        chosen: list[str] = []
+        spent = 0.0
+        for name in tests:
+            spent += seconds[name]
+            if chosen and spent > self.budget_s:
+                break
+            chosen.append(name)
+        return chosen
 
     def _reach(self, items: dict[str, pytest.Item]) -> Reached:
         """Run every test once, unchanged, in a process of its own: this one must stay as it was after collection."""
@@ -244,14 +258,18 @@ def _watch(items: dict[str, pytest.Item]) -> tuple[dict[str, float | None], dict
     seconds: dict[str, float | None] = {}
     by_test: dict[str, list[str]] = {}
     # The tests of the signature's own arithmetic come first: for all others it is done by a library.
-    for name, item in sorted(items.items(), key=lambda row: "ed25519" not in row[0]):
-        if "ed25519" not in name:
-            find_function("ed25519", "is_signed_by").__code__ = _is_signed_quickly.__code__
+    ordered = sorted(items.values(), key=lambda item: "ed25519" not in item.nodeid)
+    n_slow = sum("ed25519" in item.nodeid for item in ordered)
+    for some in (ordered[:n_slow], ordered[n_slow:]):
         forget_answers()
         seen.clear()
         begun = time.process_time()
-        seconds[name] = time.process_time() - begun if run_item(item) else None
-        by_test[name] = sorted(seen)
+        for item, is_passed in run_items(some):
+            seconds[item.nodeid] = time.process_time() - begun if is_passed else None
+            by_test[item.nodeid] = sorted(seen)
+            seen.clear()
+            begun = time.process_time()
+        find_function("ed25519", "is_signed_by").__code__ = _is_signed_quickly.__code__
     return seconds, by_test
 
 
@@ -287,8 +305,10 @@ def _is_signed_quickly(public_key: bytes, message: bytes, signature: bytes) -> b
     return True
 
 
-def run_item(item: pytest.Item) -> bool:
-    return all(not report.failed for report in runtestprotocol(item, log=False, nextitem=None))
+def run_items(items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, bool]]:
+    """Run tests one after the other; what a module or a class shares stays while the next test needs it."""
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        yield item, all(not one.failed for one in runtestprotocol(item, log=False, nextitem=following))
 
 
 def forget_answers() -> None:
@@ -312,8 +332,8 @@ def try_mutant(mutant: Mutant, items: list[pytest.Item]) -> tuple[str, str]:
         try:
             forget_answers()
             find_function(mutant.module, mutant.function).__code__ = mutant.code
-            for item in items:
-                if not run_item(item):
+            for item, is_passed in run_items(items):
+                if not is_passed:
                     os.write(writing, item.nodeid.encode())
                     os._exit(1)
             os._exit(0)
@@ -343,6 +363,9 @@ def main() -> int:
         "--reached", type=Path, help="keeps the unchanged run for a second process; delete it after any change"
     )
     parser.add_argument("--every", type=int, default=1, help="try every n-th mutant only")
+    parser.add_argument(
+        "--budget", type=float, default=1e9, help="CPU seconds of tests that one mutant may cost, shortest first"
+    )
     parser.add_argument("--count", action="store_true", help="count the mutants of each module, and try none")
     options = parser.parse_args()
     modules = options.modules or list_modules()
@@ -357,7 +380,7 @@ def main() -> int:
         return int(
             pytest.main(
                 [*arguments, *(name for name in TESTS if (ROOT / name).exists())],
-                plugins=[Mutator(modules, options.out.resolve(), reached.resolve(), options.every)],
+                plugins=[Mutator(modules, options.out.resolve(), reached.resolve(), options.every, options.budget)],
             )
         )
     finally:

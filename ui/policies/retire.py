@@ -10,10 +10,10 @@ from audit_core import AuditError, make_table
 from audit_core.governance import PERMISSIONS, Permission
 from audit_core.store import SavedPolicy
 from ui.flow import actions, services
-from ui.parts.header import show_table, table_with_csv
+from ui.parts.header import plain, show_table, table_with_csv
 from ui.policies import act, form
 
-COLUMNS = ("policy", "version", "when, UTC", "by", "why", "stricter", "laxer", "out of force", "SHA-256")
+COLUMNS = ("policy", "version", "when, UTC", "by", "why", "stricter", "laxer", "out of force since", "SHA-256")
 
 
 def show_versions(versions: Sequence[SavedPolicy]) -> None:
@@ -24,13 +24,19 @@ def show_versions(versions: Sequence[SavedPolicy]) -> None:
     rows = [_list_values(one) for one in reversed(versions)]
     table_with_csv(lambda: make_table(COLUMNS, rows), "Versions", "policy-versions")
     show_table(make_table(COLUMNS, rows), key="versions-shown")
+    for one in versions:
+        if one.retired is not None:
+            by, at = plain(one.retired.by), one.retired.at[:10]
+            st.markdown(
+                f"{plain(one.policy_id)}, version {one.version}: out of force since {at}, by {by}. {plain(one.retired.reason)}"
+            )
     in_force = {one.sha256: one for one in reversed(versions) if one.retired is None}
     if in_force:
         _ask_retirement(in_force)
 
 
 def _list_values(one: SavedPolicy) -> tuple[str | int, ...]:
-    out = "" if one.retired is None else f"{one.retired.at[:10]}, {one.retired.by}: {one.retired.reason}"
+    out = "" if one.retired is None else one.retired.at[:10]
     at = one.at[:19].replace("T", " ")
     return one.policy_id, one.version, at, one.by, one.reason, one.stricter, one.laxer, out, one.sha256[:16]
 
