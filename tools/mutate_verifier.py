@@ -43,7 +43,7 @@ TESTS = tuple(
 """Tests that call the verifier in this process on packs of toys, and build no model."""
 SKIPPED = "not processes and not joined and not two_requests"
 """Tests that start processes, or time threads: no function changed here reaches them."""
-SLOWEST_S = 0.5
+SLOWEST_S = 3.0
 """A test that takes longer is left out: a mutant must not cost more than seconds."""
 LIMIT_S = 60
 _BROKEN = 99
@@ -119,7 +119,7 @@ def list_mutants(short: str) -> Iterator[Mutant]:
     tree = ast.parse((FOLDER / f"{short}.py").read_text(encoding="utf-8"))
     for name, function in list_functions(tree):
         for statement in function.body:
-            for node in list(ast.walk(statement)):
+            for node in _walk_without_annotations(statement):
                 for text, changed in change_node(node):
                     # Replaced and put back: a deep copy of the tree would lose the identity of its nodes.
                     code = _compile_changed(function, node, changed)
@@ -127,6 +127,16 @@ def list_mutants(short: str) -> Iterator[Mutant]:
                         yield Mutant(
                             short, name, getattr(node, "lineno", function.lineno), " ".join(text.split()), code
                         )
+
+
+def _walk_without_annotations(statement: ast.AST) -> Iterator[ast.AST]:
+    """Every node that runs: annotations of variables do not."""
+    left = [statement]
+    while left:
+        node = left.pop(0)
+        yield node
+        skipped = node.annotation if isinstance(node, ast.AnnAssign) else None
+        left += [one for one in ast.iter_child_nodes(node) if one is not skipped]
 
 
 def _compile_changed(function: ast.FunctionDef, node: ast.AST, changed: ast.AST) -> types.CodeType | None:
@@ -189,6 +199,7 @@ class Mutator:
     def __init__(self, modules: Sequence[str], out: Path, reached: Path, every: int, budget_s: float) -> None:
         self.modules, self.out, self.reached, self.every = modules, out, reached, every
         self.budget_s = budget_s
+        self.again: set[tuple[str, ...]] | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -205,6 +216,11 @@ class Mutator:
                 report(short)
                 last: dict[str, str] = {}
                 for mutant in list(list_mutants(short))[:: self.every]:
+                    if (
+                        self.again is not None
+                        and (short, mutant.function, str(mutant.line), mutant.text) not in self.again
+                    ):
+                        continue
                     tests = reached.tests.get(f"{short}.{mutant.function}", [])
                     # What noticed the last change of this function is likely to notice the next.
                     tests = self._choose(
@@ -246,7 +262,9 @@ class Mutator:
         if failed:
             sys.exit(f"these tests fail without a change: {failed[:5]}")
         tests: dict[str, list[str]] = {}
-        for name in sorted((one for one in seconds if seconds[one] <= SLOWEST_S), key=seconds.__getitem__):
+        for name in sorted(
+            (one for one in seconds if seconds[one] <= min(SLOWEST_S, self.budget_s)), key=seconds.__getitem__
+        ):
             for function in by_test[name]:
                 tests.setdefault(function, []).append(name)
         return Reached(seconds, tests)
@@ -307,7 +325,7 @@ def _is_signed_quickly(public_key: bytes, message: bytes, signature: bytes) -> b
 
 def run_items(items: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, bool]]:
     """Run tests one after the other; what a module or a class shares stays while the next test needs it."""
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for item, following in zip(items, [*items[1:], None], strict=False):
         yield item, all(not one.failed for one in runtestprotocol(item, log=False, nextitem=following))
 
 
@@ -366,6 +384,10 @@ def main() -> int:
     parser.add_argument(
         "--budget", type=float, default=1e9, help="CPU seconds of tests that one mutant may cost, shortest first"
     )
+    parser.add_argument(
+        "--again", type=Path, help="try only the mutants that this file of an earlier run names as survivors"
+    )
+    parser.add_argument("--tests", nargs="+", default=TESTS, help="files of tests, in the place of all that are known")
     parser.add_argument("--count", action="store_true", help="count the mutants of each module, and try none")
     options = parser.parse_args()
     modules = options.modules or list_modules()
@@ -374,13 +396,18 @@ def main() -> int:
             sys.stdout.write(f"{short}\t{sum(1 for _ in list_mutants(short))}\n")
         return 0
     folder = tempfile.mkdtemp()
+    mutator = Mutator(modules, options.out.resolve(), Path(), options.every, options.budget)
+    if options.again is not None:
+        rows = [line.split("\t") for line in options.again.read_text(encoding="utf-8").splitlines()]
+        mutator.again = {(row[0], row[1], row[2], row[4]) for row in rows if row[3] not in ("killed", "timeout")}
     reached = options.reached or Path(folder, "reached.json")
     arguments = ["-q", "-p", "no:cacheprovider", "--capture=sys", "--basetemp", f"{folder}/pytest", "-k", SKIPPED]
+    mutator.reached = reached.resolve()
     try:
         return int(
             pytest.main(
-                [*arguments, *(name for name in TESTS if (ROOT / name).exists())],
-                plugins=[Mutator(modules, options.out.resolve(), reached.resolve(), options.every, options.budget)],
+                [*arguments, *(name for name in options.tests if (ROOT / name).exists())],
+                plugins=[mutator],
             )
         )
     finally:

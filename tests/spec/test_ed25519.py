@@ -101,3 +101,22 @@ def test_another_spelling_of_a_point_is_refused(commitment: int, is_good: bool) 
     challenge = int.from_bytes(hashlib.sha512(encoded + public + b"text").digest(), "little")
     response = (challenge * scalar % ORDER).to_bytes(32, "little")
     assert is_signed_by(public, b"text", encoded + response) is is_good
+
+
+BASE_Y = 4 * pow(5, -1, 2**255 - 19) % (2**255 - 19)
+"""Of the base point, whose x is even."""
+
+
+@pytest.mark.parametrize(
+    ("commitment", "sign", "is_good"), [(BASE_Y, 1, True), (BASE_Y, -1, False), ((2**255 - 19 - BASE_Y) | 1 << 255, -1, False)],
+    ids=["both", "y alone", "x alone"],
+)  # fmt: skip
+def test_both_coordinates_of_the_equation_must_agree(commitment: int, sign: int, is_good: bool) -> None:
+    """The owner of a key can make the two sides agree in one coordinate alone: by -s, and by -s with R = -(B + the point of order two)."""
+    seed = b"7" * 32
+    scalar = int.from_bytes(hashlib.sha512(seed).digest()[:32], "little") & ((1 << 254) - 8) | 1 << 254
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    encoded = commitment.to_bytes(32, "little")
+    challenge = int.from_bytes(hashlib.sha512(encoded + public + b"text").digest(), "little")
+    response = (sign * (1 + challenge * scalar) % ORDER).to_bytes(32, "little")
+    assert is_signed_by(public, b"text", encoded + response) is is_good

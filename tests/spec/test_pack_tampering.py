@@ -194,6 +194,7 @@ def test_17_bytes_before_the_archive() -> None:
         (lambda text: text[:-1], "has no line break"),
         (lambda text: text.replace("  ", " ", 1), "is not a digest"),
         (lambda text: text.upper(), "is not a digest"),
+        (lambda text: text.splitlines()[0] + "\n" + text, "out of order or repeated"),
         (lambda text: text + text.splitlines()[0] + "\n", "out of order or repeated"),
         (lambda text: "\n".join(reversed(text.splitlines())) + "\n", "out of order or repeated"),
         (lambda text: text + "\n", "is not a digest"),

@@ -223,6 +223,10 @@ def test_a_retired_version_is_not_offered_and_freezes_nothing_until_a_new_one_is
     assert [one.retired is None for one in list_policies(home)] == [False, True, True]
     retire_policy(home, second.sha256, reason="Never used.", by="ben")
     assert list_policy_choices(home)[0].key == own.sha256, "the newest is in force"
+    retire_policy(home, own.sha256, reason="Again.", by="ben")
+    assert [one.retired.reason for one in list_policies(home) if one.retired] == [
+        "Replaced by the group's.", "Never used.", "Again.",
+    ]  # fmt: skip
 
 
 @pytest.fixture
