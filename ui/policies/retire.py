@@ -26,9 +26,9 @@ def show_versions(versions: Sequence[SavedPolicy]) -> None:
     show_table(make_table(COLUMNS, rows), key="versions-shown")
     for one in versions:
         if one.retired is not None:
-            by, at = plain(one.retired.by), one.retired.at[:10]
+            day = one.retired.at[:10]
             st.markdown(
-                f"{plain(one.policy_id)}, version {one.version}: out of force since {at}, by {by}. {plain(one.retired.reason)}"
+                f"{plain(one.policy_id)}, version {one.version}: out of force since {day}, by {plain(one.retired.by)}. {plain(one.retired.reason)}"
             )
     in_force = {one.sha256: one for one in reversed(versions) if one.retired is None}
     if in_force:
