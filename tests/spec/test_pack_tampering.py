@@ -480,3 +480,9 @@ def test_a_log_key_of_another_home_is_no_log_key() -> None:
     fail(genuine_members(), "log", "checkpoint.txt", write_trust(log=MALLORY))
     found = check(genuine_members(), write_trust(log=None))
     assert (found.exit_code, found.steps[6].result, found.authenticity) == (3, "NOT_CHECKED", "SIGNER_VERIFIED")
+
+
+def test_a_pack_whose_log_shows_nothing_is_refused_and_its_signer_is_still_named() -> None:
+    """Without an entry there is no last event: the signer's own date is then the only one."""
+    found = check(edit("log/entries.jsonl", lambda rows: []))
+    assert (found.exit_code, found.steps[3].result) == (4, "PASSED")

@@ -171,6 +171,11 @@ def show_changes(now: datetime) -> None:
         show_table(make_table(("when, UTC", "what", "about", "by"), rows), key="changes-since")
 
 
+def _show_notices_and_changes(now: datetime) -> None:
+    show_notices(now)
+    show_changes(now)
+
+
 def show_tabs(one: RegisteredFinding, claims: Sequence[str], now: datetime) -> None:
     """Show one finding with its forms, its history, suggestions and notices; a tab is computed when it is opened."""
     tabs = st.tabs(["Finding", "History", "Suggestions", "Notices"], key="finding-tab", on_change="rerun")
@@ -178,7 +183,7 @@ def show_tabs(one: RegisteredFinding, claims: Sequence[str], now: datetime) -> N
         lambda: _show_with_forms(one, now),
         lambda: show_history(one),
         lambda: show_suggestions(claims),
-        lambda: (show_notices(now), show_changes(now)),
+        lambda: _show_notices_and_changes(now),
     )
     for tab, show in zip(tabs, shows, strict=True):
         if tab.open:
