@@ -31,9 +31,9 @@ from audit_core.run import Actor, Auditor, list_versions
 from audit_core.store import keep_prompts, load_kept_prompts
 from audit_core.store.claims.earlier_runs import Sought
 from audit_core.store.claims.register import MAX_EXPIRY_DAYS, Register, RegisteredClaim
-from audit_core.store.data_directory import keep_policy
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event, list_events
+from audit_core.store.log.policies import keep_policy_in_force
 from audit_core.store.log.run_log import ClaimRun
 from audit_core.store.prompt_split import read_split_salt
 from audit_core.subject import Progress, Subject, no_progress
@@ -101,7 +101,7 @@ def freeze_claim(
     _check_parts(subject, request)
     pins = _pin(subject, split, policy, prompts.split_salt)
     key = keep_prompts(prompts)
-    keep_policy(policy.text)
+    keep_policy_in_force(policy, home=register.home)
 
     def draft(claim_id: str, now: str, access: PriorAccess) -> Preregistration:
         return Preregistration(

@@ -17,8 +17,8 @@ from audit_core.registry import get_plugin
 from audit_core.request import Request
 from audit_core.run import Auditor
 from audit_core.store.claims.earlier_runs import Sought
-from audit_core.store.data_directory import keep_policy
 from audit_core.store.log.frozen_questions import FrozenQuestion, Question, freeze_question
+from audit_core.store.log.policies import keep_policy_in_force
 from audit_core.verifier.answer_numbers import list_answer_fields
 
 
@@ -48,7 +48,7 @@ def freeze_request(
         audit, auditor.content_key(audit, request), auditor.subject.identity.short, prompts.sha256, policy.sha256,
         hash_document(policy.resolved()),
     )  # fmt: skip
-    keep_policy(policy.text)
+    keep_policy_in_force(policy, home=home)
     texts = frozenset(digest_texts(pair.prompt) for pair in prompts.pairs)
     weights = auditor.subject.identity.weights_sha256
     if any(one.answers(request, weights) for one in load_recorded(audit)):

@@ -45,6 +45,7 @@ if not findings:
     show.show_suggestions(tuple(claims))
     st.header("Notices", anchor=False)
     show.show_notices(now)
+    show.show_changes(now)
     st.stop()
 try:
     rules = find_rules(home, ())

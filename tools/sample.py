@@ -13,7 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import chdir
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +29,7 @@ from audit_core.cli.keys import describe_trust  # noqa: E402
 from audit_core.component import parse_components  # noqa: E402
 from audit_core.confirm import freeze_claim, run_confirmatory  # noqa: E402
 from audit_core.evidence.source import hash_source  # noqa: E402
+from audit_core.findings import find_rules, list_suggestions  # noqa: E402
 from audit_core.intervention import Replacement  # noqa: E402
 from audit_core.models import find_known  # noqa: E402
 from audit_core.models.edited import silence_head  # noqa: E402
@@ -43,6 +44,9 @@ from audit_core.shipped import load_shipped_policy  # noqa: E402
 from audit_core.store import (  # noqa: E402
     Action,
     AnchorKind,
+    FindingEdit,
+    FindingRegister,
+    FindingStatus,
     Register,
     anchor_checkpoint,
     append_event,
@@ -119,6 +123,7 @@ def record(home: Path) -> None:
     signed = put_on_desk(home, [ids[5]], auditors["planted-dose"])
     sign(home, signed, REVIEWER, "reviewer")
     sign(home, signed, APPROVER, "approver")
+    record_findings(home, weak=ids[1], closed=ids[2])
     put_on_desk(home, ids[:2], None)
     change(home, ids[2], auditors["default"])
 
@@ -179,6 +184,28 @@ def change(home: Path, claim_id: str, before: Auditor) -> None:
     effects = measure_effect_diff(before, after, EffectQuestion(prompts), actor=ACTOR)
     recorded = {"models": asdict(compare_models(was, edited)), "effects": asdict(effects)}
     (home / CHANGE).write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def record_findings(home: Path, *, weak: str, closed: str) -> None:
+    """Two findings with a history, from what the records suggest: one is worked on, and the closed one reopens with its claim's change."""
+    register = FindingRegister(home)
+    for claim_id, severity in ((weak, "high"), (closed, "medium")):
+        draft = list_suggestions(home, claim_id)[0].prefill()
+        draft = replace(draft, severity=severity, title=f"Sample: {draft.title}"[:80], owner=PREPARER)
+        found = register.record(draft, find_rules(home, (claim_id,)), by=REVIEWER)
+        edit = FindingEdit(status=FindingStatus.IN_REMEDIATION)
+        found = register.change(
+            found.finding_id,
+            edit,
+            find_rules(home, (claim_id,)),
+            based_on=found.version,
+            by=PREPARER,
+            reason="Sample: begun.",
+        )
+        if claim_id == closed:
+            reason = "Sample: read again, and the limit is stated in the report."
+            found = register.close(found.finding_id, based_on=found.version, by=APPROVER, reason=reason)
+        say(f"{found.finding_id} about {claim_id}: {found.status_words}, {found.version} changes")
 
 
 def take_few(key: str) -> PromptSet:

@@ -33,10 +33,10 @@ from audit_core.prompts.prompt_set import drop_repeats, take_split
 from audit_core.run import Auditor
 from audit_core.shipped import load_shipped_policy
 from audit_core.stats.estimates import format_estimate
-from audit_core.store import RunLog, audit_home, load_kept_prompts
+from audit_core.store import RunLog, audit_home, keep_policy_in_force, load_kept_prompts
 from audit_core.store.claims.change_log import list_stale
 from audit_core.store.claims.register import Register
-from audit_core.store.data_directory import keep_policy, load_kept_policy
+from audit_core.store.data_directory import load_kept_policy
 
 NOT_DECIDABLE = NotMeasured.exit_code
 
@@ -223,7 +223,7 @@ def _read_pinned_policy(path: Path | None, sha256: str) -> Policy:
     if path is None:
         return parse_policy(load_kept_policy(sha256), "the frozen policy")
     policy = read_policy(audit_home(), path)
-    keep_policy(policy.text)
+    keep_policy_in_force(policy, home=audit_home())
     return policy
 
 

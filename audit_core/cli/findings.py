@@ -13,7 +13,7 @@ from audit_core.cli.output import print_json, print_result
 from audit_core.cli.session import current_actor
 from audit_core.errors import FindingRefused
 from audit_core.evidence.whole_file import write_whole
-from audit_core.findings import find_rules, list_notices, list_suggestions, write_calendar, write_feed
+from audit_core.findings import find_rules, list_changes, list_notices, list_suggestions, write_calendar, write_feed
 from audit_core.governance.gate_report import show_text
 from audit_core.store import FindingDraft, FindingEdit, FindingRegister, FindingStatus, RegisteredFinding, audit_home
 
@@ -55,6 +55,14 @@ def add_finding_commands(finding: argparse.ArgumentParser) -> None:
     _ask_change(update)
     notices = add("notices", show_notices, "due findings, open triggers and expiring claims; nothing is sent")
     notices.add_argument("--out", type=Path, help="file that ends in .ics (iCalendar) or .json (JSON feed)")
+    changes = add(
+        "changes",
+        show_changes,
+        "what changed since a date, from the audit log: claims, packs, decisions, findings, policies",
+    )
+    changes.add_argument(
+        "--since", required=True, metavar="DATE", help="a date, or a time of RFC 3339; UTC unless it names a zone"
+    )
 
 
 def _ask_fields(command: argparse.ArgumentParser, due: str) -> None:
@@ -180,4 +188,20 @@ def show_notices(options: argparse.Namespace) -> int:
         return print_json(payload)
     for one in found:
         print_result(show_text(f"{one.day}  {one.kind}  {one.about}  {one.title}  {one.who}"))
+    return 0
+
+
+def show_changes(options: argparse.Namespace) -> int:
+    """Print what changed since a date, the newest first."""
+    try:
+        datetime.fromisoformat(options.since)
+    except ValueError as error:
+        raise FindingRefused(
+            f"{options.since[:40]!r} as the date.", wanted="a date such as 2026-11-30.", remedy="correct it."
+        ) from error
+    found = list_changes(audit_home(), options.since)
+    if options.json:
+        return print_json([asdict(one) for one in found])
+    for one in found:
+        print_result(show_text(f"{one.at[:19]}  {one.what}  {one.about}  {one.by}"))
     return 0

@@ -15,10 +15,10 @@ from audit_core.governance.gate import GateRow
 from audit_core.governance.gate_report import show_text
 from audit_core.governance.policy import load_policy
 from audit_core.governance.policy_changes import compare_policies
-from audit_core.policy_choice import list_policy_choices, read_policy, save_own_policy
+from audit_core.policy_choice import list_policy_choices, load_policy_choice, read_policy, save_own_policy
 from audit_core.review.policy_trial import read_trial_packs, try_policy
 from audit_core.review.policy_words import describe_policy
-from audit_core.store import audit_home
+from audit_core.store import audit_home, retire_policy
 
 NAMED = "a file in TOML, or the id or digest of a saved policy"
 
@@ -51,6 +51,11 @@ def add_policy_commands(policy: argparse.ArgumentParser) -> None:
     saved.add_argument(
         "--replaces", default="", metavar="DIGEST", help="the version that you changed; left out for a new id"
     )
+    retired = add(
+        "retire", retire, "take a version out of force, with a reason that enters the log; what was frozen keeps it"
+    )
+    retired.add_argument("policy", help="the id of a saved policy for its newest version, or the digest of one")
+    retired.add_argument("--reason", required=True, help="why it is out of force")
 
 
 def list_own(options: argparse.Namespace) -> int:
@@ -129,4 +134,17 @@ def save(options: argparse.Namespace) -> int:
     if options.json:
         return print_json(asdict(found))
     print_result(show_text(f"{found.policy_id}, version {found.version}, SHA-256 {found.sha256}: {found.stricter} stricter, {found.laxer} laxer"))  # fmt: skip
+    return 0
+
+
+def retire(options: argparse.Namespace) -> int:
+    """Take a version out of force."""
+    home = audit_home()
+    sha256 = load_policy_choice(home, options.policy).sha256
+    found = retire_policy(home, sha256, reason=options.reason, by=current_actor().name)
+    if options.json:
+        return print_json(asdict(found))
+    print_result(
+        show_text(f"{found.policy_id}, version {found.version}, is out of force. What was frozen under it keeps it.")
+    )
     return 0

@@ -116,9 +116,8 @@ def decide(home: Path, root_digest: str, review_decision: ReviewDecision, decide
             insert_decision(connection, decision, signed)
     except DecisionRefused as error:
         with open_database(home) as connection:
-            log_refused_decision(
-                connection, find_pack(connection, root_digest), account, review_decision.role, error.code
-            )
+            pack_id = find_pack(connection, root_digest).pack_id
+            log_refused_decision(connection, pack_id, root_digest, account, review_decision.role, error.code)
         raise
     return decision
 

@@ -33,7 +33,15 @@ from audit_core.store.keys.log_key import revoke_log_key, rotate_log_key
 from audit_core.store.keys.person_keys import PersonKey, list_keys, load_key, make_key, revoke_key, rotate_key
 from audit_core.store.log.findings import Fault, Finding
 from audit_core.store.log.frozen_questions import FrozenQuestion, list_frozen_questions
-from audit_core.store.log.policies import SavedPolicy, list_current_policies, list_policies, load_saved_policy
+from audit_core.store.log.policies import (
+    PolicyRetirement,
+    SavedPolicy,
+    keep_policy_in_force,
+    list_current_policies,
+    list_policies,
+    load_saved_policy,
+    retire_policy,
+)
 from audit_core.store.log.run_log import ClaimRun, RunLog, RunRecord, RunStart, Unended, list_unended
 from audit_core.store.log.trail import AuditLogView, read_log_view, sign_checkpoint_now
 from audit_core.store.log.verification import Verification, verify_log
@@ -73,6 +81,7 @@ __all__ = [
     "LogStatus",
     "PersonKey",
     "PersonLog",
+    "PolicyRetirement",
     "Register",
     "RegisteredClaim",
     "RegisteredFinding",
@@ -94,6 +103,7 @@ __all__ = [
     "divide_prompts",
     "find_refusal",
     "keep_policy",
+    "keep_policy_in_force",
     "keep_prompts",
     "link_card_claim",
     "list_card_claims",
@@ -114,6 +124,7 @@ __all__ = [
     "open_database",
     "read_log_view",
     "read_status",
+    "retire_policy",
     "revoke_key",
     "revoke_log_key",
     "rotate_key",

@@ -89,6 +89,25 @@ def test_a_changed_threshold_is_tried_saved_and_offered_for_new_claims(desk: Pat
     assert "bank-1, 12 required criteria" in read(claims)
 
 
+def test_a_version_is_taken_out_of_force_with_a_reason_and_is_no_longer_offered(home: Path) -> None:
+    own = edit_policy(SHIPPED, {("id",): "bank-1", (*NECESSITY, "source"): "organisation"})
+    save_own_policy(home, own, based_on="", reason="Board.", by="Ada")
+    test = open_tab(open_page("policies"), "Versions")
+    test.button(key="policy-retire").click().run()
+    assert "A reason of 0 characters" in read(test)
+    test.text_input(key="policy_retired_by").set_value("Ben")
+    test.text_area(key="policy_retired_reason").set_value(HOSTILE)
+    test = test.button(key="policy-retire").click().run()
+    assert not test.exception
+    assert "bank-1, version 1, is out of force" in read(test)
+    (saved,) = list_policies(home)
+    assert saved.retired is not None
+    assert (saved.retired.by, saved.retired.reason) == ("Ben", HOSTILE.strip())
+    assert test.selectbox(key="policy").options == [f"{SHIPPED.id} (example of this project)"]
+    assert not [one for one in test.button if one.key == "policy-retire"]
+    assert not [one for one in test.markdown if "<script" in one.value]
+
+
 def test_a_change_keeps_what_was_typed_when_it_is_refused(desk: Path) -> None:
     test = change_necessity(open_page("policies"), 0.4, None)
     assert "say whose judgement it is" in read(test)

@@ -400,6 +400,7 @@ ACTIONS = {
     "record_finding": "reviewer approver",
     "write_label": "researcher reviewer",
     "save_policy": "approver",
+    "retire_policy": "approver",
     "score_text": "researcher reviewer",
     "record_alarm: event": "researcher reviewer",
     "record_alarm: stale": "researcher reviewer approver admin",
@@ -468,6 +469,7 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "amend_plan": lambda: claim_act.amend_plan("C-9999", claim_act.PlanChange(0.2), "why", ChangeKind.OTHER, "x"),
         "withdraw_claim": lambda: claim_act.withdraw_claim("C-9999", "why", "x"),
         "save_policy": lambda: policy_act.save_policy(load_shipped_policy(), "", "", "x"),
+        "retire_policy": lambda: policy_act.retire_policy(SimpleNamespace(policy_id="p", sha256="0" * 64), "why", "x"),  # type: ignore[arg-type]
         "cancel_campaign": lambda: campaign_act.cancel_campaign("none-000000000000"),
         "score_text": lambda: monitor_act.score_text(reader, monitor, "x"),
         "record_alarm: event": lambda: monitor_act.record_alarm(monitor, quiet, "x", marks_stale=False),

@@ -85,7 +85,7 @@ REVIEWED: dict[str, list[str]] = {
     "ui/desk/form.py": ["DECISIONS.get", "digest[:12]", "list(DECISIONS)", "number", "roles"],
     "ui/findings/form.py": ["ACTIVE_STATUSES", "_STEPS[step]", "_spell_status"],
     "ui/findings/link.py": ["active", "navigation.findings()"],
-    "ui/findings/show.py": ["late", "mark"],
+    "ui/findings/show.py": ["late", "mark", "visit"],
     "ui/desk/show.py": ["_describe_attempts(claim)", "describe_witnesses(opened.witnesses)", "evaluated", "required"],
     "ui/parts/measurements.py": ["SHOWN", "key", "name"],
     "ui/results/circuit.py": ["found.idle"],
@@ -185,6 +185,7 @@ REVIEWED: dict[str, list[str]] = {
         "step.draws",
     ],
     "ui/policies/form.py": ["COUNTS", "kept['op']", "name.replace('_', ' ')", "names", "roles", "words"],
+    "ui/policies/retire.py": ["day", "one.version", "roles"],
     "ui/policies/show.py": [
         "describe_directions(changes)",
         "on_desk",

@@ -21,13 +21,14 @@ from toy.packs import (
     ToyKey,
     approve,
     check,
+    edit,
     genuine_members,
     retell,
     write_trust,
     zip_up,
 )
 
-from audit_core.errors import IntegrityError, Refused
+from audit_core.errors import DecisionRefused, IntegrityError, Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.statement import Approval, sign_approval
 from audit_core.governance.approval import CheckedSignature, judge_four_eyes
@@ -345,3 +346,46 @@ def test_a_decision_that_could_not_be_written_is_no_event(tmp_path: Path, monkey
         approve_file(tmp_path, path, say(BEN, "reviewer", "approve"), BEN, actor="ben")
     with open_database(tmp_path) as connection:
         assert list_events(connection, action=Action.DECISION_MADE) == ()
+
+
+@pytest.mark.parametrize(
+    ("signed", "person", "role", "decision", "code"),
+    [
+        ((), CLEO, "approver", "approve", "not_reviewed"),
+        ((), CLEO, "approver", "approve_with_conditions", "not_reviewed"),
+        (((BEN, "reviewer", "reject"),), CLEO, "approver", "approve", "not_reviewed"),
+        ((), ANNA, "reviewer", "approve", "author"),
+        ((REVIEWED,), BEN, "approver", "approve", "decided_before"),
+        ((), CLEO, "approver", "reject", None),
+        ((), BEN, "reviewer", "approve", None),
+        ((REVIEWED,), CLEO, "approver", "approve", None),
+    ],
+)
+def test_a_file_is_approved_by_as_many_persons_as_its_policy_asks_for(
+    tmp_path: Path, signed: tuple[Any, ...], person: ToyKey, role: str, decision: str, code: str | None
+) -> None:
+    path = tmp_path / "pack.zip"
+    path.write_bytes(zip_up(sign(genuine_members(), *signed)))
+    before = path.read_bytes()
+    if code is not None:
+        with pytest.raises(DecisionRefused) as refused:
+            approve_file(tmp_path, path, say(person, role, decision, 9), person, actor=person.person)
+        assert refused.value.code == code
+    else:
+        approve_file(tmp_path, path, say(person, role, decision, 9), person, actor=person.person)
+    assert (path.read_bytes() == before) is (code is not None)
+    with open_database(tmp_path) as connection:
+        made = list_events(connection, action=Action.DECISION_MADE)
+        left = [event.payload["reason"] for event in list_events(connection, action=Action.DECISION_REFUSED)]
+    assert (len(made), left) == ((1, []) if code is None else (0, [code]))
+
+
+def test_a_file_whose_policy_asks_for_one_person_is_approved_without_a_review(tmp_path: Path) -> None:
+    def lower(resolved: dict[str, Any]) -> dict[str, Any]:
+        return resolved | {"approval": resolved["approval"] | {"reviewer_ne_approver": False}}
+
+    path = tmp_path / "pack.zip"
+    path.write_bytes(zip_up(edit("policy/policy.resolved.json", lower)))
+    approve_file(tmp_path, path, say(CLEO, "approver", "approve"), CLEO, actor="cleo")
+    with pytest.raises(DecisionRefused, match="prepared this pack"):
+        approve_file(tmp_path, path, say(ANNA, "reviewer", "approve", 1), ANNA, actor="anna")

@@ -1,5 +1,6 @@
 """The verifier's own signature check against RFC 8032's vectors and a well-kept library."""
 
+import hashlib
 import random
 
 import pytest
@@ -7,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit_core.verifier.ed25519 import is_signed_by
 
+ORDER = 2**252 + 27742317777372353535851937790883648493
 # RFC 8032, section 7.1, tests 1 to 3: public key, message, signature.
 VECTORS = [
     (
@@ -63,6 +65,58 @@ def test_a_key_of_another_length_signs_nothing(length: int) -> None:
 def test_a_scalar_beyond_the_order_is_refused() -> None:
     """s + L satisfies the same equation: accepting it would give every signature a second spelling."""
     key, message, signature = (bytes.fromhex(part) for part in VECTORS[1])
-    order = 2**252 + 27742317777372353535851937790883648493
-    s = int.from_bytes(signature[32:], "little") + order
+    s = int.from_bytes(signature[32:], "little") + ORDER
     assert not is_signed_by(key, message, signature[:32] + s.to_bytes(32, "little"))
+
+
+ORDER_8 = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"
+SMALL = ["ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "00" * 32, "00" * 31 + "80", ORDER_8]
+
+
+@pytest.mark.parametrize("key", SMALL)
+def test_a_key_of_order_two_four_or_eight_signs_no_message(key: str) -> None:
+    """With R = identity and s = 0 the equation holds for every message whose challenge is a multiple of the order: one in eight at least."""
+    identity = (1).to_bytes(32, "little")
+    assert not any(is_signed_by(bytes.fromhex(key), bytes([number]), identity + bytes(32)) for number in range(40))
+
+
+def test_bytes_that_are_no_point_of_the_curve_sign_nothing() -> None:
+    key, message, signature = (bytes.fromhex(part) for part in VECTORS[1])
+    no_point = (2).to_bytes(32, "little")
+    assert not is_signed_by(no_point, message, signature)
+    assert not is_signed_by(key, message, no_point + signature[32:])
+
+
+@pytest.mark.parametrize(
+    ("commitment", "is_good"),
+    [(1, True), (2**255 - 19 + 1, False), (1 + (1 << 255), False)],
+    ids=["y", "y + p", "x = -0"],
+)
+def test_another_spelling_of_a_point_is_refused(commitment: int, is_good: bool) -> None:
+    """The owner of a key can sign with R = identity and s = k a: in its one spelling it fulfils the equation, in two others it must not."""
+    seed = b"7" * 32
+    scalar = int.from_bytes(hashlib.sha512(seed).digest()[:32], "little") & ((1 << 254) - 8) | 1 << 254
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    encoded = commitment.to_bytes(32, "little")
+    challenge = int.from_bytes(hashlib.sha512(encoded + public + b"text").digest(), "little")
+    response = (challenge * scalar % ORDER).to_bytes(32, "little")
+    assert is_signed_by(public, b"text", encoded + response) is is_good
+
+
+BASE_Y = 4 * pow(5, -1, 2**255 - 19) % (2**255 - 19)
+"""Of the base point, whose x is even."""
+
+
+@pytest.mark.parametrize(
+    ("commitment", "sign", "is_good"), [(BASE_Y, 1, True), (BASE_Y, -1, False), ((2**255 - 19 - BASE_Y) | 1 << 255, -1, False)],
+    ids=["both", "y alone", "x alone"],
+)  # fmt: skip
+def test_both_coordinates_of_the_equation_must_agree(commitment: int, sign: int, is_good: bool) -> None:
+    """The owner of a key can make the two sides agree in one coordinate alone: by -s, and by -s with R = -(B + the point of order two)."""
+    seed = b"7" * 32
+    scalar = int.from_bytes(hashlib.sha512(seed).digest()[:32], "little") & ((1 << 254) - 8) | 1 << 254
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    encoded = commitment.to_bytes(32, "little")
+    challenge = int.from_bytes(hashlib.sha512(encoded + public + b"text").digest(), "little")
+    response = (sign * (1 + challenge * scalar) % ORDER).to_bytes(32, "little")
+    assert is_signed_by(public, b"text", encoded + response) is is_good

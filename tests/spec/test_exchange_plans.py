@@ -15,8 +15,8 @@ import yaml
 from toy.register import PINS, freeze_by_hand
 
 from audit_core import cli
-from audit_core.claim import Claim, Role, load_claim
-from audit_core.component import head
+from audit_core.claim import Claim, Role, Universe, load_claim
+from audit_core.component import head, parse_components
 from audit_core.errors import AuditError, ClaimRefused, IntegrityError, Refused
 from audit_core.exchange.plain_yaml import read_plain_yaml
 from audit_core.exchange.plans import export_plan, import_plan, name_sidecar
@@ -60,6 +60,17 @@ def test_a_plan_comes_back_with_the_digest_of_the_register() -> None:
     assert found.plan_sha256 == plan.digest
     assert found.plan | {"digest": plan.digest} == plan.to_document()
     assert (found.claim, found.claim.sha256, found.claim_id) == (plan.claim, plan.claim.sha256, "C-0001")
+
+
+def test_a_plan_on_features_of_a_dictionary_comes_back_with_its_digest() -> None:
+    claim = Claim(
+        "a feature carries the number", parse_components("L12.F431, L12.F657"), universe=Universe.FEATURES, delta=0.1
+    )
+    plan = replace(make_plan(), claim=claim, questions=())
+    found = read_manifest(write_manifest([plan]), name="m")
+    assert (found.plan_sha256, found.claim, found.claim.sha256) == (plan.digest, claim, claim.sha256)
+    other = replace(claim, components=parse_components("L12.F431, L12.F658"))
+    assert read_manifest(write_manifest([replace(plan, claim=other)]), name="m").plan_sha256 != plan.digest
 
 
 def test_the_digest_is_the_one_that_the_reference_tool_of_the_format_prints() -> None:

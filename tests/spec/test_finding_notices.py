@@ -8,12 +8,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from toy.people import make_person
 from toy.register import PINS, freeze_by_hand
 
-from audit_core.findings import Notice, NoticeKind, list_notices, write_calendar, write_feed
+from audit_core.cli import main
+from audit_core.findings import (
+    Notice,
+    NoticeKind,
+    find_last_visit,
+    list_changes,
+    list_notices,
+    write_calendar,
+    write_feed,
+)
+from audit_core.governance import PersonRole
 from audit_core.governance.severities import read_finding_rules
 from audit_core.shipped import load_shipped_policy
-from audit_core.store import FindingDraft, FindingRegister
+from audit_core.store import FindingDraft, FindingEdit, FindingRegister, PersonLog
 from audit_core.store.claims.change_log import record_changes
 from audit_core.trigger import Change, TriggerKind
 
@@ -105,3 +116,25 @@ def test_a_feed_is_a_json_feed_in_which_text_stays_text() -> None:
     (item,) = found["items"]
     assert (item["id"], item["content_text"], item["_assay"]["owner"]) == ("F-0001@assay-1", HOSTILE, HOSTILE)
     assert data.isascii()
+
+
+def test_what_changed_since_the_last_visit_is_read_from_the_log(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log, rob = PersonLog(home), make_person("rob", PersonRole.REVIEWER, ago_s=600)
+    log.note_sign_in(rob)
+    assert find_last_visit(home, rob.id) is None, "a first visit has none before it"
+    record(home, "low")
+    log.note_sign_in(make_person("bela", PersonRole.RESEARCHER))
+    log.note_sign_in(make_person("rob", PersonRole.REVIEWER, ago_s=5))
+    visit = find_last_visit(home, rob.id)
+    assert visit is not None
+    FindingRegister(home).change("F-0001", FindingEdit(owner="otto"), RULES, based_on=1, by=rob.id, reason="moved")
+    assert [(one.what, one.about, one.by) for one in list_changes(home, visit)] == [
+        ("finding changed", "F-0001", rob.id), ("finding recorded", "F-0001", "rob"),
+    ]  # fmt: skip
+    assert [one.what for one in list_changes(home, visit, without=rob.id)] == ["finding recorded"]
+    assert list_changes(home, list_changes(home, visit)[0].at) == (), "not the change that was at that time"
+    assert [one.what for one in list_changes(home, "2026-01-01")][-1] == "claim registered"
+    assert list_changes(home, "2999-01-01T00:00:00+05:00") == ()
+    assert main(["finding", "changes", "--since", "2026-01-01", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["what"] == "finding changed"
+    assert main(["finding", "changes", "--since", "yesterday"]) == 2

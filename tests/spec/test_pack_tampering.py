@@ -194,6 +194,7 @@ def test_17_bytes_before_the_archive() -> None:
         (lambda text: text[:-1], "has no line break"),
         (lambda text: text.replace("  ", " ", 1), "is not a digest"),
         (lambda text: text.upper(), "is not a digest"),
+        (lambda text: text.splitlines()[0] + "\n" + text, "out of order or repeated"),
         (lambda text: text + text.splitlines()[0] + "\n", "out of order or repeated"),
         (lambda text: "\n".join(reversed(text.splitlines())) + "\n", "out of order or repeated"),
         (lambda text: text + "\n", "is not a digest"),
@@ -479,3 +480,9 @@ def test_a_log_key_of_another_home_is_no_log_key() -> None:
     fail(genuine_members(), "log", "checkpoint.txt", write_trust(log=MALLORY))
     found = check(genuine_members(), write_trust(log=None))
     assert (found.exit_code, found.steps[6].result, found.authenticity) == (3, "NOT_CHECKED", "SIGNER_VERIFIED")
+
+
+def test_a_pack_whose_log_shows_nothing_is_refused_and_its_signer_is_still_named() -> None:
+    """Without an entry there is no last event: the signer's own date is then the only one."""
+    found = check(edit("log/entries.jsonl", lambda rows: []))
+    assert (found.exit_code, found.steps[3].result) == (4, "PASSED")

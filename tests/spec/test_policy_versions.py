@@ -24,7 +24,15 @@ from audit_core.policy_choice import (
 )
 from audit_core.review import FIXED, describe_policy, read_trial_packs, take_pack, try_policy
 from audit_core.shipped import load_shipped_policy
-from audit_core.store import Action, audit_home, list_events, list_policies, open_database
+from audit_core.store import (
+    Action,
+    audit_home,
+    keep_policy_in_force,
+    list_events,
+    list_policies,
+    open_database,
+    retire_policy,
+)
 
 NECESSITY = ("criteria", "necessity")
 OWN = {("id",): "bank-1", (*NECESSITY, "threshold"): 0.4, (*NECESSITY, "source"): "organisation"}
@@ -183,6 +191,44 @@ def test_a_policy_is_saved_with_a_reason_a_source_and_an_id_of_its_own(home: Pat
     assert len(list_policies(home)) == 1
 
 
+def test_a_retired_version_is_not_offered_and_freezes_nothing_until_a_new_one_is_saved(home: Path, own: Policy) -> None:
+    def refuse(named: str, sha256: str = own.sha256, reason: str = "why") -> None:
+        with pytest.raises(PolicyRefused, match=named):
+            retire_policy(home, sha256, reason=reason, by="ben")
+
+    keep_policy_in_force(own, home=home)
+    refuse("No version")
+    save_own_policy(home, own, based_on="", reason="Board, item 4.", by="ada")
+    refuse("reason", reason=" ")
+    keep_policy_in_force(own, home=home)
+    gone = retire_policy(home, own.sha256, reason="Replaced by the group's.", by="ben")
+    assert list_policies(home) == (gone,)
+    assert gone.retired is not None
+    assert (gone.retired.by, gone.retired.reason) == ("ben", "Replaced by the group's.")
+    refuse("was retired by ben on .*: Replaced by the group's")
+    with pytest.raises(PolicyRefused, match="version 1, was retired by ben"):
+        keep_policy_in_force(own, home=home)
+    assert [one.policy_id for one in list_policy_choices(home)] == [load_shipped_policy().id]
+    assert load_policy_choice(home, "bank-1").text == own.text, "it stays readable, for what was frozen under it"
+    with open_database(home) as connection:
+        (event,) = list_events(connection, action=Action.POLICY_RETIRED)
+    assert (event.object_id, event.actor, event.payload) == (
+        "bank-1", "ben", {"policy_sha256": own.sha256, "version": 1, "reason": "Replaced by the group's."},
+    )  # fmt: skip
+    second = edit_policy(own, {("gate", "max_waivers"): 0})
+    save_own_policy(home, second, based_on=own.sha256, reason="Back, with no waivers.", by="ada")
+    assert [one.key for one in list_policy_choices(home)] == [second.sha256, load_shipped_policy().id]
+    save_own_policy(home, own, based_on=second.sha256, reason="As it was.", by="ada")
+    keep_policy_in_force(own, home=home)
+    assert [one.retired is None for one in list_policies(home)] == [False, True, True]
+    retire_policy(home, second.sha256, reason="Never used.", by="ben")
+    assert list_policy_choices(home)[0].key == own.sha256, "the newest is in force"
+    retire_policy(home, own.sha256, reason="Again.", by="ben")
+    assert [one.retired.reason for one in list_policies(home) if one.retired] == [
+        "Replaced by the group's.", "Never used.", "Again.",
+    ]  # fmt: skip
+
+
 @pytest.fixture
 def desk(home: Path) -> Path:
     """A desk with one pack."""
@@ -240,5 +286,8 @@ def test_the_command_reads_compares_tries_and_saves(
     (tried,) = run("policy", "try", "bank-1")
     assert {row["criterion"] for row in tried["rows"]} >= {"necessity", "rerun"}
     assert cli.main(["policy", "save", str(path), "--reason", "again", "--replaces", own.sha256]) == 2
+    assert run("policy", "retire", "bank-1", "--reason", "Too strict.")["retired"]["reason"] == "Too strict."
+    assert [one["policy_id"] for one in run("policy", "list")] == [load_shipped_policy().id]
+    assert cli.main(["policy", "retire", load_shipped_policy().id, "--reason", "why"]) == 2
     assert cli.main(["policy", "show", "no-such"]) == 2
     assert "neither as a file nor saved here" in capsys.readouterr().err

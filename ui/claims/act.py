@@ -9,7 +9,7 @@ from audit_core.confirm import describe_sought
 from audit_core.governance import Permission
 from audit_core.policy_choice import load_policy_choice
 from audit_core.preregistration import ChangeKind, Preregistration
-from audit_core.store import Register, keep_policy, load_kept_prompts
+from audit_core.store import Register, keep_policy_in_force, load_kept_prompts
 from ui.flow import sample, services
 
 
@@ -38,7 +38,7 @@ def amend_plan(claim_id: str, change: PlanChange, reason: str, kind: ChangeKind,
     pins = known.plan.pins
     if change.policy is not None:
         policy = load_policy_choice(home, change.policy)
-        keep_policy(policy.text)
+        keep_policy_in_force(policy, home=home)
         pins = replace(pins, policy_sha256=policy.sha256)
 
     def apply(plan: Preregistration) -> Preregistration:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import streamlit as st
 
 from audit_core import AuditError, make_table
-from audit_core.findings import find_rules, list_notices, list_suggestions, write_calendar, write_feed
+from audit_core.findings import (
+    find_last_visit,
+    find_rules,
+    list_changes,
+    list_notices,
+    list_suggestions,
+    write_calendar,
+    write_feed,
+)
 from audit_core.governance import FindingRules, Permission
 from audit_core.store import RegisteredFinding
 from ui.findings import form
 from ui.findings.drawings import STATUSES, draw_register, name_status, order_severities
-from ui.flow import actions, sample
+from ui.flow import actions, sample, services
 from ui.parts import figures
 from ui.parts.header import column_widths, counted, plain, show_rows, show_table
 from ui.parts.refusal import show_refusal
@@ -21,6 +30,9 @@ from ui.parts.sample_mark import WORDS, find_shown, name_file
 from ui.shell import link
 
 COLUMNS = ("number", "severity", "status", "due", "owner", "title", "about")
+LOCAL_DAYS = 7
+MOST_CHANGES = 200
+"""Rows shown at most; the page of the audit log has every event."""
 _WIDTHS = dict(zip(COLUMNS, (68, 75, 125, 90, 80, 205, 70), strict=True))
 
 
@@ -136,6 +148,34 @@ def show_notices(now: datetime) -> None:
         )  # fmt: skip
 
 
+def show_changes(now: datetime) -> None:
+    """Show what others changed since the person's last visit; without sign-in no visit is recorded, and a week is shown."""
+    home, person = sample.records_home(), services.person()
+    try:
+        last = find_last_visit(home, person.id)
+        since = (now - timedelta(days=LOCAL_DAYS)).strftime("%Y-%m-%d") if last is None else last
+        found = list_changes(home, since, without="" if person.is_local else person.id)
+    except AuditError as error:
+        show_refusal(error)
+        return
+    visit = (
+        f"in the last {LOCAL_DAYS} days"
+        if last is None
+        else f"since your last visit on {last[:10]} at {last[11:16]} UTC"
+    )
+    counts = Counter(one.what for one in found)
+    kinds = ", ".join(f"{what} {count}" for what, count in counts.most_common())
+    st.markdown(f"**{counted(len(found), 'change')} {visit}.** {plain(kinds)}")
+    if found:
+        rows = [(one.at[:19].replace("T", " "), one.what, one.about, one.by) for one in found[:MOST_CHANGES]]
+        show_table(make_table(("when, UTC", "what", "about", "by"), rows), key="changes-since")
+
+
+def _show_notices_and_changes(now: datetime) -> None:
+    show_notices(now)
+    show_changes(now)
+
+
 def show_tabs(one: RegisteredFinding, claims: Sequence[str], now: datetime) -> None:
     """Show one finding with its forms, its history, suggestions and notices; a tab is computed when it is opened."""
     tabs = st.tabs(["Finding", "History", "Suggestions", "Notices"], key="finding-tab", on_change="rerun")
@@ -143,7 +183,7 @@ def show_tabs(one: RegisteredFinding, claims: Sequence[str], now: datetime) -> N
         lambda: _show_with_forms(one, now),
         lambda: show_history(one),
         lambda: show_suggestions(claims),
-        lambda: show_notices(now),
+        lambda: _show_notices_and_changes(now),
     )
     for tab, show in zip(tabs, shows, strict=True):
         if tab.open:

@@ -1,4 +1,4 @@
-"""Saving a policy: checks the permission of the signed-in user, and logs a refusal."""
+"""Saving and retiring a policy: checks the permission of the signed-in user, and logs a refusal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from audit_core import audit_home
 from audit_core.governance import Permission, Policy
 from audit_core.policy_choice import save_own_policy
 from audit_core.store import SavedPolicy
+from audit_core.store import retire_policy as store_retirement
 from ui.flow import services
 
 
@@ -19,3 +20,9 @@ def save_policy(policy: Policy, based_on: str, reason: str, name: str) -> SavedP
     person = services.authorize(Permission.SET_POLICY, policy.id)
     by = services.name_author(person, name)
     return save_own_policy(audit_home(), policy, based_on=based_on, reason=reason, by=by)
+
+
+def retire_policy(saved: SavedPolicy, reason: str, name: str) -> SavedPolicy:
+    """Take a version out of force in the signed-in user's name; see `save_policy`."""
+    person = services.authorize(Permission.SET_POLICY, saved.policy_id)
+    return store_retirement(audit_home(), saved.sha256, reason=reason, by=services.name_author(person, name))

@@ -40,6 +40,11 @@ def show_outcome() -> None:
         show_refusal(error)
 
 
+def report(outcome: str | AuditError) -> None:
+    """Keep what a press did for the next run of the page, which shows it at the top."""
+    st.session_state[_DONE if isinstance(outcome, str) else _REFUSED] = outcome
+
+
 def bring_file() -> None:
     """Offer to read a policy from a file."""
     with st.popover("Bring a file", icon=":material/upload_file:", width="stretch"):

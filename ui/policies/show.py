@@ -1,4 +1,4 @@
-"""What a policy decides, what was changed, its versions, and its file."""
+"""What a policy decides, what was changed, and its file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ import streamlit as st
 from audit_core import make_table
 from audit_core.governance import Direction, Policy, PolicyChange, ThresholdSource
 from audit_core.review import TriedPack, describe_policy
-from audit_core.store import SavedPolicy
 from ui.parts import figures
-from ui.parts.header import counted, plain, show_table, table_with_csv
+from ui.parts.header import counted, plain, show_table
 from ui.parts.workbench import Table, pane_header
 from ui.policies.draft import list_tables
 from ui.policies.drawings import RESULTS, draw_trial, list_claim_rows, tabulate
 
-VERSION_COLUMNS = ("policy", "version", "when, UTC", "by", "why", "stricter", "laxer", "SHA-256")
 CHANGE_COLUMNS = ("direction", "place", "before", "now")
 
 
@@ -73,28 +71,6 @@ def show_changes(changes: Sequence[PolicyChange], reference: str) -> None:
     st.markdown(f"Compared with {plain(reference)}: {describe_directions(changes)}.")
     rows = [(one.direction.value, one.place, one.before or "absent", one.after or "absent") for one in changes]
     show_table(make_table(CHANGE_COLUMNS, rows), key="policy-changes")
-
-
-def show_versions(versions: Sequence[SavedPolicy]) -> None:
-    """Show every saved version, the newest first."""
-    if not versions:
-        st.markdown("No policy is saved yet. The example of this project applies until an approver saves one.")
-        return
-    rows = [
-        (
-            one.policy_id,
-            one.version,
-            one.at[:19].replace("T", " "),
-            one.by,
-            one.reason,
-            one.stricter,
-            one.laxer,
-            one.sha256[:16],
-        )
-        for one in reversed(versions)
-    ]
-    table_with_csv(lambda: make_table(VERSION_COLUMNS, rows), "Versions", "policy-versions")
-    show_table(make_table(VERSION_COLUMNS, rows), key="versions-shown")
 
 
 def show_file(policy: Policy) -> None:

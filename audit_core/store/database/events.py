@@ -55,6 +55,7 @@ class Action(StrEnum):
     GATE_DECIDED = "gate.decided"
     WAIVER_GIVEN = "waiver.given"
     POLICY_SAVED = "policy.saved"
+    POLICY_RETIRED = "policy.retired"
     MODEL_SIGNATURE_CHECKED = "model_signature.checked"
     CHECKLIST_SAVED = "checklist.saved"
     FINDING_RECORDED = "finding.recorded"

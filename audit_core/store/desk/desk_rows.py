@@ -105,11 +105,11 @@ def log_decision(connection: duckdb.DuckDBPyConnection, signed: SignedApproval, 
 
 
 def log_refused_decision(
-    connection: duckdb.DuckDBPyConnection, pack: DeskPack, account: str, role: str, code: str
+    connection: duckdb.DuckDBPyConnection, pack_id: str, root_digest: str, account: str, role: str, code: str
 ) -> None:
-    """Log a refused attempt to decide, in the caller's transaction."""
-    reported = {"root_digest": pack.root_digest, "role": role, "reason": code}
-    append_event(connection, actor=account, action=Action.DECISION_REFUSED, object_id=pack.pack_id, payload=reported)
+    """Log a refused attempt to decide, at the desk or in a file, in the caller's transaction."""
+    reported = {"root_digest": root_digest, "role": role, "reason": code}
+    append_event(connection, actor=account, action=Action.DECISION_REFUSED, object_id=pack_id, payload=reported)
 
 
 def list_packs(connection: duckdb.DuckDBPyConnection) -> tuple[DeskPack, ...]:
