@@ -63,7 +63,8 @@ def ask_task() -> GivenTask:
         st.text_area("Template: each slot once in braces", key="decisions-template", max_chars=2_000)
         st.text_area(
             "Slots, one a line", key="decisions-slots", max_chars=20_000, height=190,
-            help="`<` orders levels, `|` does not. Then: may rise, may fall, may change, protected.",
+            help="`<` orders levels, `|` does not. Then: may rise, may fall, may change, protected. Last, if you like, your "
+            "words in a statement of reasons: reason: income insufficient for the amount requested",
         )  # fmt: skip
         st.text_input("Answer in favour", key="decisions-yes", max_chars=40)
         st.text_input("Answer against", key="decisions-no", max_chars=40)
