@@ -10,7 +10,7 @@ from audit_core.engine.path_gradients import integrate_adaptively
 from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Evidence
 from audit_core.explanations.gradients import find_baseline
-from audit_core.explanations.method import Scores, Task
+from audit_core.explanations.method import SANITY_OF_COSTLY, Scores, Task
 from audit_core.explanations.units import pool_positions
 
 MOST = 256
@@ -38,11 +38,12 @@ class IntegratedGradients:
         "It assumes that inputs between texts mean something. The baseline is the mean embedding at each place over prompts "
         "of this length."
     )
-    costs: str = f"9 to {MOST} forward and backward passes."
+    costs: str = f"9 to {MOST} forward and backward passes, so that on randomised weights at most {SANITY_OF_COSTLY} prompts are scored."
     evidence: Evidence = Evidence.ESTIMATED
     is_signed: bool = True
     is_random: bool = False
     check: str = "completeness error"
+    is_costly: bool = True
     demands: tuple[Capability[Any], ...] = field(default=(GRADIENTS,))
 
     def score(self, task: Task, *, seed: int) -> Scores:

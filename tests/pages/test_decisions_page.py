@@ -47,7 +47,10 @@ def test_a_first_visit_shows_the_recorded_proxy_without_loading_a_model(
         assert words in read(test), tab
     # Other slots with the shipped file are another question, and a phrase that no notice may use is refused at once.
     income = "income = low < middle < high, may rise"
-    for phrase, words in (("income too low for the amount", ""), ("below our minimum score", "without: internal standard")):
+    for phrase, words in (
+        ("income too low for the amount", ""),
+        ("below our minimum score", "without: internal standard"),
+    ):
         test.text_area(key="decisions-slots").set_value(SLOTS.replace(income, f"{income}, reason: {phrase}")).run()
         assert not test.exception
         assert recorded.result.finding not in read(test)
