@@ -226,7 +226,7 @@ class ImageNetwork:
 
 
 def in_batches(images: Floats, *beside: Sequence[int]) -> Iterator[Any]:
-    """Batches, so that memory is bounded; copies, because torch writes to what it shares. With what stands beside each image."""
+    """Batches, so that memory is bounded; copies, because torch writes to what it shares. With what belongs to each image."""
     for start in range(0, len(images), _BATCH):
         rows = slice(start, start + _BATCH)
         part = np.array(images[rows], np.float32)

@@ -20,7 +20,7 @@ from audit_core.subject import Progress, Subject, no_progress
 
 Array = NDArray[np.float64]
 SANITY_OF_COSTLY = 8
-"""Prompts that a method with `is_costly` is scored on with randomised weights; their number stands beside the correlation."""
+"""Prompts that a method with `is_costly` is scored on with randomised weights; their number is given with the correlation."""
 
 
 @dataclass(frozen=True, eq=False)
