@@ -83,7 +83,7 @@ def word_reason(name: str, value: str, phrase: str = "") -> str:
     """A specific reason in the form of a statement of reasons: the factor, and its value in this application.
 
     Args:
-        phrase: the owner's words for the factor; the factor and its value then stand behind them, since they are what was measured.
+        phrase: the owner's words for the factor; the factor and its value then follow them, since they are what was measured.
 
     Example:
         >>> word_reason("income", "low")
