@@ -46,11 +46,10 @@ def show_policy_numbers(found: ExplanationsResult, place: str = "") -> None:
     if not _is_new(found):
         st.markdown(_EARLIER)
         return
-    intervals = f"Intervals hold for all methods together ({100 * found.level:.1f} % each)."
     figure_header(
         "Faithfulness", "causal",
         "what a method's first units cost beyond random ones, in fractions of the gap between the prompt and the prompt with "
-        f"every unit replaced. {intervals if found.n > 1 else 'One prompt has no interval.'}",
+        f"every unit replaced. Intervals hold for all methods together ({100 * found.level:.1f} % each). One prompt has no interval.",
     )  # fmt: skip
     figures.show(
         figures.interval_rows(
