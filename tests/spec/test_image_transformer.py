@@ -60,7 +60,7 @@ def test_a_layers_own_output_changes_nothing_and_another_one_gives_the_answer_of
     assert np.abs(logits - logits[::-1]).max() > 0.01
 
 
-def test_the_gradient_at_a_layer_is_the_slope_of_the_answer_there(pair: Any, images: np.ndarray) -> None:
+def test_the_gradient_at_a_layer_is_that_of_finite_differences(pair: Any, images: np.ndarray) -> None:
     network, _ = pair
     states = network.read_layer(images, 0)
     gradient = network.read_layer_gradients(states, 0, ANSWERS, FOILS)
