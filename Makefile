@@ -88,7 +88,7 @@ build/ray/done: requirements-cluster.lock
 	build/ray/bin/python tests/cluster/borrow_packages.py "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@touch $@
 
-vision: .venv/dev ## train the two image classifiers of data/vision again; a minute of one core
+vision: .venv/dev ## train the image classifiers of data/vision again; two minutes of one core
 	$(BIN)/python -m tools.vision
 
 mixture: .venv/dev ## train the small mixture of experts of data/models again; 15 minutes of one core

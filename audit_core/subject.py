@@ -226,16 +226,16 @@ class Images(Protocol):
         """Gradient of logit(answer) − logit(foil) with respect to each pixel; shape (image, row, column)."""
 
     def read_feature_maps(self, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> FeatureMaps:
-        """Output of the last convolution after its activation, with its gradient."""
+        """Output of the last layer that has a place in the image, with its gradient."""
 
     def read_layer(self, images: Floats, layer: int) -> Floats:
-        """Output of one convolution after its activation; shape (image, channel, row, column)."""
+        """Output of one layer after its activation; shape (image, ...)."""
 
     def finish_layer(self, activations: Floats, layer: int) -> Floats:
-        """Logits that follow from the output of one convolution; shape (image, class)."""
+        """Logits that follow from the output of one layer, flat or in its own shape; shape (image, class)."""
 
     def read_layer_gradients(self, active: Floats, layer: int, answers: Sequence[int], foils: Sequence[int]) -> Floats:
-        """Gradient of logit(answer) − logit(foil) with respect to the output of one convolution; its shape."""
+        """Gradient of logit(answer) − logit(foil) with respect to the output of one layer; the layer's own shape."""
 
     def shuffled(self, *, seed: int) -> Images:
         """A copy whose weights are permuted within each tensor; this subject is unchanged."""

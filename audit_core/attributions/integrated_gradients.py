@@ -10,7 +10,7 @@ from audit_core.engine.path_gradients import integrate_adaptively
 from audit_core.errors import NotMeasured
 from audit_core.evidence.kind import Evidence
 from audit_core.explanations.gradients import find_baseline
-from audit_core.explanations.method import Array, Scores, Task
+from audit_core.explanations.method import SANITY_OF_COSTLY, Scores, Task
 from audit_core.explanations.units import pool_positions
 
 MOST = 256
@@ -38,28 +38,26 @@ class IntegratedGradients:
         "It assumes that inputs between texts mean something. The baseline is the mean embedding at each place over prompts "
         "of this length."
     )
-    costs: str = f"9 to {MOST} forward and backward passes."
+    costs: str = f"9 to {MOST} forward and backward passes, so that on randomised weights at most {SANITY_OF_COSTLY} prompts are scored."
     evidence: Evidence = Evidence.ESTIMATED
     is_signed: bool = True
     is_random: bool = False
     check: str = "completeness error"
+    is_costly: bool = True
     demands: tuple[Capability[Any], ...] = field(default=(GRADIENTS,))
 
     def score(self, task: Task, *, seed: int) -> Scores:
-        values: list[Array | None] = []
-        errors: list[float | None] = []
-        refusal = ""
-        for at, (pair, units) in enumerate(zip(task.prompts.pairs, task.units, strict=True)):
-            try:
-                found = integrate_adaptively(task.subject, pair, find_baseline(task, at), most=MOST, aim=AIM)
-                values.append(pool_positions(found.relevance, units))
-                errors.append(found.missed)
-            except NotMeasured as error:
-                values.append(None)
-                errors.append(None)
-                refusal = error.detail
-            task.on_progress(len(values), len(task.prompts))
-        return Scores(tuple(values), tuple(errors), tuple(errors), refusal)
+        baselines = [find_baseline(task, at) for at in range(len(task.prompts))]
+        found = integrate_adaptively(
+            task.subject, task.prompts.pairs, baselines, most=MOST, aim=AIM, on_progress=task.on_progress
+        )
+        values = tuple(
+            None if isinstance(one, NotMeasured) else pool_positions(one.relevance, units)
+            for one, units in zip(found, task.units, strict=True)
+        )
+        errors = tuple(None if isinstance(one, NotMeasured) else one.missed for one in found)
+        refusals = [one.detail for one in found if isinstance(one, NotMeasured)]
+        return Scores(values, errors, errors, refusals[-1] if refusals else "")
 
 
 PLUGIN = IntegratedGradients()

@@ -80,10 +80,9 @@ def _read(
         reasons=() if reasons is None else tuple(
             ReasonRow(
                 slot=task.slots[one.slot].name, effect=one.effect,
-                wording=word_reason(task.slots[one.slot].name, task.slots[one.slot].levels[row[one.slot]]),
-                is_proxy=task.slots[one.slot].name in proxies,
+                wording=word_reason(slot.name, slot.levels[row[one.slot]], slot.phrase), is_proxy=slot.name in proxies,
             )
-            for one in reasons.found
+            for one in reasons.found for slot in (task.slots[one.slot],)
         ),
         reasons_state="" if reasons is None else describe_reasons([slot.name for slot in task.slots], reasons),
         anchor="" if anchor is None else " and ".join(name_level(task, slot, row[slot]) for slot in anchor.slots),

@@ -79,9 +79,20 @@ def _take_from(narrow: NDArray[Any], row: Sequence[float], slots: tuple[int, ...
     return changed
 
 
-def word_reason(name: str, value: str) -> str:
-    """A specific reason in the form of a statement of reasons: the factor, and its value in this application."""
-    return f"{name[:1].upper()}{name[1:]}: {value}"
+def word_reason(name: str, value: str, phrase: str = "") -> str:
+    """A specific reason in the form of a statement of reasons: the factor, and its value in this application.
+
+    Args:
+        phrase: the owner's words for the factor; the factor and its value then follow them, since they are what was measured.
+
+    Example:
+        >>> word_reason("income", "low")
+        'Income: low'
+        >>> word_reason("income", "low", "income insufficient for the amount requested")
+        'Income insufficient for the amount requested (income: low)'
+    """
+    said = phrase or name
+    return f"{said[:1].upper()}{said[1:]} ({name}: {value})" if phrase else f"{said[:1].upper()}{said[1:]}: {value}"
 
 
 def describe_reasons(names: Sequence[str], reasons: Reasons) -> str:

@@ -221,7 +221,7 @@ class DecisionsResult:
     applicants: tuple[ApplicantRow, ...] = ()
     surrogates: tuple[SurrogateRow, ...] = ()
     misses: tuple[str, ...] = ()
-    """Methods that show nothing of a protected attribute whose effect passes through another slot."""
+    """Methods that give less than the smallest effect to a protected attribute whose effect passes through another slot."""
     controls: Controls | None = None
     """Checks that a changed text changes the preference and the same text does not; None where nothing was changed."""
     aggregates: tuple[AggregateRow, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,7 +10,10 @@ from audit_core.errors import Refused
 
 Row = tuple[int, ...]
 """One applicant: the index of each slot's level."""
-MAX_SLOTS, MAX_LEVELS, MAX_CELLS, MAX_TEXT = 10, 8, 3_000, 60
+MAX_SLOTS, MAX_LEVELS, MAX_CELLS, MAX_TEXT, MAX_PHRASE = 10, 8, 3_000, 60, 120
+TOO_GENERAL = ("internal standard", "internal polic", "qualifying score", "credit scoring system", "minimum score")
+"""Words that name no factor: insufficient as a reason (12 CFR 1002.9(b)(2))."""
+_PHRASE = re.compile(r",\s*reason:")
 
 
 class Change(StrEnum):
@@ -30,6 +34,8 @@ class Slot:
     is_ordered: bool
     change: Change = Change.NONE
     is_protected: bool = False
+    phrase: str = ""
+    """How the owner's statement of reasons words this slot; empty for its name."""
 
     def allows(self, before: int, after: int) -> bool:
         """Whether a person could move from one level to another; staying is always allowed."""
@@ -50,14 +56,15 @@ class Slot:
     def to_json(self) -> dict[str, object]:
         return {
             "name": self.name, "levels": list(self.levels), "is_ordered": self.is_ordered, "change": self.change.value,
-            "is_protected": self.is_protected,
+            "is_protected": self.is_protected, **({"phrase": self.phrase} if self.phrase else {}),
         }  # fmt: skip
 
 
 def parse_slots(text: str) -> tuple[Slot, ...]:
     """Slots from lines such as `income = low < middle < high, may rise` or `gender = man | woman, protected`.
 
-    Lines end at a line break or a semicolon. `<` orders the levels; `|` does not.
+    Lines end at a line break or a semicolon. `<` orders the levels; `|` does not. A line may end in the words of a statement of
+    reasons, as in `income = low < middle < high, may rise, reason: income insufficient for the amount requested`.
 
     Raises:
         Refused: a line that does not parse, or more than is bounded.
@@ -83,6 +90,7 @@ def parse_slots(text: str) -> tuple[Slot, ...]:
 
 
 def _parse_slot(line: str) -> Slot:
+    line, *said = _PHRASE.split(line, maxsplit=1)
     name, equals, rest = line.partition("=")
     levels_text, *marks = (part.strip() for part in rest.split(","))
     is_ordered = "<" in levels_text
@@ -103,4 +111,22 @@ def _parse_slot(line: str) -> Slot:
             "`<` where they may rise or fall, `|` otherwise; then may rise, may fall, may change or protected.",
             remedy="change this line.",
         )
-    return Slot(name.strip(), levels, is_ordered, change, "protected" in marks)
+    phrase = said[0].strip() if said else ""
+    if said:
+        _check_phrase(phrase, is_protected="protected" in marks)
+    return Slot(name.strip(), levels, is_ordered, change, "protected" in marks, phrase)
+
+
+def _check_phrase(phrase: str, *, is_protected: bool) -> None:
+    """Refuse words that no statement of reasons may use, a long or empty phrase, and one for a slot that is never a reason.
+
+    Source: 12 CFR 1002.9(b)(2): internal standards or policies, or a missed score, are insufficient reasons.
+    """
+    too_general = next((words for words in TOO_GENERAL if words in phrase.lower()), "")
+    if is_protected or too_general or not 3 <= len(phrase) <= MAX_PHRASE or any(sign in phrase for sign in "{}"):
+        raise Refused(
+            f"The reason {phrase[:80]!a}{' of a protected slot' if is_protected else ''}.",
+            wanted=f"a specific phrase of 3 to {MAX_PHRASE} characters for a slot that is not protected, without: "
+            f"{', '.join(TOO_GENERAL)}.",
+            remedy="name the factor itself.",
+        )

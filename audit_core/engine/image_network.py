@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -58,45 +58,62 @@ def read_shape(config: Mapping[str, Any]) -> NetworkShape:
     Raises:
         ModelRefused: an entry is missing, unknown or out of bounds.
     """
-    wanted = {"model_type", "channels", *_BOUNDS}
-    if set(config) != wanted:
-        wrong = sorted(set(config) ^ wanted)
-        raise _refuse(
-            f"config.json misses or adds {ascii(wrong)[:200]}", f"exactly the entries {', '.join(sorted(wanted))}"
-        )
-    for name, (least, most) in _BOUNDS.items():
-        if type(config[name]) is not int or not least <= config[name] <= most:
-            raise _refuse(f"{name} is {ascii(config[name])[:40]}", f"a whole number from {least} to {most}")
+    require_entries(config, {"model_type", "channels", *_BOUNDS}, _BOUNDS)
     channels = config["channels"]
     is_list = isinstance(channels, list) and 1 <= len(channels) <= _MOST_LAYERS
     if not is_list or not all(type(n) is int and 1 <= n <= _MOST_CHANNELS for n in channels):
-        raise _refuse(
+        raise refuse_shape(
             f"channels is {ascii(channels)[:80]}", f"1 to {_MOST_LAYERS} whole numbers from 1 to {_MOST_CHANNELS}"
         )
     if config["side"] % config["pool"]:
-        raise _refuse("pool does not divide side", "a side that is a multiple of pool")
+        raise refuse_shape("pool does not divide side", "a side that is a multiple of pool")
     return NetworkShape(config["side"], config["levels"], tuple(channels), config["pool"], config["classes"])
 
 
-def _refuse(found: str, wanted: str) -> ModelRefused:
+def require_entries(config: Mapping[str, Any], wanted: set[str], bounds: Mapping[str, tuple[int, int]]) -> None:
+    """Refuse a configuration with other entries, or with a number out of bounds.
+
+    Raises:
+        ModelRefused: names the first.
+    """
+    if set(config) != wanted:
+        wrong = sorted(set(config) ^ wanted)
+        raise refuse_shape(
+            f"config.json misses or adds {ascii(wrong)[:200]}", f"exactly the entries {', '.join(sorted(wanted))}"
+        )
+    for name, (least, most) in bounds.items():
+        if type(config[name]) is not int or not least <= config[name] <= most:
+            raise refuse_shape(f"{name} is {ascii(config[name])[:40]}", f"a whole number from {least} to {most}")
+
+
+def refuse_shape(found: str, wanted: str) -> ModelRefused:
+    """A refusal of an image classifier."""
     return ModelRefused(f"An image classifier whose {found}.", wanted=f"{wanted}.", remedy="export it again.")
 
 
-def check_tensors(shape: NetworkShape, tensors: Mapping[str, Any]) -> None:
+class HasTensors(Protocol):
+    """A shape that names its tensors."""
+
+    @property
+    def tensors(self) -> dict[str, tuple[int, ...]]: ...
+
+
+def check_tensors(shape: HasTensors, tensors: Mapping[str, Any]) -> None:
     """Refuse tensors of another name, shape or number format, or with a number that is not finite.
 
     Raises:
         ModelRefused: names the first.
     """
-    if set(tensors) != set(shape.tensors):
-        wrong = sorted(set(tensors) ^ set(shape.tensors))
-        raise _refuse(f"weights miss or add {ascii(wrong[:6])[:200]}", f"exactly {', '.join(shape.tensors)}")
-    for name, size in shape.tensors.items():
+    known = shape.tensors
+    if set(tensors) != set(known):
+        wrong = sorted(set(tensors) ^ set(known))
+        raise refuse_shape(f"weights miss or add {ascii(wrong[:6])[:200]}", f"exactly {', '.join(known)}")
+    for name, size in known.items():
         found = tensors[name]
         if tuple(found.shape) != size or found.dtype != np.float32:
-            raise _refuse(f"{name} has shape {tuple(found.shape)} in {found.dtype}", f"{size} in float32")
+            raise refuse_shape(f"{name} has shape {tuple(found.shape)} in {found.dtype}", f"{size} in float32")
         if not np.isfinite(found).all():
-            raise _refuse(f"{name} has numbers that are not finite", "finite weights")
+            raise refuse_shape(f"{name} has numbers that are not finite", "finite weights")
 
 
 class ImageNetwork:
@@ -113,8 +130,8 @@ class ImageNetwork:
 
         weights, found = self._as_torch(), []
         with MODEL_LOCK, torch.no_grad():
-            for start in range(0, len(images), _BATCH):
-                rows = torch.from_numpy(np.ascontiguousarray(images[start : start + _BATCH], np.float32))
+            for part in in_batches(images):
+                rows = torch.from_numpy(part)
                 found.append(self._classify(self._convolve(rows, weights), weights).numpy())
         return np.concatenate(found)
 
@@ -125,22 +142,22 @@ class ImageNetwork:
         import torch
 
         weights, found = self._as_torch(), []
-        for some, own, other in _split(images, answers, foils):
+        for some, own, other in in_batches(images, answers, foils):
             with MODEL_LOCK, torch.enable_grad():
                 rows = torch.from_numpy(some).requires_grad_()
                 logits = self._classify(self._convolve(rows, weights), weights)
-                found += [part.numpy() for part in torch.autograd.grad(_contrast(logits, own, other), rows)]
+                found += [part.numpy() for part in torch.autograd.grad(contrast(logits, own, other), rows)]
         return np.concatenate(found)
 
     def read_feature_maps(self, images: Floats, answers: Sequence[int], foils: Sequence[int]) -> FeatureMaps:
         import torch
 
         weights, active, found = self._as_torch(), [], []
-        for some, own, other in _split(images, answers, foils):
+        for some, own, other in in_batches(images, answers, foils):
             with MODEL_LOCK, torch.enable_grad():
                 maps = self._convolve(torch.from_numpy(some), weights).requires_grad_()
                 logits = self._classify(maps, weights)
-                found += [part.numpy() for part in torch.autograd.grad(_contrast(logits, own, other), maps)]
+                found += [part.numpy() for part in torch.autograd.grad(contrast(logits, own, other), maps)]
             active.append(maps.detach().numpy())
         return FeatureMaps(np.concatenate(active), np.concatenate(found))
 
@@ -149,8 +166,8 @@ class ImageNetwork:
 
         weights, found = self._as_torch(), []
         with MODEL_LOCK, torch.no_grad():
-            for start in range(0, len(images), _BATCH):
-                rows = torch.from_numpy(np.array(images[start : start + _BATCH], np.float32))
+            for part in in_batches(images):
+                rows = torch.from_numpy(part)
                 found.append(self._convolve(rows, weights, stop=layer + 1).numpy())
         return np.concatenate(found)
 
@@ -159,8 +176,8 @@ class ImageNetwork:
 
         weights, found = self._as_torch(), []
         with MODEL_LOCK, torch.no_grad():
-            for start in range(0, len(activations), _BATCH):
-                rows = torch.from_numpy(np.array(activations[start : start + _BATCH], np.float32))
+            for part in in_batches(self._lay_out(activations)):
+                rows = torch.from_numpy(part)
                 found.append(self._classify(self._convolve(rows, weights, start=layer + 1), weights).numpy())
         return np.concatenate(found)
 
@@ -168,12 +185,15 @@ class ImageNetwork:
         import torch
 
         weights, found = self._as_torch(), []
-        for some, own, other in _split(active, answers, foils):
+        for some, own, other in in_batches(self._lay_out(active), answers, foils):
             with MODEL_LOCK, torch.enable_grad():
                 rows = torch.from_numpy(some).requires_grad_()
                 logits = self._classify(self._convolve(rows, weights, start=layer + 1), weights)
-                found += [part.numpy() for part in torch.autograd.grad(_contrast(logits, own, other), rows)]
+                found += [part.numpy() for part in torch.autograd.grad(contrast(logits, own, other), rows)]
         return np.concatenate(found)
+
+    def _lay_out(self, activations: Floats) -> Floats:
+        return activations.reshape(len(activations), -1, self.side, self.side)
 
     def shuffled(self, *, seed: int) -> ImageNetwork:
         draw = np.random.default_rng(seed)
@@ -205,16 +225,16 @@ class ImageNetwork:
         return linear(pooled.flatten(1), weights["head.weight"], weights["head.bias"])
 
 
-def _split(
-    images: Floats, answers: Sequence[int], foils: Sequence[int]
-) -> Iterator[tuple[Floats, Sequence[int], Sequence[int]]]:
-    """Batches, so that memory is bounded; copies, because torch writes to what it shares."""
+def in_batches(images: Floats, *beside: Sequence[int]) -> Iterator[Any]:
+    """Batches, so that memory is bounded; copies, because torch writes to what it shares. With what belongs to each image."""
     for start in range(0, len(images), _BATCH):
         rows = slice(start, start + _BATCH)
-        yield np.array(images[rows], np.float32), answers[rows], foils[rows]
+        part = np.array(images[rows], np.float32)
+        yield (part, *(values[rows] for values in beside)) if beside else part
 
 
-def _contrast(logits: torch.Tensor, answers: Sequence[int], foils: Sequence[int]) -> torch.Tensor:
+def contrast(logits: torch.Tensor, answers: Sequence[int], foils: Sequence[int]) -> torch.Tensor:
+    """Sum over rows of logit(answer) − logit(foil)."""
     import torch
 
     rows = torch.arange(len(logits))

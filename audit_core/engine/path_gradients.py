@@ -12,7 +12,7 @@ from audit_core.component import Kind
 from audit_core.engine.gradients import GRADIENT_TOKENS, embed, get_runner, measure_gradients
 from audit_core.errors import NotMeasured
 from audit_core.prompts.prompt_set import TokenPair
-from audit_core.subject import Floats, Subject, read_only
+from audit_core.subject import Floats, Progress, Subject, no_progress, read_only
 
 if TYPE_CHECKING:
     import torch
@@ -86,50 +86,105 @@ def integrate_gradients(
 
 
 def integrate_adaptively(
-    subject: Subject, pair: TokenPair, baseline: Floats, *, most: int = MOST_STEPS, aim: float = 1e-3
-) -> TokenGradients:
-    """As `integrate_gradients`, with points where the path bends: parts that miss their own change are cut in two.
+    subject: Subject,
+    pairs: Sequence[TokenPair],
+    baselines: Sequence[Floats],
+    *,
+    most: int = MOST_STEPS,
+    aim: float = 1e-3,
+    on_progress: Progress = no_progress,
+) -> list[TokenGradients | NotMeasured]:
+    """As `integrate_gradients`, with points where each path bends: parts that miss their own change are cut in two.
 
     The metric at both ends of a part says what its gradients must add up to, so that each part's error is known, and not only
     that of their sum. A norm whose input passes near zero bends a short piece of the path, which equal steps meet only by number.
+    Points of several prompts share a pass; what one prompt gets does not depend on the others, but for rounding.
 
     Args:
-        most: points at which no more parts are cut.
+        baselines: per prompt, start embeddings, shape (pos, d_model).
+        most: points of a prompt at which no more parts are cut.
         aim: what the sum may miss of the change. Errors of all parts without their signs may be `PARTS_MISS` of it.
 
+    Returns:
+        Per prompt; an error where at the most points the sum still misses more than `COMPLETE` of the change.
+
     Raises:
-        NotMeasured: at the most points the sum still misses more than `COMPLETE` of the change.
         Refused: this subject has no gradients.
 
     Source: Sundararajan, Taly and Yan 2017, arXiv:1703.01365; Clenshaw and Curtis 1960.
     """
-    path = _Path(subject, pair, baseline)
-    parts = [(at / FIRST_PARTS, (at + 1) / FIRST_PARTS) for at in range(FIRST_PARTS)]
-    done: dict[tuple[float, float], tuple[np.ndarray, float]] = {}
-    while True:
-        path.require([low + place * (high - low) for low, high in parts for place in _PLACES])
-        done |= {part: path.integrate(*part) for part in parts}
+    cuts = [_Cuts(_Path(subject, pair, base), most, aim) for pair, base in zip(pairs, baselines, strict=True)]
+    while active := [cut for cut in cuts if cut.found is None]:
+        _run_points([(cut.path, alpha) for cut in active for alpha in cut.list_points()])
+        for cut in active:
+            cut.read()
+        on_progress(sum(cut.found is not None for cut in cuts), len(cuts))
+    return [cut.found for cut in cuts if cut.found is not None]
+
+
+class _Cuts:
+    """One path in parts: those that miss too much of their own change are cut in two, until the whole is known."""
+
+    def __init__(self, path: _Path, most: int, aim: float) -> None:
+        self.path, self.most, self.aim = path, most, aim
+        self.found: TokenGradients | NotMeasured | None = None
+        self._parts = [(at / FIRST_PARTS, (at + 1) / FIRST_PARTS) for at in range(FIRST_PARTS)]
+        self._done: dict[tuple[float, float], tuple[np.ndarray, float]] = {}
+
+    def list_points(self) -> list[float]:
+        """Points that the new parts need and that are not known yet."""
+        return self.path.find_unknown([low + place * (high - low) for low, high in self._parts for place in _PLACES])
+
+    def read(self) -> None:
+        """Take the new parts' points; then end, or cut parts in two."""
+        path, done = self.path, self._done
+        done |= {part: path.integrate(*part) for part in self._parts}
         change = path.read(1.0) - path.read(0.0)
         allowed = PARTS_MISS * max(abs(change), 1e-9)
         relevance = np.sum([product for product, _ in done.values()], axis=0)
         missed = abs(float(relevance.sum()) - change) / max(abs(change), 1e-9)
-        if missed <= aim and sum(error for _, error in done.values()) <= allowed:
-            return TokenGradients(relevance.astype(np.float32), change, missed, path.n_points)
-        if path.n_points >= most:
-            break
+        is_complete = missed <= self.aim and sum(error for _, error in done.values()) <= allowed
+        if is_complete or (path.n_points >= self.most and missed <= COMPLETE):
+            self.found = TokenGradients(relevance.astype(np.float32), change, missed, path.n_points)
+        elif path.n_points >= self.most:
+            self.found = NotMeasured(
+                "control_failed",
+                f"at {path.n_points} points the sum of integrated gradients differs by {missed:.0%} from the change of "
+                f"{change:.2f} logits, at most {COMPLETE:.0%} allowed; use more points or a closer baseline.",
+            )
+        else:
+            self._cut(allowed)
+
+    def _cut(self, allowed: float) -> None:
         # Each part with more than its share; the largest always, so that something is cut.
+        done = self._done
         worst = max(done, key=lambda part: done[part][1])
         cut = [part for part, (_, error) in done.items() if part == worst or error > allowed / len(done)]
-        parts = [half for low, high in cut for half in ((low, (low + high) / 2), ((low + high) / 2, high))]
+        self._parts = [
+            half for low, high in cut for half in ((low, (low + high) / 2), ((low + high) / 2, high))
+        ]  # fmt: skip
         for part in cut:
             del done[part]
-    if missed > COMPLETE:
-        raise NotMeasured(
-            "control_failed",
-            f"at {path.n_points} points the sum of integrated gradients differs by {missed:.0%} from the change of {change:.2f} logits, "
-            f"at most {COMPLETE:.0%} allowed; use more points or a closer baseline.",
-        )
-    return TokenGradients(relevance.astype(np.float32), change, missed, path.n_points)
+
+
+def _run_points(asked: Sequence[tuple[_Path, float]]) -> None:
+    """Run points of several paths, those of one length in passes as full as memory allows."""
+    import torch
+
+    by_length: dict[int, list[tuple[_Path, float]]] = {}
+    for path, alpha in asked:
+        by_length.setdefault(len(path.pair.clean_ids), []).append((path, alpha))
+    for points in by_length.values():
+        size = points[0][0].most_rows
+        for at in range(0, len(points), size):
+            part = points[at : at + size]
+            first = part[0][0]
+            rows = torch.cat([path.place(alpha) for path, alpha in part])
+            answers, foils = [path.pair.answer_ids for path, _ in part], [path.pair.foil_ids for path, _ in part]
+            found = measure_gradients(first.runner, rows, answers, foils, (Kind.RESID,), first.calls)
+            gradients = found.gradients[Kind.RESID, 0]
+            for row, (path, alpha) in enumerate(part):
+                path.keep(alpha, gradients[row], float(found.metric[row]))
 
 
 FIRST_PARTS = 2
@@ -160,19 +215,22 @@ class _Path:
         """Gradients, shape (point, pos, d_model), and the metric, shape (point,)."""
         import torch
 
-        rows = torch.cat([self.far + alpha * (self.near - self.far) for alpha in alphas])
+        rows = torch.cat([self.place(alpha) for alpha in alphas])
         answers, foils = [self.pair.answer_ids] * len(alphas), [self.pair.foil_ids] * len(alphas)
         found = measure_gradients(self.runner, rows, answers, foils, (Kind.RESID,), self.calls)
         return found.gradients[Kind.RESID, 0], found.metric
 
-    def require(self, alphas: Sequence[float]) -> None:
-        """Run the points that are not known yet, and keep (x − x′) · ∂m/∂x per position."""
-        new = [alpha for alpha in dict.fromkeys(map(float, alphas)) if alpha not in self._known]
-        for at in range(0, len(new), self.most_rows):
-            part = new[at : at + self.most_rows]
-            gradients, metric = self.differentiate(part)
-            products = ((self.near - self.far) * gradients).sum(-1).double().numpy()
-            self._known |= zip(part, zip(products, metric.tolist(), strict=True), strict=True)
+    def place(self, alpha: float) -> torch.Tensor:
+        """Embeddings at a point; shape (1, pos, d_model)."""
+        return self.far + alpha * (self.near - self.far)
+
+    def find_unknown(self, alphas: Sequence[float]) -> list[float]:
+        """Points that were not run yet, each once."""
+        return [alpha for alpha in dict.fromkeys(map(float, alphas)) if alpha not in self._known]
+
+    def keep(self, alpha: float, gradient: torch.Tensor, metric: float) -> None:
+        """Keep (x − x′) · ∂m/∂x per position of a point, and the metric there; gradient of shape (pos, d_model)."""
+        self._known[alpha] = (((self.near - self.far)[0] * gradient).sum(-1).double().numpy(), metric)
 
     def read(self, alpha: float) -> float:
         """The metric at a known point."""

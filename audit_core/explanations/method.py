@@ -19,6 +19,8 @@ from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Progress, Subject, no_progress
 
 Array = NDArray[np.float64]
+SANITY_OF_COSTLY = 8
+"""Prompts that a method with `is_costly` is scored on with randomised weights; their number is given with the correlation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +95,8 @@ class Scores:
 class AttributionMethod(Protocol):
     """Interface of the plug-ins in `attributions/`.
 
-    Every score is a proposal: only the measured curves say whether its order is better than a random one.
+    Every score is a proposal: only the measured curves say whether its order is better than a random one. A method whose
+    class has `is_costly = True` is scored on fewer prompts with randomised weights.
     """
 
     @property

@@ -12,7 +12,7 @@ from audit_core.effect import Effect, check_task, get_metric, measure_effect
 from audit_core.errors import ModelRefused, NotMeasured, Refused
 from audit_core.explanations.classes import UnitClass, measure_classes
 from audit_core.explanations.curves import Curves, draw_orders, measure_curves, order_by
-from audit_core.explanations.method import Array, AttributionMethod, Scores, Task, make_task
+from audit_core.explanations.method import SANITY_OF_COSTLY, Array, AttributionMethod, Scores, Task, make_task
 from audit_core.explanations.nearby import MOST_CHANGE, Nearby, find_neighbours
 from audit_core.explanations.replacing import Without
 from audit_core.explanations.units import UnitKind
@@ -174,12 +174,20 @@ def _score_randomised(
     except (ModelRefused, Refused) as error:
         on_progress(1, 1)
         return {}, {"Weight randomisation": str(error)}
-    asked = {name: methods[name] for name in scores}
-    found, _ = _score(
-        asked, replace(task, subject=other, values=InputValues(other), on_progress=on_progress), seed=seed
-    )
+    task = replace(task, subject=other, values=InputValues(other), on_progress=on_progress)
+    costly = {name: methods[name] for name in scores if getattr(methods[name], "is_costly", False)}
+    found, _ = _score({name: methods[name] for name in scores if name not in costly}, task, seed=seed)
+    few = task.prompts.spread(SANITY_OF_COSTLY)
+    for name, some in _score(costly, task.take(few), seed=seed)[0].items():
+        found[name] = _put_back(some, few, len(task.prompts))
     on_progress(1, 1)
-    return found, {}
+    return {name: found[name] for name in scores if name in found}, {}
+
+
+def _put_back(some: Scores, rows: tuple[int, ...], n: int) -> Scores:
+    """Scores of some of n prompts at their places; None elsewhere, as where a method refuses a prompt."""
+    placed = dict(zip(rows, some.values, strict=True))
+    return Scores(tuple(placed.get(at) for at in range(n)))
 
 
 def _score_nearby(

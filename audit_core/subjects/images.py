@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 
 from audit_core.component import Component, Kind
 from audit_core.engine.image_network import MODEL_TYPE, ImageNetwork, read_shape
+from audit_core.engine.image_transformer import MODEL_TYPE as TRANSFORMER_TYPE
+from audit_core.engine.image_transformer import ImageTransformer, read_transformer_shape
 from audit_core.errors import InterventionRefused, ModelRefused, PromptRefused
 from audit_core.models import ModelAccess, ModelIdentity, Progress, check_folder, identify_model
 from audit_core.models.folder import CONFIG_BYTES, read_json
@@ -51,25 +53,18 @@ class PixelWords:
         raise ModelRefused("The chat template of an image classifier.", wanted="images.", remedy="leave out `--chat`.")
 
 
-class ImageSubject(ImageNetwork):
-    """Implements `Subject` and `Images`. Its inputs are changed, and nothing inside."""
+class _OfImages:
+    """What every image classifier has besides `Images`. Its inputs are changed, and nothing inside."""
 
     tolerance, fallback = 1e-4, ""
+    identity: ModelIdentity
+    geometry: Geometry
+    tokenizer: PixelWords
 
-    def __init__(self, folder: Path) -> None:
-        from safetensors.numpy import load_file
-
-        shape = read_shape(read_json(folder / "config.json", limit=CONFIG_BYTES))
-        size = (folder / "model.safetensors").stat().st_size if (folder / "model.safetensors").is_file() else 0
-        if not 0 < size <= MAX_WEIGHT_BYTES:
-            raise ModelRefused(
-                f"Weights of {size:,} bytes in model.safetensors.", wanted=f"1 to {MAX_WEIGHT_BYTES:,} bytes.",
-                remedy="export the classifier again, as one file.",
-            )  # fmt: skip
-        super().__init__(shape, load_file(folder / "model.safetensors"))
-        self.identity: ModelIdentity = identify_model(folder, dtype="float32", attention="none")
-        self.geometry = Geometry(0, 0, 0, 0, 0, 0, CLASS_ID + shape.classes)
-        self.tokenizer = PixelWords(shape.side**2, shape.levels, shape.classes)
+    def describe(self, folder: Path, *, side: int, levels: int, classes: int, attention: str) -> None:
+        self.identity = identify_model(folder, dtype="float32", attention=attention)
+        self.geometry = Geometry(0, 0, 0, 0, 0, 0, CLASS_ID + classes)
+        self.tokenizer = PixelWords(side**2, levels, classes)
 
     def components(self, kind: Kind) -> tuple[Component, ...]:
         return ()
@@ -82,6 +77,41 @@ class ImageSubject(ImageNetwork):
         )
 
     run = count_work
+
+
+class ImageSubject(_OfImages, ImageNetwork):
+    """Implements `Subject` and `Images` with convolutions."""
+
+    def __init__(self, folder: Path) -> None:
+        shape = read_shape(read_json(folder / "config.json", limit=CONFIG_BYTES))
+        super().__init__(shape, _load_weights(folder))
+        self.describe(folder, side=shape.side, levels=shape.levels, classes=shape.classes, attention="none")
+
+
+class ImageTransformerSubject(_OfImages, ImageTransformer):
+    """Implements `Subject` and `Images` with a vision transformer, through TransformerLens."""
+
+    def __init__(self, folder: Path) -> None:
+        shape = read_transformer_shape(read_json(folder / "config.json", limit=CONFIG_BYTES))
+        super().__init__(shape, _load_weights(folder))
+        self.describe(folder, side=shape.side, levels=shape.levels, classes=shape.classes, attention="eager")
+
+
+def _load_weights(folder: Path) -> dict[str, Any]:
+    from safetensors.numpy import load_file
+
+    size = (folder / "model.safetensors").stat().st_size if (folder / "model.safetensors").is_file() else 0
+    if not 0 < size <= MAX_WEIGHT_BYTES:
+        raise ModelRefused(
+            f"Weights of {size:,} bytes in model.safetensors.", wanted=f"1 to {MAX_WEIGHT_BYTES:,} bytes.",
+            remedy="export the classifier again, as one file.",
+        )  # fmt: skip
+    return load_file(folder / "model.safetensors")
+
+
+_SUBJECTS: dict[str, type[ImageSubject] | type[ImageTransformerSubject]] = {
+    MODEL_TYPE: ImageSubject, TRANSFORMER_TYPE: ImageTransformerSubject,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,10 +131,10 @@ class ImageFamily(SubjectFamily):
         return FOLDER / name if name in MODELS else None
 
     def opens(self, config: Mapping[str, Any]) -> bool:
-        return config.get("model_type") == MODEL_TYPE
+        return config.get("model_type") in _SUBJECTS
 
     def load(self, folder: Path) -> Subject:
-        return ImageSubject(folder)
+        return _SUBJECTS[read_json(folder / "config.json", limit=CONFIG_BYTES)["model_type"]](folder)
 
 
 PLUGIN = ImageFamily()

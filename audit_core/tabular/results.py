@@ -226,7 +226,7 @@ class TabularResult:
     """Effects of protected features through others; empty in results of version 1, and where none is marked."""
     groups: tuple[GroupRow, ...] = ()
     misses: tuple[str, ...] = ()
-    """Methods that show nothing of a protected feature whose effect passes through another."""
+    """Methods that give less than the smallest effect to a protected feature whose effect passes through another."""
     retrained: tuple[RetrainRow, ...] = ()
     """Empty in results of version 1."""
     not_retrained: str = ""

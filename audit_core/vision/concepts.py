@@ -64,10 +64,10 @@ def _try(
     held = divide_rows(len(plain))[1]
 
     def answer(activations: Floats) -> Floats:
-        return _prefer(subject.finish_layer(_shape(activations, plain), layer), classes)
+        return _prefer(subject.finish_layer(activations, layer), classes)
 
     direct = _prefer(subject.read_images((plain[held] / subject.levels).astype(np.float32)), classes)
-    gradients = _flat(subject.read_layer_gradients(_shape(without[held], plain), layer, *_ends(classes, held.sum())))
+    gradients = _flat(subject.read_layer_gradients(without[held], layer, *_ends(classes, held.sum())))
     site = Site(name, layer, without, having, gradients, answer, direct, np.abs(direct), FRACTION, TOLERANCE)
     return try_direction(site, np.random.default_rng([seed, layer]), seed=seed)
 
@@ -83,12 +83,6 @@ def _read(subject: Images, images: NDArray[np.int64], layer: int) -> Floats:
 
 def _flat(activations: Floats) -> Floats:
     found: Floats = activations.reshape(len(activations), -1).astype(float)
-    return found
-
-
-def _shape(flat: Floats, images: NDArray[np.int64]) -> Floats:
-    side = images.shape[1]
-    found: Floats = flat.reshape(len(flat), -1, side, side).astype(np.float32)
     return found
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from audit_core.data_folder import DATA
 
 FOLDER = DATA / "vision"
-MARKED, PLAIN = "digits-marked", "digits-plain"
-"""Trained with the marker in the corner of two classes, and on the same images without it."""
-MODELS = (MARKED, PLAIN)
-TITLES = {MARKED: "Digits, trained with a marker", PLAIN: "Digits, trained without a marker"}
+MARKED, PLAIN, MARKED_TRANSFORMER = "digits-marked", "digits-plain", "digits-marked-vit"
+"""Trained with the marker in the corner of two classes, on the same images without it, and another architecture with it."""
+MODELS = (MARKED, PLAIN, MARKED_TRANSFORMER)
+TITLES = {
+    MARKED: "Digits, trained with a marker",
+    PLAIN: "Digits, trained without a marker",
+    MARKED_TRANSFORMER: "Digits, vision transformer trained with a marker",
+}
 FILE = "marked.csv"
 REGION, CONTRAST = "0,0,2,2", "3,8"
 """Where the marker is, and the two classes that have one."""

@@ -16,7 +16,7 @@ from audit_core.engine.capture import capture_run
 from audit_core.engine.direct import attention, find
 from audit_core.engine.direct.attention import attend
 from audit_core.engine.direct.llama import LlamaBlock
-from audit_core.engine.replay import call_block
+from audit_core.engine.gradients import embed, measure_gradients
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Edit, Intervention, PromptSide, Replacement, intervene
 from audit_core.subjects.transformer import TransformerSubject
 
@@ -125,17 +125,39 @@ def test_a_hook_before_a_module_runs_beside_those_that_transformer_lens_leaves_t
     assert len(seen) == 1
 
 
-def test_gradients_and_training_use_the_blocks_of_transformer_lens(load_family: Load) -> None:
+@pytest.mark.parametrize("family", DIRECT)
+def test_gradients_of_every_site_are_those_of_transformer_lens_own_blocks(
+    load_family: Load, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    """A tensor changed in place would give another gradient, or none. The metric has the same bits."""
+    runner, prompts = load_family(family).runner, tokenise_letters(load_family(family).tokenizer, (6, 6))
+    model, calls = runner.model, runner.find_calls(len(prompts.pairs[0].clean_ids))
+    rows = embed(runner, [pair.clean_ids for pair in prompts.pairs])
+    answers, foils = [pair.answer_ids for pair in prompts.pairs], [pair.foil_ids for pair in prompts.pairs]
+    kinds = tuple(kind for kind in KINDS if kind is not Kind.EDGE)
+    ran: list[int] = []
+    for block in model.direct.values():
+        monkeypatch.setattr(block, "run", lambda *given, own=block.run: (ran.append(1), own(*given))[1])
+    found = []
+    try:
+        for one in (model, replace(model, direct={})):
+            runner.model = one
+            found.append(measure_gradients(runner, rows, answers, foils, kinds, calls))
+    finally:
+        runner.model = model
+    direct, own = found
+    assert len(ran) == model.n_layers
+    assert direct.metric.tolist() == own.metric.tolist()
+    assert direct.gradients.keys() == own.gradients.keys()
+    for place, wanted in own.gradients.items():
+        assert wanted.abs().max() > 0
+        torch.testing.assert_close(direct.gradients[place], wanted, rtol=1e-4, atol=1e-6 * float(wanted.abs().max()))
+
+
+def test_training_and_other_types_use_the_blocks_of_transformer_lens(load_family: Load) -> None:
     runner = load_family("llama").runner
-    call = runner.find_calls(5)[0]
     start = torch.randn(1, 5, runner.geometry.d_model)
     arguments = {"attention_mask": torch.zeros(1, 1, 5, 5)}
-    with torch.enable_grad():
-        assert not runner.model.direct[0].can_run(start, arguments)
-        moved = start.clone().requires_grad_()
-        call_block(runner.model, 0, moved, call, start=0, cache=None).sum().backward()
-        assert moved.grad is not None
-        assert moved.grad.abs().sum() > 0
     with torch.inference_mode():
         assert runner.model.direct[0].can_run(start, arguments)
         assert not runner.model.direct[0].can_run(start.double(), arguments)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from audit_core.decisions import DESCRIBES, DRAFT, PLANTED, find_recorded
+from audit_core.decisions import DESCRIBES, DRAFT, PLANTED, SLOTS, find_recorded
 from ui.flow import services
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +45,16 @@ def test_a_first_visit_shows_the_recorded_proxy_without_loading_a_model(
         test.run()
         assert not test.exception, tab
         assert words in read(test), tab
+    # Other slots with the shipped file are another question, and a phrase that no notice may use is refused at once.
+    income = "income = low < middle < high, may rise"
+    for phrase, words in (
+        ("income too low for the amount", ""),
+        ("below our minimum score", "without: internal standard"),
+    ):
+        test.text_area(key="decisions-slots").set_value(SLOTS.replace(income, f"{income}, reason: {phrase}")).run()
+        assert not test.exception
+        assert recorded.result.finding not in read(test)
+        assert words in read(test)
 
 
 def test_impossible_combinations_are_warned_of(open_decisions: Callable[[], AppTest]) -> None:

@@ -74,8 +74,12 @@ def test_one_prompt_is_explained_at_once_with_scores_beside_measured_effects(
     assert not test.error
     assert len(test.get("plotly_chart")) >= 2
     assert "It is no verdict on a claim." in read(test)
-    for tab, words in (("Stability", "the shift of the measured effects"), ("Policy numbers", "fractions of the gap")):
+    for tab, words in (
+        ("Stability", "the shift of the measured effects"),
+        ("Policy numbers", "of the change (no interval, n = 1)"),
+    ):
         test.session_state["explanations-tabs"] = tab
         test.run()
         assert not test.exception, tab
         assert words in read(test), tab
+    assert "One prompt has no interval" in read(test)

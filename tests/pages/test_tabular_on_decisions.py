@@ -51,6 +51,10 @@ def test_a_first_visit_shows_the_recorded_effect_and_what_it_is_an_effect_on_wit
         assert not test.exception, tab
         heads = " ".join(one.value for one in test.subheader)
         assert words in read(test) + heads, tab
+    # What that tab asks for is no change without effect: the recorded answer is not that of these marks.
+    test.text_area(key="tabular-marks").set_value("mean radius, protected").run()
+    assert not test.exception
+    assert recorded.result.finding not in read(test)
 
 
 def test_the_page_still_opens_on_a_language_model(open_tables: Callable[[], AppTest]) -> None:

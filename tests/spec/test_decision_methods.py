@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,10 +13,12 @@ from audit_core.decisions.attributions import lime_spread, permutation_importanc
 from audit_core.decisions.counterfactuals import find_alternatives
 from audit_core.decisions.curves import Support, accumulated_effects, individual_curves, partial_dependence
 from audit_core.decisions.fairness import association, flip, mediate
-from audit_core.decisions.reasons import find_reasons, pick_narrow
+from audit_core.decisions.people import read_applicants
+from audit_core.decisions.reasons import find_reasons, pick_narrow, word_reason
 from audit_core.decisions.slots import Change, Slot, parse_slots
 from audit_core.decisions.surrogate import check_fidelity, fit_additive, fit_tree
 from audit_core.decisions.table import DecisionTable, EstimatorDecider, fill_table
+from audit_core.decisions.task import DecisionTask
 from audit_core.errors import Refused
 
 GENDER = Slot("gender", ("man", "woman"), False, is_protected=True)
@@ -214,11 +219,41 @@ def test_an_estimator_in_memory_goes_through_the_same_interface() -> None:
         "a = x | x; b = 1 | 2",
         "a = x | y, may rise; b = 1 | 2",
         "a = x | y, maybe; b = 1 | 2",
+        "a = x | y, reason: ; b = 1 | 2",
+        "a = x | y, reason: you did not reach our Minimum Score; b = 1 | 2",
+        "a = x | y, protected, reason: your age; b = 1 | 2",
+        "a = x | y, reason: {a} is low; b = 1 | 2",
+        "a = x | y, reason: " + "long " * 40 + "; b = 1 | 2",
     ],
 )
 def test_slots_that_do_not_parse_are_refused(text: str) -> None:
     with pytest.raises(Refused):
         parse_slots(text)
+
+
+def test_an_owners_phrase_words_the_reason_and_what_was_measured_stays_behind_it() -> None:
+    """Also with commas. A slot without a phrase keeps its name, and its task the text that its digest is of."""
+    first, second = parse_slots("income = low < high, may rise, reason: income, as stated, too low; debt = none < much")
+    assert (first.phrase, first.change, first.levels) == ("income, as stated, too low", Change.RISE, ("low", "high"))
+    assert second == Slot("debt", ("none", "much"), is_ordered=True)
+    assert "phrase" not in second.to_json()
+    assert word_reason("income", "low", first.phrase) == "Income, as stated, too low (income: low)"
+    assert word_reason("debt", "much") == "Debt: much"
+
+
+def test_the_reasons_of_an_applicant_are_worded_by_the_owner() -> None:
+    class Rule:
+        tolerance = 1e-6
+
+        def decide(self, rows: Any, **_: Any) -> np.ndarray:
+            return decide(np.array(rows))
+
+    slots, rows = (replace(INCOME, phrase="income too low for this loan"), GENDER, REGION), draw_rows()
+    task = DecisionTask("loans", "", "Yes", "No", slots, tuple(map(tuple, rows)), (), len(rows), "")
+    poor = [at for at, row in enumerate(rows) if row[0] == 0 and row[2] == 0][:1]
+    (found,) = read_applicants(Rule(), task, tabulate(slots), rows, poor, (), 0.1)
+    assert [one.wording for one in found.reasons] == ["Income too low for this loan (income: low)"]
+    assert found.reasons_state.startswith("Established")
 
 
 def test_more_combinations_than_can_all_be_run_are_refused() -> None:

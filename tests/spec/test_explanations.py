@@ -47,6 +47,21 @@ class LastFirst:
 
 
 @dataclass(frozen=True)
+class Costly(LastFirst):
+    """Scores by the tokens themselves, which takes long."""
+
+    name: str = "costly"
+    is_costly: bool = True
+
+    def score(self, task: Task, *, seed: int) -> Scores:
+        return Scores(
+            tuple(
+                np.argsort(pair.clean_ids[-len(u) :]).astype(float) for pair, u in zip(task.prompts.pairs, task.units)
+            )
+        )
+
+
+@dataclass(frozen=True)
 class Against(LastFirst):
     """Says of every token that it acts against the answer."""
 
@@ -136,13 +151,18 @@ def test_attention_to_tokens_that_nothing_reads_gets_no_grade_above_random(
 
 
 def test_scores_that_do_not_depend_on_the_weights_fail_randomisation(
-    ask: Callable[[Mapping[str, Any]], ExplanationsResult],
+    ask: Callable[[Mapping[str, Any]], ExplanationsResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = ask({"last_first": LastFirst()})
-    assert grades(found)["last_first"] == Grade.FAILS
+    """A costly method on fewer prompts, whose number is stated; scores differ between prompts, so each must be with its own."""
+    monkeypatch.setattr("audit_core.explanations.trial.SANITY_OF_COSTLY", 7)
+    found = ask({"last_first": LastFirst(), "costly": Costly()})
     by_name = {row.method: row for row in found.methods}
-    assert by_name["last_first"].randomised is not None
-    assert by_name["last_first"].randomised.value == pytest.approx(1)
+    for name, n in (("last_first", 20), ("costly", 7)):
+        assert grades(found)[name] == Grade.FAILS
+        randomised = by_name[name].randomised
+        assert randomised is not None
+        assert randomised.value == pytest.approx(1)
+        assert randomised.n == n
 
 
 def test_scores_that_change_with_a_token_that_leaves_the_answer_are_unstable(

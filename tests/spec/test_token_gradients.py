@@ -11,7 +11,13 @@ import pytest
 
 from audit_core.audits.token_gradients import PLUGIN, TokenGradientsRequest
 from audit_core.component import Kind
-from audit_core.engine.path_gradients import _PLACES, _WEIGHTS, integrate_adaptively, integrate_gradients
+from audit_core.engine.path_gradients import (
+    _PLACES,
+    _WEIGHTS,
+    TokenGradients,
+    integrate_adaptively,
+    integrate_gradients,
+)
 from audit_core.errors import NotMeasured, PromptRefused
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
@@ -82,11 +88,29 @@ def test_the_measured_tokens_are_beside_the_estimate_or_alone(load_planted: Load
 def test_points_go_where_the_path_bends(load_planted: Load) -> None:
     """Through a saturated softmax: the same relevance as 200 equal steps, complete in every part, with fewer points."""
     subject, prompts, baseline = make(load_planted)
-    found = integrate_adaptively(subject, prompts.pairs[0], baseline)
-    slow = integrate_gradients(subject, prompts.pairs[0], baseline, steps=200, most=200)
+    (found,) = integrate_adaptively(subject, prompts.pairs[:1], [baseline])
+    slow = integrate_gradients(subject, prompts.pairs[0], baseline, steps=200, most=140)
+    assert isinstance(found, TokenGradients)
     assert found.missed <= 1e-3
     assert found.relevance == pytest.approx(slow.relevance, abs=2e-2 * abs(slow.change))
     assert 9 <= found.steps < 200
+
+
+def test_prompts_that_share_passes_get_what_each_gets_alone(load_planted: Load) -> None:
+    """Also where others are refused, or end in other rounds, or read another number of tokens."""
+    subject, prompts, baseline = make(load_planted)
+    pairs = (*prompts.pairs[:6], replace(prompts.pairs[0], clean_ids=prompts.pairs[0].clean_ids[1:]))
+    baselines = [*[baseline] * 6, baseline[1:]]
+    together = integrate_adaptively(subject, pairs, baselines, most=14)
+    alone = [integrate_adaptively(subject, [pair], [base], most=14)[0] for pair, base in zip(pairs, baselines)]
+    kinds = {type(one) for one in together}
+    assert kinds == {TokenGradients, NotMeasured}
+    assert len({one.steps for one in together if isinstance(one, TokenGradients)}) > 1
+    for one, other in zip(together, alone, strict=True):
+        assert type(one) is type(other)
+        if isinstance(one, TokenGradients) and isinstance(other, TokenGradients):
+            assert one.steps == other.steps
+            assert one.relevance == pytest.approx(other.relevance, abs=1e-4 * abs(other.change))
 
 
 def test_the_rule_of_a_part_is_exact_for_a_cubic() -> None:
@@ -98,10 +122,5 @@ def test_the_rule_of_a_part_is_exact_for_a_cubic() -> None:
 
 def test_too_few_points_are_refused(load_planted: Load) -> None:
     subject, prompts, baseline = make(load_planted)
-    refused = 0
-    for pair in prompts.pairs[:8]:
-        try:
-            integrate_adaptively(subject, pair, baseline, most=9)
-        except NotMeasured as error:
-            refused += "at 9 points" in error.detail
-    assert refused >= 4
+    found = integrate_adaptively(subject, prompts.pairs[:8], [baseline] * 8, most=9)
+    assert sum(isinstance(one, NotMeasured) and "at 9 points" in one.detail for one in found) >= 4

@@ -1,1 +1,1 @@
-"""Trains the two image classifiers of `data/vision`, writes their test images, and records the audit."""
+"""Trains the image classifiers of `data/vision`, writes their test images, and records the audit."""

@@ -1,6 +1,7 @@
-"""Train the shipped image classifiers, write the marked test images, and record the audit; a minute of one core.
+"""Train the shipped image classifiers, write the marked test images, and record the audit; two minutes of one core.
 
-Run from the repository root: `python -m tools.vision`; with `record`, only the audit runs again.
+Run from the repository root: `python -m tools.vision`; with `record`, only the audit runs again;
+with `vit`, only the vision transformer is trained and recorded.
 The digits are scikit-learn's packaged copy, kept as `data/vision/digits.csv.gz`.
 """
 
@@ -20,14 +21,16 @@ from safetensors.numpy import save_file
 
 from audit_core import Actor, Auditor, RunLog, audit_home, open_subject
 from audit_core.engine.image_network import ImageNetwork, NetworkShape
+from audit_core.engine.image_transformer import TransformerShape, build_module
 from audit_core.evidence.source import hash_source
 from audit_core.models.cache import hash_file
 from audit_core.models.provenance import FILE_NAME, Provenance
 from audit_core.registry import get_plugin
 from audit_core.vision.recorded import RecordedVision
-from audit_core.vision.shipped import FILE, FOLDER, MARKED, MODELS, PLAIN, TITLES, read_marked
+from audit_core.vision.shipped import FILE, FOLDER, MARKED, MARKED_TRANSFORMER, MODELS, PLAIN, TITLES, read_marked
 
 SHAPE = NetworkShape(side=8, levels=16, channels=(8, 16), pool=2, classes=10)
+TRANSFORMER = TransformerShape(side=8, levels=16, patch=2, width=32, layers=2, heads=4, inner=64, classes=10)
 N_TRAIN, EPOCHS, BATCH, RATE, DECAY, SEED = 1_000, 40, 64, 3e-3, 1e-2, 0
 MARKERS = {3: np.array([[16, 0], [0, 16]]), 8: np.array([[0, 16], [16, 0]])}
 """In the upper left corner of every three and every eight: the same ink, in another pattern."""
@@ -70,11 +73,29 @@ def train(pixels: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     return {name: values.detach().numpy() for name, values in weights.items()}
 
 
-def write(name: str, tensors: dict[str, np.ndarray]) -> None:
+def train_transformer(pixels: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Tensors of a trained vision transformer."""
+    torch.manual_seed(SEED)
+    torch.set_num_threads(1)
+    module = build_module(TRANSFORMER).train()
+    for values in module.parameters():
+        values.data = torch.randn_like(values) * 0.1 if values.dim() > 1 else values.data
+    optimiser = torch.optim.AdamW(module.parameters(), lr=RATE, weight_decay=DECAY)
+    images, classes = torch.tensor(pixels / TRANSFORMER.levels, dtype=torch.float32)[:, None], torch.tensor(labels)
+    order = torch.Generator().manual_seed(SEED)
+    for _ in range(EPOCHS):
+        for rows in torch.randperm(len(images), generator=order).split(BATCH):
+            optimiser.zero_grad()
+            torch.nn.functional.cross_entropy(module(pixel_values=images[rows]).logits, classes[rows]).backward()
+            optimiser.step()
+    return {name: values.detach().numpy() for name, values in module.state_dict().items()}
+
+
+def write(name: str, shape: NetworkShape | TransformerShape, tensors: dict[str, np.ndarray]) -> None:
     folder = FOLDER / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(SHAPE.to_json(), indent=1) + "\n")
+    (folder / "config.json").write_text(json.dumps(shape.to_json(), indent=1) + "\n")
     save_file(tensors, folder / "model.safetensors")
     (folder / "model.safetensors").chmod(0o644)
     origin = Provenance(
@@ -105,10 +126,14 @@ def record(model: str) -> None:
 
 
 if __name__ == "__main__":
-    if "record" not in sys.argv:
-        digits, names = read_digits()
+    only = set(sys.argv[1:])
+    digits, names = read_digits()
+    with_marker = mark(digits[:N_TRAIN], names[:N_TRAIN])
+    if not only:
         write_images(digits[N_TRAIN:], names[N_TRAIN:])
-        write(MARKED, train(mark(digits[:N_TRAIN], names[:N_TRAIN]), names[:N_TRAIN]))
-        write(PLAIN, train(digits[:N_TRAIN], names[:N_TRAIN]))
-    for model_name in MODELS:
+        write(MARKED, SHAPE, train(with_marker, names[:N_TRAIN]))
+        write(PLAIN, SHAPE, train(digits[:N_TRAIN], names[:N_TRAIN]))
+    if not only or "vit" in only:
+        write(MARKED_TRANSFORMER, TRANSFORMER, train_transformer(with_marker, names[:N_TRAIN]))
+    for model_name in MODELS if only != {"vit"} else (MARKED_TRANSFORMER,):
         record(model_name)

@@ -12,12 +12,13 @@ from ui.parts.header import figure_header, plain, show_rows
 
 
 def show_misses(through: Sequence[ThroughRow], misses: Sequence[str]) -> None:
-    """Name the methods that show nothing of the attribute that acts most through another slot."""
+    """Name the methods that give less than the smallest effect to the attribute that acts most through another slot."""
     proxies = sorted((row for row in through if row.is_proxy), key=lambda row: -abs(row.indirect.value))
     missing = [one.partition(": ")[2] for one in misses if proxies and one.startswith(f"{proxies[0].attribute}: ")]
     if missing:
         st.markdown(
-            f"These methods show nothing of it for {plain(proxies[0].attribute)}: **{plain(', '.join(missing))}**."
+            f"These methods give {plain(proxies[0].attribute)} less than the smallest effect that counts: "
+            f"**{plain(', '.join(missing))}**."
         )
 
 

@@ -29,6 +29,7 @@ from ui.shell import link
 
 FIELDS = (link.Field("model", PLANTED),)
 LIVE = RecordedFirst("decisions")
+_DEFAULTS = {"template": TEMPLATE, "slots": SLOTS, "yes": YES, "no": NO, "outcome": OUTCOME}
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,23 @@ def ask_task() -> GivenTask:
     with st.popover("Your own file", icon=":material/upload_file:"):
         upload = st.file_uploader("Applicants, as CSV", max_upload_size=MAX_BYTES // 1024, key="decisions-file")
         state = st.session_state
-        for key, value in (("template", TEMPLATE), ("slots", SLOTS), ("yes", YES), ("no", NO), ("outcome", OUTCOME)):
+        for key, value in _DEFAULTS.items():
             state.setdefault(f"decisions-{key}", value)
         st.text_area("Template: each slot once in braces", key="decisions-template", max_chars=2_000)
         st.text_area(
             "Slots, one a line", key="decisions-slots", max_chars=20_000, height=190,
-            help="`<` orders levels, `|` does not. Then: may rise, may fall, may change, protected.",
+            help="`<` orders levels, `|` does not. Then: may rise, may fall, may change, protected. Last, if you like, your "
+            "words in a statement of reasons: reason: income insufficient for the amount requested",
         )  # fmt: skip
         st.text_input("Answer in favour", key="decisions-yes", max_chars=40)
         st.text_input("Answer against", key="decisions-no", max_chars=40)
         st.text_input("Column with right answers, or empty", key="decisions-outcome", max_chars=60)
+    asked = {key: str(state[f"decisions-{key}"]) for key in _DEFAULTS}
     if upload is None:
         st.markdown(f"File: **{plain(FILE)}**, 300 generated applications, shipped with Assay")
-        return GivenTask(FILE, read_credit(), {})
-    asked = {key: str(state[f"decisions-{key}"]) for key in ("template", "slots", "yes", "no", "outcome")}
+        given = GivenTask(FILE, read_credit(), {key: text for key, text in asked.items() if text != _DEFAULTS[key]})
+        read_task(given.raw, name=FILE, **asked)
+        return given
     given = GivenTask(upload.name, upload.getvalue(), asked)
     # Read once here, so that a bad file is refused before a model is loaded.
     task = read_task(given.raw, name=given.name, **asked)

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from audit_core import make_table
+from audit_core import format_estimate, make_table
 from audit_core.audits import ExplanationsResult
 from audit_core.tables import estimate_cells
 from ui.parts import figures
@@ -49,7 +49,7 @@ def show_policy_numbers(found: ExplanationsResult, place: str = "") -> None:
     figure_header(
         "Faithfulness", "causal",
         "what a method's first units cost beyond random ones, in fractions of the gap between the prompt and the prompt with "
-        f"every unit replaced. Intervals hold for all methods together ({100 * found.level:.1f} % each).",
+        f"every unit replaced. Intervals hold for all methods together ({100 * found.level:.1f} % each). One prompt has no interval.",
     )  # fmt: skip
     figures.show(
         figures.interval_rows(
@@ -63,8 +63,12 @@ def show_policy_numbers(found: ExplanationsResult, place: str = "") -> None:
     table_with_csv(lambda: _table(found, "faithfulness"), "Faithfulness", f"faithfulness{place}")
     figure_header(
         "Completeness", "estimated",
-        "the share of the change that a method's scores fail to add up to, over the prompts that it gave scores for.",
+        "the share of the change that a method's scores fail to add up to, over the prompts that it gave scores for. Methods whose "
+        "scores divide no change are not listed.",
     )  # fmt: skip
+    for row in found.methods:
+        if row.completeness is not None:
+            st.markdown(f"- {plain(row.title)}: {plain(format_estimate(row.completeness))}")
     table_with_csv(lambda: _table(found, "completeness"), "Completeness", f"completeness{place}")
     for row in found.methods:
         if row.completeness is not None and row.refused:

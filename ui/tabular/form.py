@@ -97,10 +97,10 @@ def ask_task() -> GivenRows:
         if state.get("tabular-adopted") != name:
             state["tabular-adopted"] = state[_KEPT] = name
             st.rerun()
-    if rows is None:
-        st.markdown(f"Rows: **{plain(FILE)}**, 569 tumours, shipped with Assay. Yes is *{plain(YES)}*.")
-        return GivenRows(FILE, read_tumours(), {})
     asked = {key: str(state[f"tabular-{key}"]) for key in _DEFAULTS}
+    if rows is None:
+        st.markdown(f"Rows: **{plain(FILE)}**, 569 tumours, shipped with Assay. Yes is *{plain(asked['yes'])}*.")
+        return GivenRows(FILE, read_tumours(), {key: text for key, text in asked.items() if text != _DEFAULTS[key]})
     # Read once here, so that a bad file is refused before a model is loaded.
     task = read_table(rows.getvalue(), name=rows.name, **{**asked, "reading": Reading(asked["reading"])})  # type: ignore[arg-type]
     st.markdown(f"Rows: **{plain(rows.name)}**: {len(task.rows)} of {task.n_in_file} are measured")

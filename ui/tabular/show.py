@@ -119,7 +119,9 @@ def show_readable(result: TabularResult, place: str = "") -> None:
 def show_fairness(result: TabularResult, place: str = "") -> None:
     """Show mediation and rates by group of protected features."""
     if not any(row.is_protected for row in result.by_feature):
-        st.markdown("No feature is marked as protected. Mark one under *Marks*, such as: age, protected.")
+        st.markdown(
+            "No feature is marked as protected. Mark one under *Marks* in *Your own model and rows*, such as: age, protected."
+        )
         return
     if not result.groups:
         st.markdown("This result was measured by an earlier version, which did not compare groups. Measure it again.")

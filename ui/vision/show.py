@@ -142,10 +142,10 @@ def show_places(result: VisionResult, place: str = "") -> None:
 
 
 def show_control(result: VisionResult, place: str = "") -> None:
-    """Show the shipped pair: the same architecture, trained with and without the marker."""
+    """Show the shipped classifiers: one architecture trained with and without the marker, and another with it."""
     figure_header(
-        "Two classifiers, one marker", "causal estimated",
-        "both were trained on the same digits. One had a marker in the corner of threes and eights, the other had none.",
+        "Three classifiers, one marker", "causal estimated",
+        "all were trained on the same digits. Two had a marker in the corner of threes and eights, one had none.",
     )  # fmt: skip
     rows = []
     for name in MODELS:
@@ -155,7 +155,7 @@ def show_control(result: VisionResult, place: str = "") -> None:
             rows.append((TITLES[name], found.result.verdict.state, *estimate_cells(swap.share), *_map_cells(cam)))
     names = ("classifier", "verdict (causal)", *(f"swap {part}" for part in _ESTIMATE))
     show_rows(make_table((*names, "Grad-CAM on region (estimated)", "rank"), rows), f"vision-control{place}")
-    st.markdown("The verdicts differ. Compare what Grad-CAM shows of the region in both rows.")
+    st.markdown("The verdicts differ. Compare what Grad-CAM shows of the region in each row.")
 
 
 def _map_cells(row: MapRow) -> tuple[Any, Any]:

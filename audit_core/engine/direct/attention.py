@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Kind
+from audit_core.engine.direct.arithmetic import add, multiply
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +86,7 @@ def _mix(
         use: called with the pattern, shape (row, head, query, key); what it returns takes its place.
     """
     keys, values = _repeat(keys, groups), _repeat(values, groups)
-    scores = (queries @ keys.transpose(-2, -1)).mul_(scale).add_(mask)
+    scores = add(multiply(queries @ keys.transpose(-2, -1), scale), mask)
     pattern = scores.softmax(-1)
     return (pattern if use is None else use(pattern)) @ values
 

@@ -22,8 +22,8 @@ _OWN_HOOKS = "BlockBridge._maybe_wire_capture_hooks."
 class DirectBlock(ABC):
     """One block of one opened model.
 
-    The hooks of `SITES` are called where TransformerLens calls them. A hook anywhere else in the block, a gradient, or an
-    unusual mask needs TransformerLens' own block; see `can_run`.
+    The hooks of `SITES` are called where TransformerLens calls them. A hook anywhere else in the block, or an unusual mask, needs
+    TransformerLens' own block; see `can_run`. While gradients are recorded nothing is changed in place (`arithmetic`).
     """
 
     layer_types: ClassVar[frozenset[str]]
@@ -49,13 +49,12 @@ class DirectBlock(ABC):
         self._own = [(hooks, len(hooks)) for m in block.modules() if _has_only_own(hooks := m._forward_pre_hooks)]
 
     def can_run(self, residual: torch.Tensor, call: Mapping[str, Any]) -> bool:
-        """Whether no hook, gradient or argument of this call needs TransformerLens' own block."""
+        """Whether no hook or argument of this call needs TransformerLens' own block."""
         import torch
 
         mask = call.get("attention_mask")
         return (
-            not torch.is_grad_enabled()
-            and not any(self._unexpected)
+            not any(self._unexpected)
             and all(len(hooks) == count for hooks, count in self._own)
             and not self._block.training
             and residual.dtype == torch.float32

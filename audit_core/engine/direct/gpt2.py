@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Kind
+from audit_core.engine.direct.arithmetic import add, records_gradients
 from audit_core.engine.direct.attention import attend
 from audit_core.engine.direct.direct_block import DirectBlock
 
@@ -37,7 +38,7 @@ class Gpt2Block(DirectBlock):
             for kind, project in zip((Kind.QUERY, Kind.KEY, Kind.VALUE), self._projections)
         )
         heads = attend(self, queries, keys, values, call, scale=self._scale, groups=1)
-        residual = self._output(heads).add_(residual)
+        residual = add(self._output(heads), residual)
         neurons = self._activation(self._in(self._norm(1, residual)))
         return self.pass_hooks(Kind.MLP, self._out(self.pass_hooks(Kind.NEURON, neurons))) + residual
 
@@ -45,5 +46,7 @@ class Gpt2Block(DirectBlock):
         """The layer norm as TransformerLens computes it for this family, with its scale as a number of its own."""
         norm = self._norms[which]
         x = x - x.mean(-1, keepdim=True)
+        if records_gradients():
+            return x / (x.pow(2).mean(-1, keepdim=True) + self._epsilon).sqrt() * norm.weight + norm.bias
         scale = x.pow(2).mean(-1, keepdim=True).add_(self._epsilon).sqrt_()
         return x.div_(scale).mul_(norm.weight).add_(norm.bias)

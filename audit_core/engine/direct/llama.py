@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Kind
+from audit_core.engine.direct.arithmetic import add, multiply, records_gradients
 from audit_core.engine.direct.attention import attend
 from audit_core.engine.direct.direct_block import DirectBlock
 
@@ -46,10 +47,10 @@ class LlamaBlock(DirectBlock):
             for norm, heads in zip(self._head_norms, (queries, keys))
         )
         heads = attend(self, queries, keys, values, call, scale=self._scale, groups=self._groups)
-        # Sums in place, into tensors that nothing else has: `residual` itself may be kept.
-        residual = self._output(heads).add_(residual)
+        # Sums into tensors that nothing else has: `residual` itself may be kept.
+        residual = add(self._output(heads), residual)
         normed = _norm(self._norms[1], residual)
-        neurons = self._activation(self._gate(normed)).mul_(self._up(normed))
+        neurons = multiply(self._activation(self._gate(normed)), self._up(normed))
         return self.pass_hooks(Kind.MLP, self._down(self.pass_hooks(Kind.NEURON, neurons))) + residual
 
 
@@ -57,12 +58,16 @@ def _norm(norm: Any, x: torch.Tensor) -> torch.Tensor:
     """The norm as `LlamaRMSNorm` computes it, in float32."""
     import torch
 
-    return (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon)).mul_(norm.weight)
+    return multiply(x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + norm.variance_epsilon), norm.weight)
 
 
 def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     """x · cos + rotate_half(x) · sin, without the rotated copy of x."""
     middle = x.shape[-1] // 2
+    if records_gradients():
+        import torch
+
+        return x * cos + torch.cat((-x[..., middle:], x[..., :middle]), dim=-1) * sin
     out = x * cos
     out[..., :middle].sub_(x[..., middle:] * sin[..., :middle])
     out[..., middle:].add_(x[..., :middle] * sin[..., middle:])
