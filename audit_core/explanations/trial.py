@@ -174,11 +174,16 @@ def _score_randomised(
     except (ModelRefused, Refused) as error:
         on_progress(1, 1)
         return {}, {"Weight randomisation": str(error)}
-    task = replace(task, subject=other, values=InputValues(other), on_progress=on_progress)
+    task = replace(task, subject=other, values=InputValues(other))
+
+    def report(part: int) -> Progress:
+        return lambda done, total: on_progress(part * total + done, 2 * total)
+
     costly = {name: methods[name] for name in scores if getattr(methods[name], "is_costly", False)}
-    found, _ = _score({name: methods[name] for name in scores if name not in costly}, task, seed=seed)
+    cheap = {name: methods[name] for name in scores if name not in costly}
+    found, _ = _score(cheap, replace(task, on_progress=report(0)), seed=seed)
     few = task.prompts.spread(SANITY_OF_COSTLY)
-    for name, some in _score(costly, task.take(few), seed=seed)[0].items():
+    for name, some in _score(costly, replace(task.take(few), on_progress=report(1)), seed=seed)[0].items():
         found[name] = _put_back(some, few, len(task.prompts))
     on_progress(1, 1)
     return {name: found[name] for name in scores if name in found}, {}
