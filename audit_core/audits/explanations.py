@@ -16,6 +16,7 @@ from audit_core.explanations import SAMPLES, UnitClass, UnitKind, Without, choos
 from audit_core.explanations.class_rows import read_classes
 from audit_core.explanations.curves import RANDOM_ORDERS, SHARES, Curves, comprehensiveness, sufficiency
 from audit_core.explanations.grades import Grade, Sanity, grade_method, read_gain
+from audit_core.explanations.method import SANITY_OF_COSTLY
 from audit_core.explanations.nearby import NEIGHBOURS, UNIT, read_shifts
 from audit_core.explanations.results import (
     MEASURED,
@@ -54,6 +55,7 @@ class ExplanationsRequest(Request):
     settings: ClassVar[Mapping[str, Any]] = {
         "most_prompts": MAX_PROMPTS, "shares": list(SHARES), "random_orders": RANDOM_ORDERS, "samples": SAMPLES,
         "sanity_prompts": SANITY_PROMPTS, "nearby_prompts": NEARBY_PROMPTS, "neighbours": NEIGHBOURS,
+        "sanity_prompts_of_costly": SANITY_OF_COSTLY,
     }  # fmt: skip
 
     prompts: TokenisedPrompts
