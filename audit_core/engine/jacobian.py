@@ -71,7 +71,7 @@ def _fit(runner: WaveRunner, texts: TokenisedPrompts, on_progress: Progress) -> 
                     max_seq_len=len(pair.clean_ids), skip_first_positions=SKIPPED, show_progress=False,
                 )  # fmt: skip
             except (TypeError, ValueError) as error:
-                raise NotMeasured("not_supported", f"TransformerLens fits no Jacobian lens here: {error}") from error
+                raise NotMeasured("control_failed", f"TransformerLens fits no Jacobian lens here: {error}") from error
         found.append(one)
         on_progress(done + 1, len(texts))
     return JacobianLens.merge(found)
@@ -81,4 +81,4 @@ def _check_tokens(bridge: Any, text: str, ids: tuple[int, ...]) -> None:
     """TransformerLens takes text alone: it must read the prompt's own tokens."""
     read = tuple(bridge.to_tokens(text)[0].tolist())
     if read != ids:
-        raise NotMeasured("not_supported", "TransformerLens reads a text as other tokens than those that are measured.")
+        raise NotMeasured("control_failed", "TransformerLens reads a text as other tokens than those that are measured.")
