@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from audit_core import load_prompt_set, tokenise
+from audit_core.circuits.circuit import Circuit
 from audit_core.claim import Claim, Role, Universe
 from audit_core.component import head
 from audit_core.data_folder import DATA
-from audit_core.effect import measure_effect
+from audit_core.effect import Effect, measure_effect
 from audit_core.intervention import Replacement, intervene
 from audit_core.judging.faithfulness import list_universe
 from audit_core.judging.trial import FAMILIES, judge_trial, plan_trial, read_trial
@@ -60,8 +61,8 @@ def test_three_tasks_have_a_circuit_with_its_full_record() -> None:
 
 
 @pytest.mark.parametrize("circuit", FOUND, ids=lambda circuit: circuit.id)
-def test_a_record_says_what_speaks_against_the_circuit_as_well(circuit: object) -> None:
-    record = json.loads((Path(DATA) / f"circuits/{circuit.id}.json").read_text())  # type: ignore[attr-defined]
+def test_a_record_says_what_speaks_against_the_circuit_as_well(circuit: Circuit) -> None:
+    record = json.loads((Path(DATA) / f"circuits/{circuit.id}.json").read_text())
     confirmatory = record["confirmatory"]
     assert confirmatory["speaks_against"] or confirmatory["unresolved"], (
         "a circuit without weaknesses was not looked at"
@@ -70,20 +71,43 @@ def test_a_record_says_what_speaks_against_the_circuit_as_well(circuit: object) 
     assert record["exploratory"]["prompts_sha256"] != confirmatory["prompts_sha256"]
 
 
-@pytest.mark.parametrize("circuit", FOUND, ids=lambda circuit: circuit.id)
-def test_what_a_record_says_is_kept_can_be_measured_again(circuit: object, subject: Subject) -> None:
-    """The three numbers of a recomposition that are compared, in one measurement and without putting parts back one by one."""
-    record = json.loads((Path(DATA) / f"circuits/{circuit.id}.json").read_text())  # type: ignore[attr-defined]
-    task, parts = circuit.task, circuit.components  # type: ignore[attr-defined]
-    half = tokenise(take_split(load_prompt_set(task), exploratory=False), subject.tokenizer)
+def measure_record(subject: Subject, circuit: Circuit, half: TokenisedPrompts, *, alone: bool) -> Effect:
+    """Runs without every head, without the circuit's, and without all others; then, if asked, without each of its heads alone."""
     everything = list_universe(subject, Universe.HEADS)
-    rest = [part for part in everything if part not in parts]
-    asked = [intervene(out, Replacement.RESAMPLE) for out in (everything, parts, rest, *([part] for part in parts))]
-    effect = measure_effect(subject, half, asked, get_plugin("metrics", "logit_difference"), seed=0)
-    empty, without, alone, *singles = effect.patched
+    rest = [part for part in everything if part not in circuit.components]
+    sets = (everything, circuit.components, rest, *([part] for part in circuit.components if alone))
+    asked = [intervene(out, Replacement.RESAMPLE) for out in sets]
+    return measure_effect(subject, half, asked, get_plugin("metrics", "logit_difference"), seed=0)
+
+
+def take_half(circuit: Circuit, subject: Subject) -> TokenisedPrompts:
+    return tokenise(take_split(load_prompt_set(circuit.task), exploratory=False), subject.tokenizer)
+
+
+@pytest.mark.parametrize("circuit", FOUND, ids=lambda circuit: circuit.id)
+def test_what_a_record_says_is_kept_can_be_measured_again(circuit: Circuit, subject: Subject) -> None:
+    """In the first and the last template: each has its number in the record."""
+    record = json.loads((Path(DATA) / f"circuits/{circuit.id}.json").read_text())
+    recorded = record["confirmatory"]["questions"]["circuit"]["by_template"]
+    half = take_half(circuit, subject)
+    for name, estimate in [*zip(recorded["names"], recorded["estimates"], strict=True)][:: len(recorded["names"]) - 1]:
+        of_template = half.take([at for at, template in enumerate(half.templates) if template == name])
+        assert len(of_template) == estimate["n"]
+        effect = measure_record(subject, circuit, of_template, alone=False)
+        empty, _, kept = effect.patched
+        fraction = (kept - empty).mean() / (effect.clean - empty).mean()
+        assert fraction == pytest.approx(estimate["value"], abs=2e-3), name
+
+
+def test_what_a_record_says_is_lost_together_can_be_measured_again(subject: Subject) -> None:
+    """The three numbers of a recomposition, in one measurement and without putting parts back one by one; of the smallest circuit."""
+    circuit = min(FOUND, key=lambda circuit: len(circuit.components))
+    record = json.loads((Path(DATA) / f"circuits/{circuit.id}.json").read_text())
+    effect = measure_record(subject, circuit, take_half(circuit, subject), alone=True)
+    empty, without, kept, *singles = effect.patched
     lost = effect.clean - without
     found = {
-        "kept": alone - empty,
+        "kept": kept - empty,
         "lost_together": lost,
         "interaction": lost - sum(effect.clean - one for one in singles),
     }
