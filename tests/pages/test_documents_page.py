@@ -49,16 +49,21 @@ def test_a_record_answers_its_own_request_of_its_own_weights_alone() -> None:
     record = load_recorded("documents")[0]
     weights = record.measured_with.identity["weights_sha256"]
 
-    def ask(prompts: str = record.prompts_sha256, **changes: Any) -> Any:
-        return SimpleNamespace(describe=lambda: record.asked | changes, prompts=SimpleNamespace(sha256=prompts))
+    def ask(prompts: str = record.prompts_sha256, ids: tuple[str, ...] = record.prompt_ids, **changes: Any) -> Any:
+        return SimpleNamespace(describe=lambda: record.asked | changes, prompts=make_prompts(prompts, ids))
 
     assert record.answers(ask(), weights)
+    assert not record.answers(ask(ids=record.prompt_ids[1:]), weights)
     assert not record.answers(ask("0" * 64), weights)
     assert not record.answers(ask(edits=16), weights)
     old = replace(record, asked={k: v for k, v in record.asked.items() if k != "by_sentence"})
     assert old.answers(FileRequest(0), weights), "a field that the record's version lacks had its default of today"
     assert not old.answers(FileRequest(3), weights)
     assert not record.answers(ask(), "0" * 64)
+
+
+def make_prompts(sha256: str, ids: tuple[str, ...]) -> Any:
+    return SimpleNamespace(sha256=sha256, pairs=[SimpleNamespace(prompt=SimpleNamespace(id=one)) for one in ids])
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ class FileRequest:
 
     @property
     def prompts(self) -> Any:
-        return SimpleNamespace(sha256=load_recorded("documents")[0].prompts_sha256)
+        record = load_recorded("documents")[0]
+        return make_prompts(record.prompts_sha256, record.prompt_ids)
 
     def describe(self) -> dict[str, Any]:
         return load_recorded("documents")[0].asked | {"by_sentence": self.by_sentence}
