@@ -187,7 +187,7 @@ def find_function(short: str, name: str) -> Any:
 
 @dataclass(frozen=True)
 class Reached:
-    """What the unchanged run told: seconds of each test, and the tests that reach each function, shortest first."""
+    """What the unchanged run gave: seconds of each test, and the tests that reach each function, shortest first."""
 
     seconds: dict[str, float]
     tests: dict[str, list[str]]

@@ -157,7 +157,7 @@ class Tamperer:
         differing = {name for name in {*members, *self.members} if members.get(name) != self.members.get(name)}
         if covered := differing - self.outside:
             return f"accepted with another {sorted(covered)[0]}"
-        # An approval may be missing from a copy, and then fewer persons have signed it; nobody is added.
+        # An approval may be missing from a copy, and then fewer persons have signed it; no one is added.
         if not set(found.signers) <= set(self.before.signers):
             return "another signer"
         return "" if not differing or found.exit_code in (0, 3) else "another answer"

@@ -81,4 +81,6 @@ def _check_tokens(bridge: Any, text: str, ids: tuple[int, ...]) -> None:
     """TransformerLens takes text alone: it must read the prompt's own tokens."""
     read = tuple(bridge.to_tokens(text)[0].tolist())
     if read != ids:
-        raise NotMeasured("control_failed", "TransformerLens reads a text as other tokens than those that are measured.")
+        raise NotMeasured(
+            "control_failed", "TransformerLens reads a text as other tokens than those that are measured."
+        )

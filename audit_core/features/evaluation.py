@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from audit_core.activations import Activations
 from audit_core.capability import ACTIVATIONS
 from audit_core.dictionaries.dictionary import Dictionary, draw_dictionary
 from audit_core.errors import Refused
@@ -119,16 +120,7 @@ def evaluate_dictionary(
         # As many components as features are active, so that both describe a token with as many numbers.
         PRINCIPAL: list_principal(dictionary, x, max(1, round(l0))),
     }  # fmt: skip
-    mean = x.mean(0)
-    changes = {
-        "clean": None, "own": lambda a: a.copy(), "zero": np.zeros_like,
-        "mean": lambda a: np.broadcast_to(mean, a.shape).astype(np.float32),
-    } | {name: one.reconstruct for name, one in families.items()}  # fmt: skip
-    losses = {}
-    for name, change in changes.items():
-        losses[name] = stream.measure_losses(rows, dictionary.layer, change)
-        on_progress(len(losses), len(changes) + 1)
-    check_losses(losses)
+    losses = _measure_losses(stream, dictionary.layer, rows, x.mean(0), families, on_progress)
     probes = {} if labelled is None else _probe_families(subject, dictionary, families, labelled)
     words = read_letter_words(subject, dictionary.layer)
     scores = [_score(name, one, x, losses, names, seed) for name, one in families.items()]
@@ -154,6 +146,31 @@ def evaluate_dictionary(
         chance=None if labelled is None else float(max(labelled.is_second.mean(), 1 - labelled.is_second.mean())),
         loss_clean=bootstrap_mean(losses["clean"], names, unit="nats", seed=seed), families=tuple(found),
     )  # fmt: skip
+
+
+def _measure_losses(
+    stream: Activations,
+    layer: int,
+    rows: Sequence[Tokens],
+    mean: Floats,
+    families: Mapping[str, Dictionary],
+    on_progress: Progress,
+) -> dict[str, Floats]:
+    """Loss of each text in nats, shape (text,): as it is, with the site replaced by itself, zero and its mean, and by each family.
+
+    Raises:
+        ControlFailed: replacing activations by themselves changed the loss, or zeroing them did not.
+    """  # fmt: skip
+    changes = {
+        "clean": None, "own": lambda a: a.copy(), "zero": np.zeros_like,
+        "mean": lambda a: np.broadcast_to(mean, a.shape).astype(np.float32),
+    } | {name: one.reconstruct for name, one in families.items()}  # fmt: skip
+    losses: dict[str, Floats] = {}
+    for name, change in changes.items():
+        losses[name] = stream.measure_losses(rows, layer, change)
+        on_progress(len(losses), len(changes) + 1)
+    check_losses(losses)
+    return losses
 
 
 def _score(
