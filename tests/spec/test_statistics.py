@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from audit_core.errors import NotMeasured
+from audit_core.stats import bootstrap
 from audit_core.stats.bootstrap import (
     bootstrap_mean,
     bootstrap_ratio,
@@ -197,3 +198,17 @@ def test_the_interval_equals_a_loop_over_draws() -> None:
     high = value + max(symmetric, -float(np.quantile(t, 0.025))) * error
     assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
     assert high - low > 2.02 * student * error, "skewed: one end is further out than Student's t"
+
+
+def test_draws_of_one_template_and_draws_without_a_gap_are_left_out() -> None:
+    """A draw of one template has no spread, and a draw whose gaps add up to zero has no ratio."""
+    for k in (2, 5):
+        assert (bootstrap._draw_picks(k, 0, bootstrap.DRAWS) > 0).sum(1).min() == 1, "control: there are such draws"
+        assert (bootstrap._draw_several(k, 0, bootstrap.DRAWS) > 0).sum(1).min() == 2
+    gaps = np.array([-7.0] + [5.0] * 11)
+    assert (bootstrap._draw_picks(12, 0, bootstrap.DRAWS) @ gaps == 0).any(), "control: there are such draws"
+    found = bootstrap.bootstrap_ratio(np.arange(12.0), gaps, [f"t{i:02}" for i in range(12)], unit="", seed=0)
+    assert found.low is not None
+    assert found.high is not None
+    assert np.isfinite([found.low, found.high]).all()
+    assert found.low < found.value < found.high
