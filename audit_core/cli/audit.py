@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from audit_core.audit import Audit
 from audit_core.cli.circuits import print_findings
 from audit_core.cli.endpoint import add_endpoint_options, announce_calls, open_endpoint
+from audit_core.cli.lazy_parser import LazyParser
 from audit_core.cli.output import print_json, print_result, print_status, show_fetch
 from audit_core.cli.prompt_set import load_prompt_set
 from audit_core.cli.session import (
@@ -42,15 +44,19 @@ _FIELD = "field_"
 
 def add_audit_command(add: Adder) -> None:
     """Add `audit`, with one command below it for each audit that a command can ask."""
-    command = add("audit", list_audits, "ask any audit by name; without a name: list them")
+    add("audit", list_audits, "ask any audit by name; without a name: list them").later(_add_audits)
+
+
+def _add_audits(command: LazyParser) -> None:
     command.add_argument("--list", action="store_true", help="list all audits with their questions")
     names = command.add_subparsers(metavar="NAME")
     for name, audit in list_plugins("audits").items():
         if audit.file_form is not None or not explain_unasked(audit.request):
-            _add_audit(names.add_parser(name, help=audit.question, description=audit.summary or audit.question), audit)
+            parser = names.add_parser(name, help=audit.question, description=audit.summary or audit.question)
+            parser.later(partial(_add_audit, audit=audit))
 
 
-def _add_audit(command: argparse.ArgumentParser, audit: Audit) -> None:
+def _add_audit(command: LazyParser, audit: Audit) -> None:
     command.set_defaults(command=ask_audit, audit=audit.name)
     command.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     command.add_argument("--csv", type=Path, metavar="FOLDER", help="also write the tables of the result there")

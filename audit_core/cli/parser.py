@@ -30,6 +30,7 @@ from audit_core.cli.findings import add_finding_commands
 from audit_core.cli.home import add_home_commands
 from audit_core.cli.html import write_page
 from audit_core.cli.keys import add_key_commands
+from audit_core.cli.lazy_parser import LazyParser
 from audit_core.cli.log import add_log_commands
 from audit_core.cli.models import fetch_known, show_models
 from audit_core.cli.monitors import add_monitor_commands
@@ -48,24 +49,54 @@ from audit_core.verifier.command import add_arguments
 from audit_core.version import VERSION
 
 WAYS = ("resample", "mean", "zero")
+GROUPS: dict[str, tuple[str, Callable[[LazyParser], object]]] = {
+    "prompts": ("prompt files: which rows can be used", add_prompt_commands),
+    "api": ("the REST API: serve it, describe it, and make tokens for it", add_api_commands),
+    "features": (
+        "sparse dictionaries: evaluate one, and compare how its features fire in two versions of a model",
+        add_feature_commands,
+    ),
+    "finding": ("the findings register, and notices of what is due", add_finding_commands),
+    "campaign": (
+        "campaigns: models × prompt sets × audits, planned, run, watched and cancelled",
+        add_campaign_commands,
+    ),
+    "monitor": (
+        "monitors on an internal signal: fit, show, run on texts, record and replay a case",
+        add_monitor_commands,
+    ),
+    "policy": ("policies: list, read, compare, try on packs, and save", add_policy_commands),
+    "exchange": (
+        "exchange with other tools: plans as PRML manifests, model signatures, statements about packs, attribution graphs, effects",
+        add_exchange_commands,
+    ),
+    "home": ("back up or restore the data directory", add_home_commands),
+    "log": ("the run log, and the audit log behind it", add_log_commands),
+    "timestamp": (
+        "time stamps of RFC 3161 for packs: ask for one, put it into the pack, check it",
+        add_timestamp_commands,
+    ),
+    "witness": ("run a witness, which cosigns checkpoints of other people's logs", add_witness_commands),
+}
+"""Commands that have actions below them, with what they are for."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def build_parser() -> LazyParser:
+    parser = LazyParser(
         prog=_find_program(), description="Causal tests of explanations of language models, on the command line."
     )
     parser.add_argument("--version", action="version", version=f"assay {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> LazyParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(command=command)
         sub.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
         return sub
 
     _add_models(add)
-    text = "prompt files: which rows can be used"
-    add_prompt_commands(commands.add_parser("prompts", help=text, description=text))
+    for name, (text, add_actions) in GROUPS.items():
+        commands.add_parser(name, help=text, description=text).later(add_actions)
     _add_measuring(add)
     _add_circuits(add)
     _add_judging(add)
@@ -88,28 +119,6 @@ def build_parser() -> argparse.ArgumentParser:
     dashboard = commands.add_parser("dashboard", help=text, description=text)
     dashboard.set_defaults(command=serve_dashboard)
     dashboard.add_argument("options", nargs="*", help="options of `streamlit run`, after --")
-    text = "the REST API: serve it, describe it, and make tokens for it"
-    add_api_commands(commands.add_parser("api", help=text, description=text))
-    text = "sparse dictionaries: evaluate one, and compare how its features fire in two versions of a model"
-    add_feature_commands(commands.add_parser("features", help=text, description=text))
-    text = "the findings register, and notices of what is due"
-    add_finding_commands(commands.add_parser("finding", help=text, description=text))
-    text = "campaigns: models × prompt sets × audits, planned, run, watched and cancelled"
-    add_campaign_commands(commands.add_parser("campaign", help=text, description=text))
-    text = "monitors on an internal signal: fit, show, run on texts, record and replay a case"
-    add_monitor_commands(commands.add_parser("monitor", help=text, description=text))
-    text = "policies: list, read, compare, try on packs, and save"
-    add_policy_commands(commands.add_parser("policy", help=text, description=text))
-    text = "exchange with other tools: plans as PRML manifests, model signatures, statements about packs, attribution graphs, effects"
-    add_exchange_commands(commands.add_parser("exchange", help=text, description=text))
-    text = "back up or restore the data directory"
-    add_home_commands(commands.add_parser("home", help=text, description=text))
-    text = "the run log, and the audit log behind it"
-    add_log_commands(commands.add_parser("log", help=text, description=text))
-    text = "time stamps of RFC 3161 for packs: ask for one, put it into the pack, check it"
-    add_timestamp_commands(commands.add_parser("timestamp", help=text, description=text))
-    text = "run a witness, which cosigns checkpoints of other people's logs"
-    add_witness_commands(commands.add_parser("witness", help=text, description=text))
     return parser
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from audit_core.cli.lazy_parser import LazyParser
 from audit_core.cli.output import print_status, show_fetch, show_progress
 from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
 from audit_core.errors import AuditError
@@ -33,7 +34,7 @@ HALVES = ("exploratory", "confirmatory", "all")
 class Adder(Protocol):
     """Adds a command to the parser."""
 
-    def __call__(self, name: str, command: Any, text: str) -> argparse.ArgumentParser: ...
+    def __call__(self, name: str, command: Any, text: str) -> LazyParser: ...
 
 
 def open_audit(options: argparse.Namespace, kind: str) -> tuple[Subject, TokenisedPrompts, Auditor]:

@@ -13,6 +13,7 @@ import pytest
 from toy.additive import WordTokenizer
 
 from audit_core.cli import build_parser, main
+from audit_core.cli.lazy_parser import LazyParser
 from audit_core.prompts.alignment import align_rows
 from audit_core.prompts.prompt_set import load_prompts, parse_prompts
 
@@ -112,10 +113,11 @@ def test_what_a_terminal_would_obey_is_written_as_numbers(tmp_path: Path) -> Non
     assert "\x1b" not in out
 
 
-def list_commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+def list_commands(parser: LazyParser) -> Iterator[tuple[str, LazyParser]]:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, sub in action.choices.items():
+                sub.fill()
                 yield name, sub
                 yield from list_commands(sub)
 
