@@ -7,6 +7,7 @@ from audit_core.capability import STEERING
 from audit_core.errors import Refused
 from audit_core.monitors.scoring import find_collapse
 from audit_core.monitors.texts import MAX_TOKENS, MonitorText
+from audit_core.prompts.answers import Tokens
 from audit_core.subject import Progress, Subject, no_progress
 
 FREE = 6
@@ -36,7 +37,7 @@ def write_own_texts(
             wanted=f"1 to {MAX_TEXTS:,} texts of {2 * FREE} to {MAX_TOKENS:,} tokens at 0 to 2, and a model with a first token.",
             remedy="change the numbers.",
         )  # fmt: skip
-    rows = [(first,)] * n
+    rows: list[Tokens] = [(first,)] * n
     draws, before = tuple(range(n)), 0
     for length, warmth in ((FREE, 1.0), (n_tokens - FREE - 1, temperature)):
 

@@ -68,7 +68,7 @@ def share_by_cluster(hits: Sequence[bool], clusters: Sequence[str], unit: str = 
     return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), n, unit, LEVEL, n_clusters)
 
 
-def paired_difference(differences: Sequence[float], unit: str, *, level: float = LEVEL) -> Estimate:
+def paired_difference(differences: Sequence[float] | NDArray[np.float64], unit: str, *, level: float = LEVEL) -> Estimate:
     """Mean difference of two shares of the same cases; without an interval for a single case.
 
     Half a case is added to each outcome of a pair (both, neither, one, the other), so that equal differences have an
@@ -90,7 +90,7 @@ def paired_difference(differences: Sequence[float], unit: str, *, level: float =
     return Estimate(value, max(-1.0, min(value, centre - half)), min(1.0, max(value, centre + half)), n, unit, level)
 
 
-def p_above(differences: Sequence[float]) -> float:
+def p_above(differences: Sequence[float] | NDArray[np.float64]) -> float:
     """The p-value that goes with `paired_difference`: at most 0.05 exactly where its interval at 95 % is above zero.
 
     It is two-sided for a difference above zero, and 1 for any other, as for a single case.

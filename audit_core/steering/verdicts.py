@@ -100,7 +100,7 @@ def find_largest_p(beside: Sequence[Difference]) -> float:
     return max(1.0 if one is None else one for one in found)
 
 
-def is_raised(gains: Sequence[Sequence[float]]) -> bool:
+def is_raised(gains: Sequence[Sequence[float] | Array]) -> bool:
     """Whether anything raised the concept score, after Holm's correction for all that was tried: the positive control.
 
     Args:
