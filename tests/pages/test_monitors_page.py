@@ -45,7 +45,7 @@ def test_a_first_visit_shows_the_shipped_monitor_beside_its_baselines_without_a_
 
 def test_the_shipped_monitor_is_small_and_holds_its_rate_and_its_figure_shows_every_baseline() -> None:
     assert set(SHIPPED) == {path.stem for path in (DATA / "monitors").glob("*.safetensors")}
-    assert sum(path.stat().st_size for path in (DATA / "monitors").glob("*") if path.is_file()) <= 200_000
+    assert sum(path.stat().st_size for path in (DATA / "monitors").glob("*") if path.is_file()) <= 300_000
     for name in SHIPPED:
         report = load_shipped_monitor(name).report
         low = report.found.false_alarms.low

@@ -343,6 +343,7 @@ def test_exit_codes_tell_a_pipeline_none_alarm_drift_and_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AUDIT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("audit_core.cli.monitors.open_subject", lambda name, **_: strict())
     made = make("unread")
     save_monitor(made, tmp_path / "m.safetensors")
     texts = make_planted_texts("unread", 60, 4, seed=6)
