@@ -74,7 +74,8 @@ def say_check(check: MonitorCheck) -> str:
     """
     counts = {one: [row.style for row in check.styles if row.holds is one] for one in Holds}
     parts = [f"{one.value}: {', '.join(names)}" for one, names in counts.items() if names]
-    whole = f"On texts that it has never seen, false alarms at a stated rate of {check.rate:g} are {'; '.join(parts)}."
+    start = "On texts that it has never seen" if check.is_seen_known else "On other texts"
+    whole = f"{start}, false alarms at a stated rate of {check.rate:g} are {'; '.join(parts)}."
     return (
         whole
         if check.is_seen_known

@@ -68,7 +68,9 @@ def share_by_cluster(hits: Sequence[bool], clusters: Sequence[str], unit: str = 
     return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), n, unit, LEVEL, n_clusters)
 
 
-def paired_difference(differences: Sequence[float] | NDArray[np.float64], unit: str, *, level: float = LEVEL) -> Estimate:
+def paired_difference(
+    differences: Sequence[float] | NDArray[np.float64], unit: str, *, level: float = LEVEL
+) -> Estimate:
     """Mean difference of two shares of the same cases; without an interval for a single case.
 
     Half a case is added to each outcome of a pair (both, neither, one, the other), so that equal differences have an
