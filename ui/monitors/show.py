@@ -198,7 +198,7 @@ def show_check(monitor: Monitor, name: str) -> None:
         )
     )
     st.markdown(
-        f"{plain(say_overhead(check.overhead, check.why_no_overhead))} p-values are corrected for the number of styles (Holm).{rest}"
+        f"{plain(say_overhead(check.overhead, check.why_no_overhead))} p-values are corrected for the number of styles (Holm).{plain(rest)}"
     )
 
 

@@ -46,7 +46,9 @@ def show_steering(model: str, auditor: Auditor | None) -> None:
     elif recorded is not None:
         if recorded.result.file_sha256 != hashlib.sha256(raw).hexdigest():
             n = recorded.result.n + recorded.result.n_chosen_on
-            st.info(f"Recorded with an earlier form of the file, of {n} prompts.", icon=":material/history:")
+            st.info(
+                f"Recorded with an earlier form of the file, of {plain(str(n))} prompts.", icon=":material/history:"
+            )
         _show_recorded(recorded)
     elif auditor is None:
         st.info("Steering reads the model. It can start when the model is loaded.", icon=":material/hourglass_top:")

@@ -157,7 +157,7 @@ def _show_rule(result: SteeringResult, concept: str) -> None:
     figure_header("Rules and checks", "causal", "what every number of this tab depends on.")
     st.markdown(
         "**Better than the baselines**: the concept score is above that of prompting, of DiffMean and of random directions of equal "
-        f"length ({_say_correction(result)}), and the perplexity is at most {result.worse_ratio:g} times prompting's. **Worse fluency**: the first holds, the second does not. "
+        f"length ({plain(_say_correction(result))}), and the perplexity is at most {result.worse_ratio:g} times prompting's. **Worse fluency**: the first holds, the second does not. "
         f"**Not better**: against one baseline the whole interval is below {result.delta:.0%} of continuations. Else "
         f"**inconclusive**. The intervals of the differences are at {result.level:.1%}, corrected for the number of verdicts."
     )
