@@ -31,6 +31,7 @@ show.show_panes(monitor)
 lazy_tabs(
     {
         "Your own text": partial(form.ask_text, monitor, name),
+        "Other texts and styles": partial(show.show_check, monitor, name),
         "Causal step": partial(show.show_causal, monitor),
         "Calibration and drift": partial(show.show_details, monitor),
         "In a pipeline": partial(show.show_commands, monitor, name),

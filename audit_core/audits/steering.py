@@ -24,7 +24,8 @@ class SteeringAudit(Audit):
     )
     request: type[Request] = SteeringRequest
     result: type = SteeringResult
-    version: int = 1
+    version: int = 2
+    shown_versions: tuple[int, ...] = (1,)
     no_rate: str = "Its request is made of a file of concepts, which no planted model declares."
     pace: float = 1.5
     summary: str = (

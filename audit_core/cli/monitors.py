@@ -6,7 +6,7 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from audit_core.errors import Refused
 from audit_core.governance.gate_report import show_text
 from audit_core.monitors import (
     Aggregation,
+    Holds,
     Monitor,
     MonitorRun,
+    MonitorText,
     Outcome,
     RateBound,
     Recipe,
@@ -26,11 +28,13 @@ from audit_core.monitors import (
     SignalKind,
     TextRule,
     TokenRule,
+    check_monitor,
     describe_monitor,
     describe_replay,
     fit_monitor,
     load_case,
     load_monitor,
+    load_use,
     make_planted_texts,
     read_texts,
     record_alert,
@@ -39,13 +43,19 @@ from audit_core.monitors import (
     run_monitor,
     save_case,
     save_monitor,
+    save_use,
+    summarise_check,
     summarise_monitor,
     tokenise_text,
+    write_own_texts,
 )
 from audit_core.store import audit_home
 
-ALARM, DRIFTED = 1, 3
-"""Exit codes of `monitor run`: an alarm; no alarm, but the calibration no longer describes the traffic."""
+ALARM, DRIFTED, EXPIRED = 1, 3, 4
+"""Exit codes of `monitor run`: an alarm; no alarm, but the calibration no longer describes the traffic; neither, but the monitor
+has expired."""
+ABOVE = 1
+"""Exit code of `monitor check`: a style has more false alarms than stated."""
 NOT_REPRODUCED = 1
 MAX_INPUT_BYTES = 64 << 20
 
@@ -63,13 +73,29 @@ def add_monitor_commands(monitor: argparse.ArgumentParser) -> None:
     _ask_fit(add("fit", fit_file, "fit a monitor on JSON Lines, calibrate it, and measure it beside its baselines"))
     shown = add("show", show_file, "what was measured of a monitor; no model is loaded")
     shown.add_argument("file", type=Path)
-    run = add("run", run_file, "score texts from standard input: exit code 0 no alarm, 1 an alarm, 3 drift, 2 refused")
+    run = add(
+        "run",
+        run_file,
+        "score texts from standard input: exit code 0 no alarm, 1 an alarm, 3 drift, 4 expired, 2 refused",
+    )
     run.add_argument("file", type=Path)
     run.add_argument("--model", default="default", help="must be the model that the monitor was calibrated on")
+    run.add_argument(
+        "--state", type=Path, help="a small file that counts the texts and the drift of this stream over many runs"
+    )
     run.add_argument("--log", action="store_true", help="record an alarm in the audit log of the data directory")
     run.add_argument(
         "--mark-stale", action="store_true", help="with an alarm, also mark every active claim about the model as stale"
     )
+    check = add(
+        "check",
+        check_file,
+        "count false alarms on texts it has never seen, by style: exit code 0 none above the rate, 1 one is",
+    )
+    check.add_argument("file", type=Path)
+    check.add_argument("--model", default="default", help="must be the model that the monitor was calibrated on")
+    check.add_argument("--no-overhead", action="store_true", help="do not time it")
+    check.add_argument("--out", type=Path, help="also write the check as JSON")
     record = add("record", record_file, "let the model write after a prompt, and keep the text with its scores")
     record.add_argument("file", type=Path)
     record.add_argument("--model", default="default", help="must be the model that the monitor was calibrated on")
@@ -82,6 +108,15 @@ def add_monitor_commands(monitor: argparse.ArgumentParser) -> None:
     replay.add_argument("case", type=Path)
     replay.add_argument("--monitor", type=Path, required=True, help="the monitor that the case was stored with")
     replay.add_argument("--model", default="default", help="the same model, or another one to compare with")
+    own = add(
+        "write", write_texts, "let the model write texts; those that collapse into repetition are the cases of `fit`"
+    )
+    own.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
+    own.add_argument("--texts", type=int, default=300)
+    own.add_argument("--tokens", type=int, default=36, help="of each text (default 36)")
+    own.add_argument("--temperature", type=float, default=0.3, help="low ones collapse more often (default 0.3)")
+    own.add_argument("--seed", type=int, default=0)
+    own.add_argument("--out", type=Path, required=True)
     planted = add("planted", write_planted, "write texts for planted-strict whose cases begin at a known token")
     planted.add_argument("case", choices=("vote", "unread"), help="the output shows it, or does not")
     planted.add_argument("--normal", type=int, default=300)
@@ -112,6 +147,8 @@ def _ask_fit(fit: argparse.ArgumentParser) -> None:
     )
     fit.add_argument("--examples", type=int, default=0, help="texts to keep in the file, to be shown (default none)")
     fit.add_argument("--seed", type=int, default=0)
+    fit.add_argument("--valid-days", type=int, default=plain.valid_days, help="expires after so many days; 0: no date")
+    fit.add_argument("--valid-texts", type=int, default=plain.valid_texts, help="expires after so many; 0: no number")
 
 
 def fit_file(options: argparse.Namespace) -> int:
@@ -124,6 +161,7 @@ def fit_file(options: argparse.Namespace) -> int:
         rule=TextRule(TokenRule(options.tokens), Aggregation(options.aggregation)), rate=options.rate,
         rate_bound=RateBound(options.rate_bound), dictionary=options.dictionary, feature=options.feature,
         run_length=options.run_length, draws=options.draws, examples=options.examples, seed=options.seed,
+        valid_days=options.valid_days, valid_texts=options.valid_texts,
     )  # fmt: skip
     texts = read_texts(_read_file(options.texts).splitlines(), subject.tokenizer)
     made = fit_monitor(subject, texts, recipe, on_progress=show_progress)
@@ -144,10 +182,13 @@ def run_file(options: argparse.Namespace) -> int:
     subject = open_subject(options.model, on_progress=show_fetch)
     monitor.require_model(subject)
     texts = read_texts(raw.splitlines(), subject.tokenizer)
-    run = run_monitor(subject, monitor, texts, on_progress=show_progress)
-    code = ALARM if run.n_alarms else 0 if run.is_described else DRIFTED
+    use = None if options.state is None else load_use(options.state, monitor)
+    run = run_monitor(subject, monitor, texts, use=use, on_progress=show_progress)
+    if options.state is not None:
+        save_use(run.use, options.state)
+    code = ALARM if run.n_alarms else DRIFTED if not run.is_described else EXPIRED if run.expired else 0
     alert = None
-    if code and (options.log or options.mark_stale):
+    if code in (ALARM, DRIFTED) and (options.log or options.mark_stale):
         alert = record_alert(
             audit_home(), monitor, run, texts_sha256=hashlib.sha256(raw).hexdigest(), by=current_actor().name,
             marks_stale=options.mark_stale,
@@ -159,6 +200,25 @@ def run_file(options: argparse.Namespace) -> int:
     if alert is not None:
         stale = f"; stale now: {', '.join(alert.stale) or 'no claim'}" if options.mark_stale else ""
         print_status(f"Recorded in the audit log as event {alert.seq}{stale}.")
+    return code
+
+
+def check_file(options: argparse.Namespace) -> int:
+    """Check the monitor on the texts on standard input."""
+    monitor = load_monitor(options.file)
+    raw = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
+    _check_size(len(raw))
+    subject = open_subject(options.model, on_progress=show_fetch)
+    texts = read_texts(raw.splitlines(), subject.tokenizer)
+    found = check_monitor(subject, monitor, texts, with_overhead=not options.no_overhead, on_progress=show_progress)
+    code = ABOVE if any(one.holds is Holds.ABOVE for one in found.styles) else 0
+    if options.out is not None:
+        write_file(options.out, (json.dumps(found.describe(), allow_nan=False, indent=1) + "\n").encode())
+    if options.json:
+        print_json(found.describe() | {"exit_code": code})
+        return code
+    for line in summarise_check(found):
+        print_result(show_text(line))
     return code
 
 
@@ -202,18 +262,42 @@ def replay_file(options: argparse.Namespace) -> int:
     return code
 
 
+def write_texts(options: argparse.Namespace) -> int:
+    """Write the model's own texts as JSON Lines."""
+    subject = open_subject(options.model, on_progress=show_fetch)
+    found = write_own_texts(
+        subject,
+        options.texts,
+        options.tokens,
+        temperature=options.temperature,
+        seed=options.seed,
+        on_progress=show_progress,
+    )
+    write_file(options.out, _dump_texts(found))
+    n_cases = sum(one.is_case for one in found)
+    if options.json:
+        return print_json({"texts": len(found), "cases": n_cases})
+    print_result(f"{len(found)} texts, {n_cases} of which repeat themselves from a known token on.")
+    return 0
+
+
+def _dump_texts(texts: Sequence[MonitorText]) -> bytes:
+    rows = []
+    for text in texts:
+        case = {"case": True, "onset": text.onset} if text.is_case else {}
+        rows.append(json.dumps({"id": text.id, "ids": list(text.ids)} | case))
+    return ("\n".join(rows) + "\n").encode()
+
+
 def write_planted(options: argparse.Namespace) -> int:
     """Write planted texts as JSON Lines."""
     if not 0 <= options.cases <= 5_000 or not 1 <= options.normal <= 5_000:
         raise Refused("A number of texts outside the range.", wanted="at most 5,000 of each.", remedy="change it.")
-    rows = []
-    for text in make_planted_texts(options.case, options.normal, options.cases, seed=options.seed):
-        case = {"case": True, "onset": text.onset} if text.is_case else {}
-        rows.append(json.dumps({"id": text.id, "ids": list(text.ids)} | case))
-    write_file(options.out, ("\n".join(rows) + "\n").encode())
+    texts = make_planted_texts(options.case, options.normal, options.cases, seed=options.seed)
+    write_file(options.out, _dump_texts(texts))
     if options.json:
-        return print_json({"texts": len(rows)})
-    print_result(f"{len(rows)} texts for planted-strict; read layer 1.")
+        return print_json({"texts": len(texts)})
+    print_result(f"{len(texts)} texts for planted-strict; read layer 1.")
     return 0
 
 
@@ -244,14 +328,16 @@ def _describe_run(monitor: Monitor, run: MonitorRun, code: int) -> dict[str, Any
     ]  # fmt: skip
     return {
         "monitor": run.monitor, "threshold": monitor.threshold, "alarms": run.n_alarms, "exit_code": code,
-        "drift": {"peak": run.drift.peak, "limit": run.drift.limit, "at": run.drift.at}, "texts": texts,
+        "expired": list(run.expired), "scored": run.use.n_texts, "drift": {"peak": run.drift.peak, "limit": run.drift.limit, "at": run.drift.at}, "texts": texts,
     }  # fmt: skip
 
 
 def _print_run(monitor: Monitor, run: MonitorRun) -> None:
+    for reason in run.expired:
+        print_result(f"EXPIRED: {reason}.")
     if not run.is_described:
         print_result(
-            f"DRIFT at text {run.drift.at}: the calibration no longer describes this traffic, so the false-alarm rate is not bounded."
+            f"DRIFT at text {run.use.drifted_at}: the calibration no longer describes this traffic, so the false-alarm rate is not bounded."
         )
     for one in run.texts:
         if one.is_alarm:

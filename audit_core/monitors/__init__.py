@@ -7,18 +7,25 @@ What it detects is observed. Whether the output depends on what it reads is meas
 from audit_core.monitors.alerts import AlertRecorded, record_alert
 from audit_core.monitors.calibration import RateBound, Threshold, count_needed, set_threshold
 from audit_core.monitors.causal import CausalStep, Reads
+from audit_core.monitors.checking import Holds, MonitorCheck, StyleCheck, check_monitor
 from audit_core.monitors.describe import (
     NAMES,
     describe_monitor,
     say_bound,
     say_causal,
+    say_check,
     say_comparison,
+    say_overhead,
+    summarise_check,
     summarise_monitor,
 )
 from audit_core.monitors.drift import DriftFound, DriftRule
 from audit_core.monitors.evaluation import Baseline, Found
+from audit_core.monitors.expiry import Use, load_use, save_use, say_validity
 from audit_core.monitors.fitting import fit_monitor
 from audit_core.monitors.monitor import Example, Monitor, Recipe, Report
+from audit_core.monitors.overhead import Overhead
+from audit_core.monitors.own_texts import write_own_texts
 from audit_core.monitors.planted import make_planted_texts
 from audit_core.monitors.replay import (
     Outcome,
@@ -33,7 +40,7 @@ from audit_core.monitors.replay import (
 )
 from audit_core.monitors.running import MonitorRun, TextResult, run_monitor
 from audit_core.monitors.scoring import Aggregation, OutputSignal, TextRule, TokenRule
-from audit_core.monitors.shipped import SHIPPED, load_shipped_monitor
+from audit_core.monitors.shipped import SHIPPED, load_shipped_check, load_shipped_monitor
 from audit_core.monitors.signals import SignalKind
 from audit_core.monitors.store import dump_monitor, load_monitor, parse_monitor, save_monitor
 from audit_core.monitors.texts import MonitorText, read_texts, tokenise_text
@@ -49,11 +56,14 @@ __all__ = [
     "DriftRule",
     "Example",
     "Found",
+    "Holds",
     "Monitor",
+    "MonitorCheck",
     "MonitorRun",
     "MonitorText",
     "Outcome",
     "OutputSignal",
+    "Overhead",
     "RateBound",
     "Reads",
     "Recipe",
@@ -62,10 +72,13 @@ __all__ = [
     "Sampling",
     "SignalKind",
     "StoredCase",
+    "StyleCheck",
     "TextResult",
     "TextRule",
     "Threshold",
     "TokenRule",
+    "Use",
+    "check_monitor",
     "count_needed",
     "describe_monitor",
     "describe_replay",
@@ -73,7 +86,9 @@ __all__ = [
     "fit_monitor",
     "load_case",
     "load_monitor",
+    "load_shipped_check",
     "load_shipped_monitor",
+    "load_use",
     "make_planted_texts",
     "parse_monitor",
     "read_texts",
@@ -83,10 +98,16 @@ __all__ = [
     "run_monitor",
     "save_case",
     "save_monitor",
+    "save_use",
     "say_bound",
     "say_causal",
+    "say_check",
     "say_comparison",
+    "say_overhead",
+    "say_validity",
     "set_threshold",
+    "summarise_check",
     "summarise_monitor",
     "tokenise_text",
+    "write_own_texts",
 ]

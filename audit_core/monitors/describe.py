@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from audit_core.monitors.calibration import RateBound
+from audit_core.monitors.checking import Holds, MonitorCheck
 from audit_core.monitors.evaluation import Found
+from audit_core.monitors.expiry import say_validity
 from audit_core.monitors.monitor import Monitor
+from audit_core.monitors.overhead import Overhead
 from audit_core.stats.estimates import Estimate, format_estimate
 
 NAMES = {
     "entropy_high": "token entropy, high", "entropy_low": "token entropy, low", "margin_high": "top-1 margin, high",
-    "margin_low": "top-1 margin, low", "surprise_high": "perplexity, high", "surprise_low": "perplexity, low",
+    "margin_low": "top-1 margin, low", "surprise_high": "perplexity, high", "surprise_low": "perplexity, low", "repeats_high": "repeated tokens",
 }  # fmt: skip
 """Output-only signals in the field's words; perplexity is the exponential of a token's surprise."""
 
@@ -20,6 +23,7 @@ def describe_monitor(monitor: Monitor) -> dict[str, Any]:
     """Everything in the file but arrays and kept texts, with the digest."""
     found = monitor.describe()
     found["report"] = {key: value for key, value in found["report"].items() if key != "examples"}
+    found["seen"] = len(monitor.seen)
     return found | {"sha256": monitor.sha256, "threshold": monitor.threshold}
 
 
@@ -63,6 +67,51 @@ def say_causal(monitor: Monitor) -> str:
     )
 
 
+def say_check(check: MonitorCheck) -> str:
+    """What a check says of the stated rate, in one sentence.
+
+    Example: see `tests/spec/test_monitor_checks.py`.
+    """
+    counts = {one: [row.style for row in check.styles if row.holds is one] for one in Holds}
+    parts = [f"{one.value}: {', '.join(names)}" for one, names in counts.items() if names]
+    start = "On texts that it has never seen" if check.is_seen_known else "On other texts"
+    whole = f"{start}, false alarms at a stated rate of {check.rate:g} are {'; '.join(parts)}."
+    return (
+        whole
+        if check.is_seen_known
+        else f"{whole} The file does not say which texts it was made of: that they are new was not checked."
+    )
+
+
+def say_overhead(overhead: Overhead | None, why: str) -> str:
+    """What it costs, in one sentence."""
+    if overhead is None:
+        return f"Cost: not measured: {why}."
+    return (
+        f"Cost: {format_estimate(overhead.extra)} beside {format_estimate(overhead.without)} of the pass: "
+        f"{format_estimate(overhead.share)} ({overhead.machine})."
+    )
+
+
+def summarise_check(check: MonitorCheck) -> list[str]:
+    """Lines for a terminal."""
+    lines = [say_check(check)]
+    for row in check.styles:
+        lines.append(
+            f"{row.style} [observational]: false alarms {format_estimate(row.false_alarms)}: {row.holds.value}, p = {row.p_adjusted:.2g} "
+            f"after correction; {NAMES[check.baseline]}: {format_estimate(row.baseline_alarms)}"
+        )
+        if row.detection is not None and row.baseline_detection is not None:
+            lines.append(
+                f"  detects {format_estimate(row.detection)}; {NAMES[check.baseline]}: {format_estimate(row.baseline_detection)}"
+            )
+    where = "none" if check.drift.at is None else f"at text {check.drift.at}"
+    lines.append(f"Drift over the normal texts of {check.styles[0].style}: {where}.")
+    if check.n_left_out:
+        lines.append(f"Left out: {check.n_left_out:,} texts of a group of which another counts.")
+    return [*lines, say_overhead(check.overhead, check.why_no_overhead)]
+
+
 def summarise_monitor(monitor: Monitor) -> list[str]:
     """Lines for a terminal."""
     recipe, report = monitor.recipe, monitor.report
@@ -80,7 +129,8 @@ def summarise_monitor(monitor: Monitor) -> list[str]:
         f"Lead over it: {_say(report.lead, 'fewer than 20 cases that both detect at a token')}.",
         f"{say_causal(monitor)} [causal]",
         f"Drift: CUSUM limit {report.drift.limit:.3g}; run length to a false alarm, simulated: {format_estimate(report.drift.run_length)}.",
-        f"Cost: {report.multiply_adds:,} multiply-adds a token beside the pass.",
+        f"Cost: {report.multiply_adds:,} multiply-adds a token beside the pass; `monitor check` times it.",
+        say_validity(monitor),
     ]
     if report.auroc is not None:
         lines.append(f"Footnote: AUROC {report.auroc:.3f}, over all thresholds; the monitor has one.")

@@ -37,22 +37,27 @@ class DriftFound:
     limit: float
     at: int | None
     """Text, from 1, at which the limit was passed; None if it was not."""
+    total: float = 0.0
+    """The sum after the last text, from which another run can go on."""
 
 
-def watch_drift(calibration: Array, scores: Array, limit: float) -> DriftFound:
+def watch_drift(calibration: Array, scores: Array, limit: float, *, start: float = 0.0) -> DriftFound:
     """Run the rule over scores in the order of the texts.
 
     S = max(0, S + log(ε · p^(ε − 1))), with two-sided conformal p-values; the alarm is at the first S above the limit.
 
+    Args:
+        start: the sum after earlier texts of the same stream.
+
     Source: Vovk, Nouretdinov and Gammerman 2003, ICML (power martingale); Page 1954 (CUSUM).
     """
-    total, peak, at = 0.0, 0.0, None
+    total, peak, at = start, start, None
     for number, bet in enumerate(_bet(find_p_values(calibration, scores)), start=1):
         total = max(0.0, total + float(bet))
         peak = max(peak, total)
         if at is None and total > limit:
             at = number
-    return DriftFound(peak, limit, at)
+    return DriftFound(peak, limit, at, total)
 
 
 def set_drift_rule(calibration: Array, target: int, *, seed: int) -> DriftRule:

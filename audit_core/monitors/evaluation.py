@@ -13,7 +13,7 @@ from audit_core.monitors.calibration import RateBound, Threshold, set_threshold
 from audit_core.monitors.scoring import OutputSignal, TextRule
 from audit_core.stats.bootstrap import bootstrap_mean
 from audit_core.stats.estimates import LEVEL, MIN_PROMPTS, Estimate
-from audit_core.stats.shares import wilson
+from audit_core.stats.shares import share_by_cluster, wilson
 
 Array = NDArray[np.float64]
 SHARE_OF_CASES, SHARE_OF_NORMAL = "share of cases", "share of normal texts"
@@ -28,6 +28,8 @@ class Series:
     cases: tuple[Array, ...]
     onsets: tuple[int | None, ...]
     """Of the cases."""
+    groups: tuple[str, ...] = ()
+    """Of the third part; empty: each text is its own."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def evaluate(series: Series, rule: TextRule, rate: float, rate_bound: RateBound,
     """
     threshold = set_threshold(np.array([rule.score(one) for one in series.calibration]), rate, rate_bound)
     alarms = [rule.find_alarm(one, threshold.value) is not None for one in series.test]
-    false_alarms = wilson(sum(alarms), len(alarms), SHARE_OF_NORMAL)
+    false_alarms = share_false(alarms, series.groups)
     ats = [
         rule.find_alarm(one, threshold.value, since=onset or 0)
         for one, onset in zip(series.cases, series.onsets, strict=True)
@@ -85,6 +87,13 @@ def evaluate(series: Series, rule: TextRule, rate: float, rate_bound: RateBound,
     )
     detection = wilson(int(hits.is_found.sum()), len(ats), SHARE_OF_CASES) if ats else None
     return Found(threshold, false_alarms, detection, mean_delay(hits.delays, seed=seed)), hits
+
+
+def share_false(alarms: Sequence[bool], groups: Sequence[str]) -> Estimate:
+    """Share of normal texts with an alarm; texts of one group are one cluster."""
+    if not 2 <= len(set(groups)) < len(groups):
+        return wilson(sum(alarms), len(alarms), SHARE_OF_NORMAL)
+    return share_by_cluster(alarms, groups, SHARE_OF_NORMAL)
 
 
 def mean_delay(delays: Array, *, seed: int) -> Estimate | None:

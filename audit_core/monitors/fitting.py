@@ -36,7 +36,8 @@ from audit_core.monitors.signals import (
     fit_probe_signal,
     take_feature,
 )
-from audit_core.monitors.texts import MonitorText, Parts, split_parts
+from audit_core.monitors.texts import MonitorText, Parts, digest_text, split_parts
+from audit_core.prompts.answers import Tokens
 from audit_core.stats.estimates import MIN_PROMPTS
 from audit_core.subject import Floats, Progress, Subject, no_progress
 
@@ -51,11 +52,11 @@ class _Read:
         self.own: list[Array] = []
         self.outputs: dict[OutputSignal, list[Array]] = {one: [] for one in OutputSignal}
 
-    def add(self, reading: TokenReading, signal: Signal | None) -> None:
+    def add(self, ids: Tokens, reading: TokenReading, signal: Signal | None) -> None:
         if signal is not None:
             self.own.append(signal.score(reading.stream))
         for one, scores in self.outputs.items():
-            scores.append(score_output(reading, one))
+            scores.append(score_output(reading, ids, one))
 
 
 def check_recipe(subject: Subject, recipe: Recipe) -> None:
@@ -69,7 +70,8 @@ def check_recipe(subject: Subject, recipe: Recipe) -> None:
     for what, value, least, most in (
         ("layer", recipe.layer, 0, n_layers - 1), ("run length", recipe.run_length, 50, MAX_RUN_LENGTH),
         ("random directions", recipe.draws, 0, 199), ("examples", recipe.examples, 0, MAX_EXAMPLES),
-        ("characters of the name", len(recipe.name), 1, 80),
+        ("characters of the name", len(recipe.name), 1, 80), ("days of validity", recipe.valid_days, 0, 3_650),
+        ("texts of validity", recipe.valid_texts, 0, 1_000_000_000),
     ):  # fmt: skip
         if not least <= value <= most:
             raise Refused(f"{what.capitalize()}: {value:,}.", wanted=f"{least} to {most:,}.", remedy="change it.")
@@ -114,8 +116,8 @@ def fit_monitor(
     _require_width(subject, signal)
     second = _Read()
     held = (*parts.calibration, *parts.test, *parts.cases)
-    for _, reading in read_chunks(subject, held, recipe.layer, watch.span(len(held))):
-        second.add(reading, signal)
+    for text, reading in read_chunks(subject, held, recipe.layer, watch.span(len(held))):
+        second.add(text.ids, reading, signal)
     found, hits, baselines = _evaluate(parts, first, second, recipe)
     calibration = np.sort([recipe.rule.score(one) for one in second.own[: counts.calibration]])
     causal, why_no_causal = _step(subject, signal, recipe, x, is_case, parts, watch)
@@ -138,6 +140,7 @@ def fit_monitor(
         recipe, ModelId(identity.model, identity.short, identity.weights_sha256), signal, calibration, report,
         hash_document([[one.id, list(one.ids), one.is_case, one.onset, one.group] for one in texts]),
         datetime.now(UTC).isoformat(timespec="seconds"),
+        tuple(sorted({digest_text(one.ids) for one in (*parts.fit, *parts.calibration)})),
     )  # fmt: skip
 
 
@@ -160,7 +163,7 @@ def _read_tokens(subject: Subject, parts: Parts, recipe: Recipe, first: _Read, w
     """Activations of the tokens to fit on, and whether each is of a case; at most `MAX_FIT_TOKENS`, as many of a kind as there are."""
     kept, flags = [], []
     for text, reading in read_chunks(subject, parts.fit, recipe.layer, watch.span(len(parts.fit))):
-        first.add(reading, None)
+        first.add(text.ids, reading, None)
         at = np.arange(FIRST, len(text.ids)) if recipe.rule.tokens is TokenRule.EVERY else np.array([len(text.ids) - 1])
         kept.append(reading.stream[at])
         flags.append(at >= (text.onset or 0) if text.is_case else np.zeros(at.size, bool))
@@ -206,11 +209,15 @@ def _divide(series: Sequence[Array], parts: Parts) -> tuple[tuple[Array, ...], t
 def _evaluate(
     parts: Parts, first: _Read, second: _Read, recipe: Recipe
 ) -> tuple[Found, Hits, list[tuple[Baseline, Hits]]]:
-    onsets = tuple(one.onset for one in parts.cases)
+    onsets, groups = tuple(one.onset for one in parts.cases), tuple(one.group or one.id for one in parts.test)
 
     def judge(series: Sequence[Array]) -> tuple[Found, Hits]:
         return evaluate(
-            Series(*_divide(series, parts), onsets), recipe.rule, recipe.rate, recipe.rate_bound, seed=recipe.seed
+            Series(*_divide(series, parts), onsets, groups),
+            recipe.rule,
+            recipe.rate,
+            recipe.rate_bound,
+            seed=recipe.seed,
         )
 
     found, hits = judge(second.own)
@@ -223,7 +230,7 @@ def _evaluate(
 
 
 def _choose_end(
-    pair: tuple[OutputSignal, OutputSignal], fit: Sequence[MonitorText], first: _Read, recipe: Recipe
+    pair: tuple[OutputSignal, ...], fit: Sequence[MonitorText], first: _Read, recipe: Recipe
 ) -> OutputSignal:
     """The end of an output signal that finds more of the cases that are fitted on; the first on a tie or without cases."""
 

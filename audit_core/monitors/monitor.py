@@ -20,7 +20,11 @@ from audit_core.monitors.signals import Signal, SignalKind
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import Subject, read_only
 
-FORMAT = 1
+FORMAT = 2
+"""Format 1, which is read too, has no end of validity and no digests of its texts."""
+OF_FORMAT_2 = ("valid_days", "valid_texts")
+VALID_DAYS = 180
+"""Days for which a monitor is valid unless the recipe says otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,10 @@ class Recipe:
     examples: int = 0
     """Texts that are kept in the file, to be shown; 0 keeps none."""
     seed: int = 0
+    valid_days: int = VALID_DAYS
+    """Days after which it has expired; 0: it names no date."""
+    valid_texts: int = 0
+    """Texts after which it has expired; 0: it names no number."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,9 @@ class Monitor:
     texts_sha256: str
     """Of all texts that it was made from."""
     made_at: str
+    seen: tuple[str, ...] = ()
+    """Digest of each text that was fitted or calibrated on, so that no check uses it again; empty in format 1."""
+    format: int = FORMAT
 
     def __post_init__(self) -> None:
         read_only(self.calibration)
@@ -141,10 +152,13 @@ class Monitor:
 
     def describe(self) -> dict[str, Any]:
         """Everything but the arrays, as plain values."""
+        recipe, more = asdict(self.recipe), {"seen": list(self.seen)}
+        if self.format == 1:
+            recipe, more = {key: value for key, value in recipe.items() if key not in OF_FORMAT_2}, {}
         return {
-            "format": FORMAT, "recipe": asdict(self.recipe), "model": asdict(self.model), "report": asdict(self.report),
+            "format": self.format, "recipe": recipe, "model": asdict(self.model), "report": asdict(self.report),
             "texts_sha256": self.texts_sha256, "made_at": self.made_at,
-        }  # fmt: skip
+        } | more  # fmt: skip
 
     def require_model(self, subject: Subject) -> None:
         """Refuse a model that the monitor was not calibrated on.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from audit_core.monitors.drift import DriftFound, watch_drift
+from audit_core.monitors.expiry import Use, list_expired
 from audit_core.monitors.monitor import Monitor
 from audit_core.monitors.scoring import FIRST, read_chunks, score_output
 from audit_core.monitors.texts import MonitorText
@@ -40,6 +41,10 @@ class MonitorRun:
     """Digest of the monitor."""
     texts: tuple[TextResult, ...]
     drift: DriftFound
+    use: Use
+    """Earlier texts and these."""
+    expired: tuple[str, ...]
+    """Why the false-alarm rate may no longer be relied on; empty while it may."""
 
     @property
     def n_alarms(self) -> int:
@@ -48,13 +53,21 @@ class MonitorRun:
     @property
     def is_described(self) -> bool:
         """Whether the calibration still describes the traffic; if not, the false-alarm rate is not bounded."""
-        return self.drift.at is None
+        return self.drift.at is None and self.use.drifted_at is None
 
 
 def run_monitor(
-    subject: Subject, monitor: Monitor, texts: Sequence[MonitorText], *, on_progress: Progress = no_progress
+    subject: Subject,
+    monitor: Monitor,
+    texts: Sequence[MonitorText],
+    *,
+    use: Use | None = None,
+    on_progress: Progress = no_progress,
 ) -> MonitorRun:
-    """Score texts.
+    """Score texts. An expired monitor scores too, and says that it has expired.
+
+    Args:
+        use: what earlier runs over the same stream have scored; None: this is the first.
 
     Raises:
         Refused: the monitor was calibrated on another model.
@@ -69,7 +82,7 @@ def run_monitor(
         others = tuple(
             one.signal.value
             for one in monitor.report.baselines
-            if rule.score(score_output(reading, one.signal)) > one.found.threshold.value
+            if rule.score(score_output(reading, text.ids, one.signal)) > one.found.threshold.value
         )
         found.append(
             TextResult(
@@ -77,7 +90,11 @@ def run_monitor(
                 (0.0, *map(float, tokens[FIRST:])), pieces,
             )
         )  # fmt: skip
+    before = use or Use(monitor.sha256)
     scores = np.array([one.score for one in found])
-    return MonitorRun(
-        monitor.sha256, tuple(found), watch_drift(monitor.calibration, scores, monitor.report.drift.limit)
-    )
+    drift = watch_drift(monitor.calibration, scores, monitor.report.drift.limit, start=before.total)
+    drifted_at = before.drifted_at
+    if drifted_at is None and drift.at is not None:
+        drifted_at = before.n_texts + drift.at
+    after = Use(monitor.sha256, before.n_texts + len(found), drift.total, drifted_at)
+    return MonitorRun(monitor.sha256, tuple(found), drift, after, list_expired(monitor, after))

@@ -15,7 +15,7 @@ from safetensors.numpy import load, save
 from audit_core.errors import IntegrityError, Refused
 from audit_core.evidence.canonical import dump_canonical
 from audit_core.evidence.whole_file import write_whole
-from audit_core.monitors.monitor import FORMAT, ModelId, Monitor, Recipe, Report
+from audit_core.monitors.monitor import FORMAT, OF_FORMAT_2, ModelId, Monitor, Recipe, Report
 from audit_core.monitors.signals import SIGNALS, SignalKind
 
 MAX_BYTES, MAX_HEADER_BYTES = 64 << 20, 1 << 20
@@ -36,6 +36,7 @@ class _Header:
     report: Report
     texts_sha256: str
     made_at: str
+    seen: tuple[str, ...] = ()
 
 
 _HEADER = TypeAdapter(_Header)
@@ -92,13 +93,13 @@ def parse_monitor(raw: bytes) -> Monitor:
     if len(raw) > MAX_BYTES:
         raise Refused(f"{len(raw):,} bytes.", wanted=f"at most {MAX_BYTES:,}.", remedy="give another file.")
     described, digest = _read_header(raw)
-    if described.get("format") != FORMAT:
+    if described.get("format") not in (1, FORMAT):
         raise Refused(
-            f"A monitor of format {str(described.get('format'))[:20]}.", wanted=f"format {FORMAT}.",
+            f"A monitor of format {str(described.get('format'))[:20]}.", wanted=f"format {FORMAT}, or 1.",
             remedy="make it again with this version.",
         )  # fmt: skip
     try:
-        header = _HEADER.validate_json(json.dumps(described), strict=True)
+        header = _HEADER.validate_json(json.dumps(_fill(described)), strict=True)
     except (ValidationError, ValueError, RecursionError) as error:
         first = error.errors()[0]["loc"] if isinstance(error, ValidationError) else ()
         raise _malformed(f"a description that fits; see {'.'.join(map(str, first))[:80]}") from error
@@ -106,11 +107,24 @@ def parse_monitor(raw: bytes) -> Monitor:
     calibration = arrays.pop("calibration")
     found = Monitor(
         header.recipe, header.model, SIGNALS[header.recipe.signal](**arrays), calibration, header.report, header.texts_sha256,
-        header.made_at,
+        header.made_at, header.seen, header.format,
     )  # fmt: skip
     if found.sha256 != digest:
         raise IntegrityError("The monitor's contents are not those that its digest names.")
     return found
+
+
+def _fill(described: dict[str, Any]) -> dict[str, Any]:
+    """A description of format 1 with what it did not have yet: no end of validity."""
+    recipe = described.get("recipe")
+    if (
+        described.get("format") != 1
+        or not isinstance(recipe, dict)
+        or set(recipe) & set(OF_FORMAT_2)
+        or "seen" in described
+    ):
+        return described
+    return described | {"recipe": recipe | dict.fromkeys(OF_FORMAT_2, 0)}
 
 
 def _read_header(raw: bytes) -> tuple[dict[str, Any], str]:

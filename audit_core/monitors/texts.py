@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ class MonitorText:
     """Token at which the case begins, from 0; None where it is not known."""
     group: str = ""
     """Texts of one group are never in two parts."""
+    style: str = ""
+    """How it is written, for a check by style."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,11 @@ def tokenise_text(text: str, tokenizer: Tokenizer) -> Tokens:
     return (*first, *tokenizer.encode(text))
 
 
+def digest_text(ids: Tokens) -> str:
+    """Digest of a text's tokens, short: to find a text again, not to keep it."""
+    return hashlib.sha256(" ".join(map(str, ids)).encode()).hexdigest()[:12]
+
+
 def _list_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     for number, line in enumerate(lines, start=1):
         if len(line) > MAX_LINE_BYTES:
@@ -119,8 +127,8 @@ def _parse(line: bytes, number: int) -> dict[str, Any]:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise _malformed(number, "no JSON", "one JSON object a line") from error
-    if not isinstance(row, dict) or set(row) - {"text", "ids", "id", "case", "onset", "group"}:
-        raise _malformed(number, "other fields", "an object with text or ids, and id, case, onset, group")
+    if not isinstance(row, dict) or set(row) - {"text", "ids", "id", "case", "onset", "group", "style"}:
+        raise _malformed(number, "other fields", "an object with text or ids, and id, case, onset, group, style")
     return row
 
 
@@ -145,10 +153,10 @@ def _read_row(row: dict[str, Any], number: int, tokenizer: Tokenizer) -> Monitor
         if not at < len(read):
             raise _malformed(number, "an onset after the text", "an onset inside the text")
         onset = max(1, at)
-    names = [str(row.get(key, "")) for key in ("id", "group")]
+    names = [str(row.get(key, "")) for key in ("id", "group", "style")]
     if any(len(name) > MAX_NAME for name in names):
-        raise _malformed(number, "a long id or group", f"at most {MAX_NAME} characters")
-    return MonitorText(names[0] or f"line {number}", read, case, onset, names[1])
+        raise _malformed(number, "a long id, group or style", f"at most {MAX_NAME} characters")
+    return MonitorText(names[0] or f"line {number}", read, case, onset, names[1], names[2])
 
 
 def _malformed(number: int, found: str, wanted: str) -> Refused:

@@ -39,10 +39,22 @@ def adjust_for_any(values: NDArray, clusters: Sequence[str]) -> NDArray[np.float
 
     Source: Holm 1979.
     """
-    p = _test_against_zero(values, clusters)
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)), 1.0)
+    return adjust_by_holm(_test_against_zero(values, clusters))
+
+
+def adjust_by_holm(p: Sequence[float] | NDArray) -> NDArray[np.float64]:
+    """Holm's adjusted p-values, in the order given.
+
+    Source: Holm 1979.
+
+    Example:
+        >>> adjust_by_holm([0.04, 0.01, 0.03]).tolist()
+        [0.06, 0.03, 0.06]
+    """
+    values = np.asarray(p, float)
+    order = np.argsort(values, kind="stable")
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1)), 1.0)
     return adjusted
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audit_core.errors import NotMeasured
 from audit_core.stats.estimates import LEVEL, Estimate
@@ -67,7 +68,9 @@ def share_by_cluster(hits: Sequence[bool], clusters: Sequence[str], unit: str = 
     return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), n, unit, LEVEL, n_clusters)
 
 
-def paired_difference(differences: Sequence[float], unit: str, *, level: float = LEVEL) -> Estimate:
+def paired_difference(
+    differences: Sequence[float] | NDArray[np.float64], unit: str, *, level: float = LEVEL
+) -> Estimate:
     """Mean difference of two shares of the same cases; without an interval for a single case.
 
     Half a case is added to each outcome of a pair (both, neither, one, the other), so that equal differences have an
@@ -84,7 +87,31 @@ def paired_difference(differences: Sequence[float], unit: str, *, level: float =
     n, value = len(values), float(values.mean())
     if n == 1:
         return Estimate(value, None, None, 1, unit, None)
+    centre, error = _centre_pairs(values)
+    half = float(t.ppf((1 + level) / 2, n - 1)) * error
+    return Estimate(value, max(-1.0, min(value, centre - half)), min(1.0, max(value, centre + half)), n, unit, level)
+
+
+def p_above(differences: Sequence[float] | NDArray[np.float64]) -> float:
+    """The p-value that goes with `paired_difference`: at most 0.05 exactly where its interval at 95 % is above zero.
+
+    It is two-sided for a difference above zero, and 1 for any other, as for a single case.
+
+    Args:
+        differences: as there.
+    """
+    from scipy.stats import t
+
+    values = np.asarray(differences, dtype=float)
+    if len(values) == 1:
+        return 1.0
+    centre, error = _centre_pairs(values)
+    return float(2 * t.sf(centre / error, len(values) - 1)) if centre > 0 else 1.0
+
+
+def _centre_pairs(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard error of paired differences with half a case more in each outcome."""
+    n = len(values)
     centre = float(values.sum()) / (n + 2)
     variance = (float((values**2).sum()) + 1) / (n + 2) - centre**2
-    half = float(t.ppf((1 + level) / 2, n - 1)) * sqrt(variance / (n + 2))
-    return Estimate(value, max(-1.0, min(value, centre - half)), min(1.0, max(value, centre + half)), n, unit, level)
+    return centre, sqrt(variance / (n + 2))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audit_core.activations import Sampling
+from audit_core.activations import Sampling, Written
 from audit_core.capability import ACTIVATIONS, STEERING
 from audit_core.errors import Refused
 from audit_core.prompts.answers import Tokens
@@ -124,9 +124,39 @@ class Writer:
         Raises:
             ControlFailed: see `Steerable.write_steered`.
         """
+        n, bare = len(prompts), [pair.clean_ids for pair in prompts.pairs]
+        found = self._write(conditions, prompts)
+        losses = self._read_losses([(*bare[at % n], *map(int, ids)) for at, ids in enumerate(found.ids)])
+        outcomes = []
+        for at in range(len(conditions)):
+            cut = slice(at * n, (at + 1) * n)
+            repeated = np.array([1 - len(set(ids)) / len(ids) for ids in found.ids[cut].tolist()])
+            outcomes.append(
+                Outcomes(
+                    found.texts[cut],
+                    self._check(found.texts[cut]),
+                    found.first[cut].T.astype(float),
+                    losses[cut],
+                    repeated,
+                )
+            )
+        return outcomes, found.apart
+
+    def count_holds(self, conditions: Sequence[Condition], prompts: TokenisedPrompts) -> tuple[Array, float]:
+        """Whether each concept is in each continuation, 0 or 1, shape (condition, concept, prompt); and `Written.apart`.
+
+        Nothing is read again, so that many random directions cost little.
+        """
+        found, n = self._write(conditions, prompts), len(prompts)
+        holds = [self._check(found.texts[at * n : (at + 1) * n]) for at in range(len(conditions))]
+        return np.array(holds).reshape(len(conditions), len(self.concepts), n), found.apart
+
+    def _check(self, texts: Sequence[str]) -> Array:
+        return np.array([[concept.is_in(text) for text in texts] for concept in self.concepts], float)
+
+    def _write(self, conditions: Sequence[Condition], prompts: TokenisedPrompts) -> Written:
         subject, n = self.subject, len(prompts)
-        bare = [pair.clean_ids for pair in prompts.pairs]
-        rows = [one.extend(row, subject.tokenizer.bos_id) for one in conditions for row in bare]
+        rows = [one.extend(pair.clean_ids, subject.tokenizer.bos_id) for one in conditions for pair in prompts.pairs]
         watched = [concept.list_tokens(subject.tokenizer) for concept in self.concepts]
         work, done = sum(map(self.count_written, rows)), 0
 
@@ -138,19 +168,10 @@ class Writer:
 
         # The noise of a prompt is that of its number in the request, whatever else is written.
         numbers = [int(pair.prompt.id.rpartition("-")[2]) for pair in prompts.pairs]
-        found = STEERING.of(subject).write_steered(
+        return STEERING.of(subject).write_steered(
             rows, self.layer, np.repeat(self.make_steps(conditions), n, axis=0), self.sample(numbers * len(conditions)),
             watched, on_progress=report,
         )  # fmt: skip
-        losses = self._read_losses([(*bare[at % n], *map(int, ids)) for at, ids in enumerate(found.ids)])
-        outcomes = []
-        for at in range(len(conditions)):
-            cut = slice(at * n, (at + 1) * n)
-            texts = found.texts[cut]
-            holds = np.array([[concept.is_in(text) for text in texts] for concept in self.concepts], float)
-            repeated = np.array([1 - len(set(ids)) / len(ids) for ids in found.ids[cut].tolist()])
-            outcomes.append(Outcomes(texts, holds, found.first[cut].T.astype(float), losses[cut], repeated))
-        return outcomes, found.apart
 
     def _read_losses(self, texts: Sequence[Tokens]) -> Array:
         """Mean surprise of the written tokens; each distinct text is read once."""

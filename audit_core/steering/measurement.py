@@ -16,6 +16,7 @@ from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.steering.concepts import Concept, encode_text
 from audit_core.steering.conditions import Writer, prompt_with
 from audit_core.steering.directions import measure_norm
+from audit_core.steering.ranking import RANKED_ON, count_needed, rank_directions
 from audit_core.steering.report import report_outcomes
 from audit_core.steering.results import SteeringRequest, SteeringResult
 from audit_core.steering.trial import TRIED_RANDOM, measure_chosen, try_conditions
@@ -87,8 +88,12 @@ def count_work_of(subject: Subject, request: SteeringRequest) -> int:
     ]
     n_concepts, few = len(request.task.concepts), min(request.draws, TRIED_RANDOM) * len(plan.strengths)
     conditions = 1 + len(prefixes) + n_concepts * n_steered + few
-    later = 1 + n_concepts * (n_steered // len(plan.strengths) + 1) + request.draws * len(plan.strengths)
-    positions = 0
+    later = 1 + n_concepts * (n_steered // len(plan.strengths) + 1) + few
+    n_verdicts = n_concepts * (n_steered // len(plan.strengths))
+    # Ranked at every strength that may be chosen, among as many as a corrected p-value may need; these are only written.
+    n_ranked = max(request.draws, count_needed(n_verdicts)) * len(plan.strengths)
+    ranked_on = plan.measured.pairs[:RANKED_ON]
+    positions = n_ranked * sum(len(pair.clean_ids) + request.n_tokens for pair in ranked_on)
     for prompts, n in ((plan.choosing, conditions), (plan.measured, later)):
         lengths = sum(len(pair.clean_ids) + request.n_tokens for pair in prompts.pairs)
         positions += 2 * n * lengths + sum(prefixes) * len(prompts)
@@ -131,14 +136,15 @@ def measure_request(subject: Subject, request: SteeringRequest, on_progress: Pro
     dictionary, no_feature = find_dictionary_of(subject, request)
     tried = try_conditions(writer, plan.choosing, plan.strengths, dictionary, request.draws)
     measured = measure_chosen(writer, plan.measured, tried, texts)
-    apart = max(tried.apart, measured.apart)
+    ranking = rank_directions(writer, plan.measured, tried, measured, request.draws)
+    apart = max(tried.apart, measured.apart, ranking.apart)
     if not apart <= APART * subject.tolerance:
         raise ControlFailed(
             f"A token as it was written differs from one pass over the whole text by {apart:.3g} logits."
         )
     edits = sum(tried.conditions[at].vector is not None for at in measured.outcomes) * len(plan.measured)
     result = report_outcomes(
-        request, plan.measured, plan.choosing, tried, measured, norm=norm, controls=replace(controls, edits=edits),
+        request, plan.measured, plan.choosing, tried, measured, ranking, norm=norm, controls=replace(controls, edits=edits),
         no_feature=no_feature,
     )  # fmt: skip
     on_progress(total, total)

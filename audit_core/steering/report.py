@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +12,10 @@ from audit_core.controls import Controls
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.stats.bootstrap import bootstrap_mean
 from audit_core.stats.estimates import Estimate
+from audit_core.stats.multiplicity import adjust_by_holm
 from audit_core.stats.shares import paired_difference, share_by_cluster, share_of
-from audit_core.steering.conditions import Array, Outcomes
+from audit_core.steering.conditions import Array
+from audit_core.steering.ranking import Ranking
 from audit_core.steering.results import (
     DELTA,
     MOST_RATIO,
@@ -30,12 +32,23 @@ from audit_core.steering.results import (
     SteeringRow,
     SteeringVerdict,
 )
-from audit_core.steering.trial import Measured, Tried
-from audit_core.steering.verdicts import ALPHA, compare, compare_perplexity, exponentiate, judge
+from audit_core.steering.trial import Measured, Tried, list_baselines
+from audit_core.steering.verdicts import (
+    ALPHA,
+    compare,
+    compare_perplexity,
+    exponentiate,
+    find_largest_p,
+    is_raised,
+    judge,
+)
 
 NATS, PERPLEXITY, WORDS = "nats", "perplexity", "of written tokens"
 SHOWN = 6
 """Prompts whose continuations are kept."""
+
+Beside = Mapping[tuple[int, Method], Sequence[Difference]]
+"""Differences of a direction from its baselines, by number of the concept and method."""
 
 
 class Reporter:
@@ -48,52 +61,68 @@ class Reporter:
         choosing: TokenisedPrompts,
         tried: Tried,
         measured: Measured,
+        ranking: Ranking,
     ) -> None:
         self.request, self.prompts, self.choosing = request, prompts, choosing
-        self.tried, self.measured, self.seed = tried, measured, request.seed
+        self.tried, self.measured, self.ranking, self.seed = tried, measured, ranking, request.seed
         self.concepts = request.task.concepts
-        n_verdicts = sum(group.method in STEERED for group in tried.groups)
-        self.level = 1 - ALPHA / max(1, n_verdicts)
+        self.n_verdicts = len(tried.list_judged())
+        self.level = 1 - ALPHA / max(1, self.n_verdicts)
 
-    def list_rows(self, concept: int) -> tuple[list[SteeringRow], list[Difference]]:
-        """The table of a concept, and its directions beside the baselines."""
-        tried, found = self.tried, self.measured.outcomes
-        chosen = {group.method: tried.choose(group, concept) for group in tried.of(concept)}
-        strengths = {method: tried.conditions[at].strength for method, at in chosen.items()}
+    def compare_all(self) -> Beside:
+        """Every direction beside each of its baselines."""
+        found = self.measured.outcomes
+        return {
+            (concept, method): [
+                compare(
+                    self.concepts[concept].title, concept, method, baseline, found[at], others, self.prompts.templates,
+                    seed=self.seed, level=self.level, rank=self._rank(concept, method) if baseline is Method.RANDOM else None,
+                )
+                for baseline, others in list_baselines(self.tried, self.measured, concept, method).items()
+            ]
+            for (concept, method), at in self.tried.list_judged().items()
+        }  # fmt: skip
 
-        def find(method: Method, baseline: Method) -> list[Outcomes]:
-            at = tried.list_random(strengths[method] or 0.0) if baseline is Method.RANDOM else (chosen[baseline],)
-            return [found[one] for one in at]
+    def _rank(self, concept: int, method: Method) -> tuple[float, int]:
+        one = self.ranking.ranks[concept, method]
+        return one.p, one.n
 
-        differences = [
-            compare(
-                self.concepts[concept].title, concept, method, baseline, found[chosen[method]], find(method, baseline),
-                self.prompts.templates, unedited=found[0], seed=self.seed, level=self.level,
-            )
-            for method in STEERED
-            for baseline in (Method.PROMPTING, Method.DIFFMEAN, Method.RANDOM)
-            if method in chosen and method is not baseline
-        ]  # fmt: skip
+    def list_tables(self, beside: Beside) -> list[SteeringRow]:
+        """The tables of all concepts, with verdicts from p-values that are corrected for all of them."""
+        p = {key: find_largest_p(found) for key, found in beside.items()}
+        adjusted = dict(zip(p, adjust_by_holm(list(p.values())), strict=True))
+        rows = []
+        for concept in range(len(self.concepts)):
+            sets = self._list_sets(concept)
+            raised = is_raised([self._gain(concept, numbers) for method, numbers in sets if method is not Method.NONE])
+            for method, numbers in sets:
+                row, key = self._describe(concept, method, numbers), (concept, method)
+                if key in beside:
+                    corrected = float(adjusted[key])
+                    verdict, why = judge(len(self.prompts), raised, beside[key], corrected)
+                    row = replace(row, verdict=verdict, why=why, p=p[key], p_adjusted=corrected)
+                rows.append(row)
+        return rows
+
+    def _list_sets(self, concept: int) -> list[tuple[Method, tuple[int, ...]]]:
+        """Rows of a concept's table: a method with the numbers of its conditions."""
+        tried = self.tried
         sets: list[tuple[Method, tuple[int, ...]]] = [(Method.NONE, (0,))]
-        sets += [(method, (at,)) for method, at in chosen.items()]
-        sets += [(Method.RANDOM, tried.list_random(strength)) for strength in tried.find_strengths(concept)]
-        rows = [self._describe(concept, method, numbers) for method, numbers in sets]
-        gains = [row.gain for row in rows if row.gain is not None]
-        judged = []
-        for row in rows:
-            beside = [one for one in differences if one.method is row.method]
-            verdict, why = judge(len(self.prompts), gains, beside) if row.method in STEERED else (None, "")
-            judged.append(replace(row, verdict=verdict, why=why))
-        return judged, differences
+        sets += [(method, (at,)) for method, at in tried.choose_all(concept).items()]
+        return sets + [(Method.RANDOM, tried.list_random(strength)) for strength in tried.find_strengths(concept)]
+
+    def _gain(self, concept: int, numbers: Sequence[int]) -> Array:
+        """Concept score minus that of the unedited model, for each prompt."""
+        found = self.measured.outcomes
+        mean: Array = np.mean([found[at].holds[concept] for at in numbers], axis=0) - found[0].holds[concept]
+        return mean
 
     def _describe(self, concept: int, method: Method, numbers: Sequence[int]) -> SteeringRow:
         found = [self.measured.outcomes[at] for at in numbers]
         unedited, clusters, seed = self.measured.outcomes[0], self.prompts.templates, self.seed
-        holds, mass, loss, repeated = (
+        mass, loss, repeated = (
             np.mean([value for value in values], axis=0)
-            for values in zip(
-                *((one.holds[concept], one.mass[concept], one.loss, one.repeated) for one in found), strict=True
-            )
+            for values in zip(*((one.mass[concept], one.loss, one.repeated) for one in found), strict=True)
         )
         is_own, first = method is Method.NONE, self.tried.conditions[numbers[0]]
         costs = [self.measured.off_target[at] for at in numbers if at in self.measured.off_target]
@@ -101,7 +130,7 @@ class Reporter:
             concept=self.concepts[concept].title, method=method,
             what=first.what if len(numbers) == 1 else f"mean of {len(numbers)} random directions", strength=first.strength,
             score=self._share([one.holds[concept] for one in found], clusters),
-            gain=None if is_own else paired_difference(holds - unedited.holds[concept], SHARE),
+            gain=None if is_own else paired_difference(self._gain(concept, numbers), SHARE),
             mass=None if is_own else bootstrap_mean(mass - unedited.mass[concept], clusters, unit=NATS, seed=seed),
             perplexity=exponentiate(bootstrap_mean(loss, clusters, unit=PERPLEXITY, seed=seed)),
             ratio=None if is_own else compare_perplexity(loss, unedited.loss, clusters, seed=seed),
@@ -174,25 +203,26 @@ def report_outcomes(
     choosing: TokenisedPrompts,
     tried: Tried,
     measured: Measured,
+    ranking: Ranking,
     *,
     norm: float,
     controls: Controls,
     no_feature: str,
 ) -> SteeringResult:
     """The result of both rounds."""
-    made, n = Reporter(request, prompts, choosing, tried, measured), len(request.task.concepts)
-    tables = [made.list_rows(concept) for concept in range(n)]
-    rows = tuple(row for table, _ in tables for row in table)
+    made, n = Reporter(request, prompts, choosing, tried, measured, ranking), len(request.task.concepts)
+    beside = made.compare_all()
+    rows = tuple(made.list_tables(beside))
     return SteeringResult(
         finding=describe(rows), unit=SHARE, n=len(prompts), n_chosen_on=len(choosing), layer=request.layer, norm=norm,
         n_tokens=request.n_tokens, temperature=request.temperature, draws=request.draws,
         rules=tuple(ConceptRule(concept=c.title, rule=c.rule, words=c.words, at_least=c.at_least, instruction=c.instruction) for c in request.task.concepts), rows=rows,
-        differences=tuple(one for _, differences in tables for one in differences), level=made.level,
+        differences=tuple(one for found in beside.values() for one in found), level=made.level,
         doses=tuple(row for concept in range(n) for row in made.list_doses(concept)),
         continuations=tuple(text for concept in range(n) for text in made.list_texts(concept)),
         no_feature=no_feature, delta=DELTA, most_ratio=MOST_RATIO, worse_ratio=WORSE_RATIO,
-        apart=max(tried.apart, measured.apart), dictionary=request.dictionary, file_name=request.task.name,
-        file_sha256=request.task.sha256, controls=controls,
+        apart=max(tried.apart, measured.apart, ranking.apart), dictionary=request.dictionary, file_name=request.task.name,
+        file_sha256=request.task.sha256, controls=controls, n_verdicts=made.n_verdicts, n_ranked_on=ranking.n_prompts,
     )  # fmt: skip
 
 

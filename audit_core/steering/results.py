@@ -68,7 +68,9 @@ class SteeringRequest(Request):
     ] = "0.2 0.35 0.5"
     n_tokens: Annotated[int, Ask("Tokens", "Written after each prompt.")] = 12
     temperature: Annotated[float, Ask("Temperature", "Of sampling; 0: the likeliest token.")] = 0.7
-    draws: Annotated[int, Ask("Random directions", "At least 19 for a verdict.")] = 19
+    draws: Annotated[
+        int, Ask("Random directions", "At least 19; up to 20 for each verdict where all else is above the baselines.")
+    ] = 19
     dictionary: str = ""
     """Name of the shipped dictionary that the feature is from; empty for none."""
     seed: int = 0
@@ -120,6 +122,10 @@ class SteeringRow:
     verdict: NotEvidence[SteeringVerdict] | None
     """None for what is no direction of the concept."""
     why: str
+    p: NotEvidence[float | None] = None
+    """Of being above every baseline: the largest of the p-values beside each. None for what has no verdict, and before version 2."""
+    p_adjusted: NotEvidence[float | None] = None
+    """After Holm's correction for the number of verdicts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +156,10 @@ class Difference:
     """Perplexity relative to the baseline's."""
     p_random: NotEvidence[float | None]
     """For random directions: share of them that gain as much, counting the direction itself."""
+    p: NotEvidence[float | None] = None
+    """Of the difference above zero, before any correction. None before version 2."""
+    n_random: NotEvidence[int | None] = None
+    """Random directions that `p_random` is among."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,3 +220,7 @@ class SteeringResult:
     file_name: str
     file_sha256: str
     controls: NotEvidence[Controls]
+    n_verdicts: NotEvidence[int | None] = None
+    """Verdicts that the p-values are corrected for. None before version 2, whose share of random directions was not corrected."""
+    n_ranked_on: int | None = None
+    """Prompts on which a direction is ranked among random ones. None before version 2: all of them."""

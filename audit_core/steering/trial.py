@@ -10,11 +10,11 @@ from audit_core.prompts.answers import Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.steering.conditions import UNEDITED, Array, Condition, Outcomes, Writer, prompt_with, steer_along
 from audit_core.steering.directions import draw_random, find_directions
-from audit_core.steering.results import Method
+from audit_core.steering.results import STEERED, Method
 from audit_core.steering.verdicts import choose_strength
 
 TRIED_RANDOM = 4
-"""Random directions on the choosing prompts, for their dose–response; all are measured at the chosen strengths."""
+"""Random directions on the choosing prompts and on all measured ones; the rest are only ranked, on fewer (see `ranking`)."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Tried:
     """The unedited model first."""
     groups: tuple[Group, ...]
     outcomes: Mapping[int, Outcomes]
-    """On the choosing prompts, by the number of the condition; of random directions only the first few."""
+    """On the choosing prompts, by the number of the condition."""
     apart: float
     """See `Written.apart`."""
 
@@ -45,8 +45,22 @@ class Tried:
         found = [self.outcomes[at] for at in group.members]
         return group.members[choose_strength(found, self.outcomes[0], concept)]
 
+    def choose_all(self, concept: int) -> dict[Method, int]:
+        """Number of the chosen condition of each method on a concept."""
+        return {group.method: self.choose(group, concept) for group in self.of(concept)}
+
+    def list_judged(self) -> dict[tuple[int, Method], int]:
+        """Number of the chosen condition of everything that gets a verdict, by number of the concept and method."""
+        concepts = sorted({group.concept for group in self.groups if group.concept is not None})
+        return {
+            (concept, method): at
+            for concept in concepts
+            for method, at in self.choose_all(concept).items()
+            if method in STEERED
+        }
+
     def list_random(self, strength: float) -> tuple[int, ...]:
-        """Numbers of the random directions at one strength, which are of equal length."""
+        """Numbers of the first random directions at one strength, which are of equal length."""
         members = (at for group in self.groups if group.concept is None for at in group.members)
         return tuple(at for at in members if self.conditions[at].strength == strength)
 
@@ -74,7 +88,7 @@ class Measured:
 def try_conditions(
     writer: Writer, prompts: TokenisedPrompts, strengths: Sequence[float], dictionary: Dictionary | None, draws: int
 ) -> Tried:
-    """Every strength of every method; of random directions, the first few.
+    """Every strength of every method, and the first random directions.
 
     Raises:
         NotMeasured: a concept has no direction.
@@ -91,12 +105,10 @@ def try_conditions(
         add(number, prompt_with(concept, writer.subject, writer.room))
         for direction in find_directions(writer.subject, concept, writer.layer, dictionary):
             add(number, steer_along(direction, strengths))
-    for direction in draw_random(writer.subject.geometry.d_model, draws, seed=writer.seed):
+    for direction in draw_random(writer.subject.geometry.d_model, min(draws, TRIED_RANDOM), seed=writer.seed):
         add(None, steer_along(direction, strengths))
-    later = {at for group in groups[-draws:][TRIED_RANDOM:] for at in group.members}
-    order = [at for at in range(len(conditions)) if at not in later]
-    outcomes, apart = writer.write([conditions[at] for at in order], prompts)
-    return Tried(tuple(conditions), tuple(groups), dict(zip(order, outcomes, strict=True)), apart)
+    outcomes, apart = writer.write(conditions, prompts)
+    return Tried(tuple(conditions), tuple(groups), dict(enumerate(outcomes)), apart)
 
 
 def measure_chosen(writer: Writer, prompts: TokenisedPrompts, tried: Tried, texts: Sequence[Tokens]) -> Measured:
@@ -114,3 +126,11 @@ def measure_chosen(writer: Writer, prompts: TokenisedPrompts, tried: Tried, text
     aside = sorted({at for _, group in own for at in group.members} | random)
     costs = writer.measure_off_target([tried.conditions[at] for at in aside], texts)
     return Measured(dict(zip(order, outcomes, strict=True)), dict(zip(aside, costs, strict=True)), apart)
+
+
+def list_baselines(tried: Tried, measured: Measured, concept: int, method: Method) -> dict[Method, list[Outcomes]]:
+    """What a direction is compared with, on the measured prompts: prompting, DiffMean, and random directions of its length."""
+    chosen = tried.choose_all(concept)
+    found = {one: [measured.outcomes[chosen[one]]] for one in (Method.PROMPTING, Method.DIFFMEAN) if one is not method}
+    strength = tried.conditions[chosen[method]].strength or 0.0
+    return found | {Method.RANDOM: [measured.outcomes[at] for at in tried.list_random(strength)]}

@@ -17,6 +17,7 @@ from audit_core.errors import ControlFailed
 from audit_core.judging.verdict import State, classify
 from audit_core.stats.bootstrap import bootstrap_ratio
 from audit_core.stats.estimates import LEVEL, Estimate
+from audit_core.stats.multiplicity import adjust_by_holm
 from audit_core.stats.shares import wilson
 from audit_core.vision.results import DRAWS, SETS, ConceptRow
 
@@ -177,18 +178,9 @@ def welch(scores: Floats, random: Floats) -> float:
     return float(ttest_ind_from_stats(*sides[0], *sides[1], equal_var=False).pvalue)
 
 
-def adjust(p: Floats) -> Floats:
-    """Holm's adjusted p values."""
-    order = np.argsort(p, kind="stable")
-    raised = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
-    found = np.empty(len(p))
-    found[order] = np.minimum(raised, 1)
-    return found
-
-
 def decide(tried: list[Tried], smallest: float) -> tuple[ConceptRow, ...]:
     """Rows of all concepts and layers, with Holm's correction for all of them. Source: Holm 1979."""
-    adjusted = adjust(np.array([one.p for one in tried]))
+    adjusted = adjust_by_holm([one.p for one in tried])
     return tuple(
         ConceptRow(
             concept=one.concept, layer=one.layer, accuracy=one.accuracy, score=_spread(one.scores, one.counted),

@@ -1,4 +1,4 @@
-"""Records the audit of steering of the shipped concepts on the default model; about nine minutes of one core.
+"""Records the audit of steering of the shipped concepts on the default model; about twenty minutes of one core.
 
 Run from the repository root: `PYTHONPATH=. python data/steering/record.py`.
 """

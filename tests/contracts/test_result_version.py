@@ -41,7 +41,7 @@ SHAPES = {
     "source_tokens": {1: "4666d35f9a60b94a", 2: "4a045176578c5cfe"},
     "specificity": {8: "1f19124a46eabeb7"},
     "stability": {8: "b08c13e5385263bd"},
-    "steering": {1: "64d40133bb1ca2f1"},
+    "steering": {1: "64d40133bb1ca2f1", 2: "e6536b2bdf55a775"},
     "sweep": {8: "9b4504acfdd1b476"},
     "tabular": {1: "27d216afb5a13993", 2: "e1a3ef2560c1e375"},
     "token_gradients": {8: "c15a53df8a313407"},

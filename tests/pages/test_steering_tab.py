@@ -60,7 +60,7 @@ def test_a_result_of_another_model_is_drawn_by_the_form_of_all_audits(home: Path
         show_result("steering", result)
 
     subject = open_subject("planted-strict")
-    request = ask_votes(subject, prompts=6, draws="2")
+    request = ask_votes(subject, prompts=6, draws="1")
     result = get_plugin("audits", "steering").run(subject, request, means=None, on_progress=lambda done, total: None)
     test = AppTest.from_function(draw, args=(result,), default_timeout=60).run()
     assert not test.exception

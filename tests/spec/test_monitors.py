@@ -6,30 +6,28 @@ import io
 import json
 import sys
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
+from toy.monitors import RECIPE, make, strict
 from toy.register import PINS, freeze_by_hand
 
 from audit_core import open_subject
 from audit_core.cli import main
 from audit_core.errors import IntegrityError, NotMeasured, Refused
 from audit_core.monitors import (
-    Monitor,
-    MonitorRun,
     MonitorText,
     Outcome,
     RateBound,
     Reads,
-    Recipe,
     Sampling,
     SignalKind,
     TextRule,
     TokenRule,
+    Use,
     count_needed,
     dump_monitor,
     fit_monitor,
@@ -56,18 +54,6 @@ from audit_core.monitors.texts import MAX_LINE_BYTES, split_parts
 from audit_core.store.claims.change_log import list_stale
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, list_events
-
-RECIPE = Recipe(name="planted", layer=LAYER, run_length=50, examples=2)
-
-
-@cache
-def strict() -> Any:
-    return open_subject(MODEL)
-
-
-@cache
-def make(case: str, **changes: Any) -> Monitor:
-    return fit_monitor(strict(), make_planted_texts(case, 155, 44, seed=0), replace(RECIPE, **changes))
 
 
 def flags(*values: int) -> Hits:
@@ -120,7 +106,7 @@ def test_what_the_output_does_not_show_is_found_inside_at_its_token_and_reads_a_
     assert found.difference is not None
     assert found.difference.low is not None
     assert found.difference.low > 0.5
-    assert len(found.baselines) == 3
+    assert len(found.baselines) == 4
     assert found.causal is not None
     assert found.causal.reads is Reads.CORRELATE
     low = found.found.false_alarms.low
@@ -267,7 +253,7 @@ def test_a_changed_file_is_noticed_and_a_malformed_one_refused() -> None:
             parse_monitor(changed)
     hostile = (
         b"", raw[:100], b"\xff" * 200, (1 << 40).to_bytes(8, "little") + raw[8:], rebuild(lambda one: one.update(more=1)),
-        rebuild(lambda one: one.update(format=2)), rebuild(lambda one: one["recipe"].update(signal="pickle")),
+        rebuild(lambda one: one.update(format=3)), rebuild(lambda one: one["recipe"].update(signal="pickle")),
         rebuild(lambda one: one["report"].pop("drift")), rebuild(weights=arrays["weights"][:3, None]),
         rebuild(weights=np.full_like(arrays["weights"], np.nan)), rebuild(calibration=arrays["calibration"][::-1].copy()),
         rebuild(extra=np.zeros(3)), save(arrays, metadata={"monitor": "[" * 100_000, "sha256": "0"}),
@@ -348,7 +334,7 @@ def test_an_alarm_is_an_event_and_makes_claims_stale_only_if_asked(tmp_path: Pat
     with open_database(tmp_path) as connection:
         events = list_events(connection, action=Action.MONITOR_ALARMED)
     assert [one.payload["n_alarms"] for one in events] == [3] * 4
-    quiet = MonitorRun(run.monitor, (), replace(run.drift, at=None))
+    quiet = replace(run, texts=(), drift=replace(run.drift, at=None), use=Use(run.monitor))
     with pytest.raises(Refused, match="No alarm"):
         record_alert(monitor=monitor, run=quiet, marks_stale=False, **held)  # type: ignore[arg-type]
 
@@ -357,6 +343,7 @@ def test_exit_codes_tell_a_pipeline_none_alarm_drift_and_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AUDIT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("audit_core.cli.monitors.open_subject", lambda name, **_: strict())
     made = make("unread")
     save_monitor(made, tmp_path / "m.safetensors")
     texts = make_planted_texts("unread", 60, 4, seed=6)

@@ -26,7 +26,8 @@ from audit_core.prompts.answers import Tokens
 from audit_core.recorded import load_recorded
 from audit_core.registry import get_plugin
 from audit_core.stats.estimates import Estimate
-from audit_core.stats.shares import paired_difference
+from audit_core.stats.multiplicity import adjust_by_holm
+from audit_core.stats.shares import p_above, paired_difference
 from audit_core.steering import (
     Concept,
     Difference,
@@ -40,9 +41,11 @@ from audit_core.steering import (
     read_shipped,
 )
 from audit_core.steering.concepts import encode_text
-from audit_core.steering.conditions import Outcomes
+from audit_core.steering.conditions import Condition, Outcomes, Writer
+from audit_core.steering.ranking import rank_directions
 from audit_core.steering.results import STEERED
-from audit_core.steering.verdicts import choose_strength, compare
+from audit_core.steering.trial import Group, Measured, Tried
+from audit_core.steering.verdicts import choose_strength, find_largest_p, is_raised
 
 AUDIT: Any = get_plugin("audits", "steering")
 STEP = 12.0
@@ -89,7 +92,12 @@ def test_a_direction_that_is_known_to_carry_the_answer_steers_and_random_ones_of
     assert random.strength == feature.strength
     assert random.score.value < 0.1
     beside = next(one for one in votes().differences if one.method is Method.FEATURE and one.baseline is Method.RANDOM)
-    assert beside.p_random == 1 / 20, "none of nineteen gains as much"
+    # Three verdicts: none of 3 / 0.05 − 1 random directions scores as much, so that the corrected p-value can be 0.05.
+    assert (beside.p_random, beside.n_random, votes().n_ranked_on) == (1 / 60, 59, 20)
+    assert beside.p is not None
+    assert feature.p_adjusted == pytest.approx(3 / 60)
+    others = [row for row in found.values() if row.verdict is not None and row is not feature]
+    assert all(row.p is not None and row.p_adjusted is not None and row.p <= row.p_adjusted for row in others)
 
 
 def test_a_direction_that_nothing_reads_does_not_steer() -> None:
@@ -116,11 +124,11 @@ def test_prompts_that_strengths_were_chosen_on_are_not_measured_again() -> None:
     assert all(row.score.n == 24 for row in found.rows if row.method is not Method.RANDOM)
     assert all(row.score.n == 12 for row in found.doses if row.method is not Method.RANDOM)
     assert {row.method for row in found.rows if row.verdict is not None} == set(STEERED)
-    assert found.level == 1 - 0.05 / 3
+    assert (found.level, found.n_verdicts) == (1 - 0.05 / 3, 3)
 
 
 def test_an_equal_seed_gives_equal_numbers_and_another_one_other_random_directions() -> None:
-    few = {"prompts": 9, "draws": "2", "temperature": "1"}
+    few = {"prompts": 6, "draws": "1", "temperature": "1"}
     first, again, other = (run(ask_votes(strict(), seed=seed, **few)) for seed in (3, 3, 4))  # type: ignore[arg-type]
     assert first == again
     assert [row.mass for row in first.rows if row.method is Method.RANDOM] != [
@@ -211,43 +219,65 @@ def estimate(value: float, half: float = 0.1, unit: str = "x") -> Estimate:
     return Estimate(value, value - half, value + half, 30, unit, 0.95)
 
 
-def beside(difference: float, ratio: float = 1.0, half: float = 0.05, p: float = 0.05) -> list[Difference]:
+def beside(difference: float, ratio: float = 1.0, half: float = 0.05, p: float = 0.001) -> list[Difference]:
     """A feature that differs from each baseline by as much."""
     return [
         Difference(
             concept="c", method=Method.FEATURE, baseline=baseline, difference=estimate(difference, half),
-            ratio=estimate(ratio, 0.05), p_random=p if baseline is Method.RANDOM else None,
+            ratio=estimate(ratio, 0.05), p=p, p_random=p if baseline is Method.RANDOM else None,
         )
         for baseline in (Method.PROMPTING, Method.DIFFMEAN, Method.RANDOM)
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("n", "gains", "differences", "wanted"),
+    ("n", "raised", "differences", "p", "wanted"),
     [
-        (30, [0.5], beside(0.3), SteeringVerdict.BETTER),
-        (30, [0.5], beside(0.3, ratio=1.5), SteeringVerdict.WORSE_FLUENCY),
-        (30, [0.5], beside(0.3, ratio=1.1), SteeringVerdict.INCONCLUSIVE),
-        (30, [0.5], beside(0.02), SteeringVerdict.NOT_BETTER),
-        (30, [0.5], [*beside(0.3)[:2], *beside(-0.3)[2:]], SteeringVerdict.NOT_BETTER),
-        (30, [0.5], [*beside(-0.3)[:1], *beside(0.3)[1:]], SteeringVerdict.NOT_BETTER),
-        (30, [0.5], beside(0.3, p=0.1), SteeringVerdict.INCONCLUSIVE),
-        (30, [0.5], beside(0.1, half=0.2), SteeringVerdict.INCONCLUSIVE),
-        (19, [0.5], beside(0.3), SteeringVerdict.INCONCLUSIVE),
-        (30, [0.05], beside(0.02), SteeringVerdict.INCONCLUSIVE),
+        (30, True, beside(0.3), 0.05, SteeringVerdict.BETTER),
+        (30, True, beside(0.3), 0.051, SteeringVerdict.INCONCLUSIVE),
+        (30, True, beside(0.3, ratio=1.5), 0.05, SteeringVerdict.WORSE_FLUENCY),
+        (30, True, beside(0.3, ratio=1.1), 0.05, SteeringVerdict.INCONCLUSIVE),
+        (30, True, beside(0.02), 1.0, SteeringVerdict.NOT_BETTER),
+        (30, True, [*beside(0.3)[:2], *beside(-0.3)[2:]], 1.0, SteeringVerdict.NOT_BETTER),
+        (30, True, [*beside(-0.3)[:1], *beside(0.3)[1:]], 1.0, SteeringVerdict.NOT_BETTER),
+        (30, True, beside(0.1, half=0.2, p=0.2), 0.2, SteeringVerdict.INCONCLUSIVE),
+        (19, True, beside(0.3), 0.01, SteeringVerdict.INCONCLUSIVE),
+        (30, False, beside(0.02), 1.0, SteeringVerdict.INCONCLUSIVE),
     ],
 )
 def test_a_direction_is_better_only_above_every_baseline_at_prompting_s_fluency(
-    n: int, gains: list[float], differences: list[Difference], wanted: SteeringVerdict
+    n: int, raised: bool, differences: list[Difference], p: float, wanted: SteeringVerdict
 ) -> None:
-    found, why = judge(n, [estimate(one) for one in gains], differences)
+    found, why = judge(n, raised, differences, p)
     assert found is wanted
     assert bool(why) is (wanted is not SteeringVerdict.BETTER)
 
 
-def outcome(score: float, loss: float, mass: float = 0.0) -> Outcomes:
-    one = np.ones((1, 4))
-    return Outcomes(("",) * 4, score * one, mass * one, loss * one[0], 0 * one[0])
+def test_the_p_value_of_a_verdict_is_that_of_its_weakest_baseline_and_is_corrected_for_all_verdicts() -> None:
+    found = [*beside(0.3)[:1], *beside(0.3, p=0.04)[1:]]
+    assert find_largest_p(found) == 0.04
+    assert find_largest_p([*beside(0.3)[:2], replace(beside(0.3)[2], p_random=0.05)]) == 0.05
+    assert find_largest_p([replace(found[0], p=None)]) == 1, "what was not measured is no small p-value"
+    assert adjust_by_holm([0.02, 0.01, 0.9]).tolist() == pytest.approx([0.04, 0.03, 0.9])
+    _, why = judge(30, True, found, 0.12)
+    assert "above each baseline alone" in why
+    assert "0.12" in why
+
+
+def test_a_p_value_and_its_interval_agree_and_a_gain_found_among_many_tries_is_no_positive_control() -> None:
+    for pairs in ([1.0] * 3 + [0.0] * 27, [1.0] * 6 + [0.0] * 24, [1.0] * 7 + [-1.0] * 3 + [0.0] * 20, [-1.0] * 30):
+        interval = paired_difference(pairs, "x")
+        assert interval.low is not None
+        assert (p_above(pairs) <= 0.05) is (interval.low > 0)
+    assert p_above([-1.0] * 30) == p_above([1.0]) == 1
+    weak = [1.0] * 6 + [0.0] * 24
+    assert is_raised([weak])
+    assert not is_raised([weak, *[[0.0] * 30] * 4])
+
+
+def outcome(score: float, loss: float, mass: float = 0.0, n: int = 4) -> Outcomes:
+    one = np.ones((1, n))
+    return Outcomes(("",) * n, score * one, mass * one, loss * one[0], 0 * one[0])
 
 
 def test_the_chosen_strength_is_the_weakest_of_the_best_among_the_fluent_ones() -> None:
@@ -260,15 +290,28 @@ def test_the_chosen_strength_is_the_weakest_of_the_best_among_the_fluent_ones() 
     )
 
 
-def test_a_random_direction_that_gains_as_much_counts_against_the_direction() -> None:
-    unedited, own = outcome(0, 2), outcome(0.5, 2)
-    others = [outcome(0.5, 2), *[outcome(0, 2)] * 18]
-    names = [str(at) for at in range(4)]
-    found = compare(
-        "c", 0, Method.FEATURE, Method.RANDOM, own, others, names, unedited=unedited, seed=0, level=0.95
-    )  # fmt: skip
-    assert found.p_random == 2 / 20
-    assert found.difference.value == pytest.approx(0.5 - 0.5 / 19), "the mean of random directions"
+@pytest.mark.parametrize(("rivals", "p", "sizes"), [((3, 7), 3 / 10, [9]), ((), 1 / 20, [9, 10])])
+def test_more_random_directions_are_drawn_only_for_a_direction_that_none_of_the_first_reaches(
+    rivals: tuple[int, ...], p: float, sizes: list[int]
+) -> None:
+    """Of nine random directions two score as much as DiffMean, or none; one verdict needs nineteen."""
+    asked: list[int] = []
+
+    class Rigged(Writer):
+        def count_holds(self, conditions: Sequence[Condition], prompts: Any) -> tuple[Any, float]:
+            asked.append(len(conditions))
+            holds = np.zeros((len(conditions), 1, len(prompts)))
+            holds[list(rivals)] = 1
+            return holds, 0.0
+
+    request = ask_votes(strict())
+    writer = Rigged(strict(), 1, 1.0, request.task.concepts, 1, 0.0, 0, 10, lambda work: None)
+    methods = (Method.NONE, Method.PROMPTING, Method.DIFFMEAN, Method.RANDOM)
+    groups = [Group(None if one is Method.RANDOM else 0, one, (at,)) for at, one in enumerate(methods) if at]
+    outcomes = {at: outcome(float(at == 2), 2, n=24) for at in range(4)}
+    tried = Tried(tuple(Condition(one, "", 1.0) for one in methods), tuple(groups), outcomes, 0.0)
+    found = rank_directions(writer, request.prompts.take(range(24)), tried, Measured(outcomes, {}, 0.0), 9)
+    assert (found.ranks[0, Method.DIFFMEAN].p, asked) == (p, sizes)
 
 
 def test_equal_differences_have_an_interval_too() -> None:
@@ -368,11 +411,18 @@ def test_the_shipped_concepts_can_be_read_and_no_prompt_or_unrelated_text_holds_
         read_concepts(read_shipped(), "concepts.toml", only=("x",), others=())
 
 
-def test_the_record_is_of_this_version_and_the_shipped_file() -> None:
+def test_the_record_is_of_the_shipped_file_or_of_its_first_form_with_37_prompts() -> None:
     (record,) = load_recorded("steering")
-    task, _ = read_concepts(read_shipped(), "concepts.toml", only=(), others=())
+    task, prompts = read_concepts(read_shipped(), "concepts.toml", only=(), others=())
+    assert len(prompts) == 100
     assert record.is_of("default")
-    assert record.result.file_sha256 == task.sha256
+    first = "d92622bd6f513edcdb66ebc1035db6333fb644e94169b2b745848f9a99cdde2f"
+    found = (record.version, record.result.file_sha256, record.result.n + record.result.n_chosen_on)
+    assert found in ((1, first, 37), (2, task.sha256, 100))
+    if record.version == 2:
+        judged = [row for row in record.result.rows if row.verdict is not None]
+        assert all(row.p is not None and row.p_adjusted is not None and row.p <= row.p_adjusted for row in judged)
+        assert all(row.p_adjusted <= 0.05 for row in judged if row.verdict is SteeringVerdict.BETTER)
     assert record.result.controls.identity_max == 0
     rows = [row for row in record.result.rows if row.verdict is not None]
     assert len(rows) == len(STEERED) * len(task.concepts)

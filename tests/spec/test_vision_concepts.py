@@ -9,6 +9,7 @@ import pytest
 
 from audit_core.engine.image_network import ImageNetwork, NetworkShape
 from audit_core.stats.estimates import Estimate
+from audit_core.stats.multiplicity import adjust_by_holm
 from audit_core.vision import MARKED, PLAIN, ConceptRow, Region, find_recorded
 from audit_core.vision.concepts import measure_concepts
 from audit_core.vision.directions import (
@@ -19,7 +20,6 @@ from audit_core.vision.directions import (
     UNDECIDED,
     WITH,
     Tried,
-    adjust,
     decide,
     fit_direction,
     welch,
@@ -63,8 +63,8 @@ def test_the_direction_between_two_points_is_their_difference() -> None:
 
 def test_p_values_are_corrected_for_all_concepts_and_layers() -> None:
     """Holm by hand: 3 · 0.01, then 2 · 0.02, then 0.5, never falling and at most 1."""
-    assert adjust(np.array([0.5, 0.01, 0.02])) == pytest.approx([0.5, 0.03, 0.04])
-    assert adjust(np.array([0.9, 0.8])).tolist() == [1, 1]
+    assert adjust_by_holm(np.array([0.5, 0.01, 0.02])) == pytest.approx([0.5, 0.03, 0.04])
+    assert adjust_by_holm(np.array([0.9, 0.8])).tolist() == [1, 1]
     assert welch(np.ones(5), np.ones(5)) == 1
     assert welch(np.ones(5), np.zeros(5)) == 0
     assert welch(np.array([0.4, 0.5, 0.6]), np.array([0.4, 0.5, 0.6])) == pytest.approx(1)

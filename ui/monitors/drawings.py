@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from audit_core import Estimate
-from audit_core.monitors import NAMES, CausalStep, Monitor
+from audit_core.monitors import NAMES, CausalStep, Monitor, MonitorCheck
 from ui.parts.figure_labels import mark_tokens
 from ui.parts.figures import INK, interval_rows, label_tokens, new_figure, style_figure
 
@@ -25,6 +25,18 @@ def draw_rates(monitor: Monitor) -> go.Figure:
             ("false alarms", "x", [one.false_alarms for one in found]),
         ],
         unit="Share of texts", lines=((monitor.recipe.rate, "stated false-alarm rate"),), is_effect=False,
+    )  # fmt: skip
+
+
+def draw_styles(check: MonitorCheck) -> go.Figure:
+    """False alarms of the monitor and of its best baseline by style, on texts that it has never seen."""
+    return interval_rows(
+        [one.style for one in check.styles],
+        [
+            ("the monitor", "x", [one.false_alarms for one in check.styles]),
+            (NAMES[check.baseline], "circle", [one.baseline_alarms for one in check.styles]),
+        ],
+        unit="Share of normal texts with an alarm", lines=((check.rate, "stated false-alarm rate"),), is_effect=False,
     )  # fmt: skip
 
 

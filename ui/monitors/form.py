@@ -64,6 +64,7 @@ def ask_text(monitor: Monitor, name: str) -> None:
         show_refusal(error)
         return
     found = run.texts[0]
+    show.show_expiry(run.expired)
     show.show_result(found, monitor.report.found.threshold.bound)
     show.show_tokens(monitor, found.pieces, found.tokens, None, "own")
     if found.is_alarm:

@@ -9,15 +9,21 @@ import streamlit as st
 from audit_core import Estimate, format_estimate, make_table
 from audit_core.monitors import (
     NAMES,
+    SHIPPED,
     Example,
     Monitor,
+    MonitorCheck,
     TextResult,
     describe_monitor,
+    load_shipped_check,
     say_bound,
     say_causal,
+    say_check,
     say_comparison,
+    say_overhead,
+    say_validity,
 )
-from ui.monitors.drawings import draw_causal, draw_rates, draw_tokens
+from ui.monitors.drawings import draw_causal, draw_rates, draw_styles, draw_tokens
 from ui.parts import figures
 from ui.parts.header import BADGES, figure_header, plain, show_rows
 from ui.parts.workbench import Table, pane_header, show_sentence, split_panes
@@ -97,6 +103,12 @@ def show_tokens(
     )  # fmt: skip
 
 
+def show_expiry(reasons: tuple[str, ...]) -> None:
+    """Warn that the rate may no longer be relied on."""
+    for reason in reasons:
+        st.warning(plain(f"Expired: {reason}."), icon=":material/event_busy:")
+
+
 def show_result(found: TextResult, rate: float) -> None:
     """Show what the monitor says about one text."""
     others = ", ".join(NAMES[one] for one in found.baselines) or "none"
@@ -154,13 +166,64 @@ def show_details(monitor: Monitor) -> None:
     st.caption(
         f"Cost: {report.multiply_adds:,} multiply-adds a token, beside the pass. SHA-256 {plain(monitor.sha256)}"
     )
+    st.markdown(plain(say_validity(monitor)))
+
+
+def show_check(monitor: Monitor, name: str) -> None:
+    """Show the recorded check of a shipped monitor on texts that it has never seen, or how to make one."""
+    figure_header(
+        "Other texts and styles", "observational recorded",
+        "false alarms on texts that were neither fitted nor calibrated on. A rate that was set on one style need not be that of another.",
+    )  # fmt: skip
+    check = load_shipped_check(name) if name in SHIPPED else None
+    if check is None:
+        st.info(
+            "Not checked on other texts. The command counts false alarms by the *style* of each line, and times the monitor.",
+            icon=":material/info:",
+        )
+        st.code(f"assay monitor check {name}.safetensors < texts.jsonl", language="bash")
+        return
+    st.markdown(f"{plain(say_check(check))} Made {plain(check.made_at[:10])}.")
+    figures.show(
+        draw_styles(check), key="figure-monitor-styles",
+        alt="Share of normal texts with an alarm by style, with intervals and the stated rate. The table has the numbers.",
+    )  # fmt: skip
+    show_rows(tabulate_styles(check), "monitor-styles")
+    rest = (
+        ""
+        if check.drift.at is None
+        else (
+            f" At text {check.drift.at} of {check.styles[0].false_alarms.n} the drift rule raised an alarm; without drift one comes every "
+            f"{monitor.report.drift.run_length.value:.0f} texts."
+        )
+    )
+    st.markdown(
+        f"{plain(say_overhead(check.overhead, check.why_no_overhead))} p-values are corrected for the number of styles (Holm).{plain(rest)}"
+    )
+
+
+def tabulate_styles(check: MonitorCheck) -> Any:
+    """A check by style."""
+    rows = [
+        (
+            row.style, row.holds.value, *_cells(row.false_alarms), row.p_adjusted, *_cells(row.detection)[:3],
+            row.baseline_alarms.value, None if row.baseline_detection is None else row.baseline_detection.value,
+        )
+        for row in check.styles
+    ]  # fmt: skip
+    return make_table(
+        (
+            "style", "false alarms are", "false alarms", "low", "high", "texts", "p after correction", "cases detected", "low of these",
+            "high of these", f"false alarms, {NAMES[check.baseline]}", "cases detected by it",
+        ), rows,
+    )  # fmt: skip
 
 
 def show_commands(monitor: Monitor, name: str) -> None:
     """Show how to run it in a pipeline."""
     figure_header("In a pipeline", "recorded", "the file runs without this dashboard; the exit code decides.")
     st.code(
-        f"assay monitor run {name}.safetensors < texts.jsonl\n# 0: no alarm   1: an alarm   2: refused   3: the traffic has drifted",
+        f"assay monitor run {name}.safetensors < texts.jsonl\n# 0: no alarm   1: an alarm   2: refused   3: the traffic has drifted   4: the monitor has expired",
         language="bash",
     )
     st.code(

@@ -33,15 +33,22 @@ def show_steering(model: str, auditor: Auditor | None) -> None:
         except AuditError as error:
             show_refusal(error)
             return
-        if recorded is not None and not recorded.answers(request, auditor.subject.identity.weights_sha256):
+        weights = auditor.subject.identity.weights_sha256
+        is_answer = recorded is not None and recorded.answers(request, weights)
+        if recorded is not None and recorded.measured_with.identity["weights_sha256"] != weights:
             recorded = None
-        if recorded is None:
+        if not is_answer:
             title = f"Steer {counted(len(request.task.concepts), 'concept')} on {len(request.prompts)} prompts"
             measured = answers.answer_by_job(auditor, "steering", title, request, at_once=False)
     if measured is not None:
         show.show_answer(measured, "causal")
         show.show_result(measured)
     elif recorded is not None:
+        if recorded.result.file_sha256 != hashlib.sha256(raw).hexdigest():
+            n = recorded.result.n + recorded.result.n_chosen_on
+            st.info(
+                f"Recorded with an earlier form of the file, of {plain(str(n))} prompts.", icon=":material/history:"
+            )
         _show_recorded(recorded)
     elif auditor is None:
         st.info("Steering reads the model. It can start when the model is loaded.", icon=":material/hourglass_top:")
@@ -75,8 +82,11 @@ def _find_recorded(model: str, raw: bytes) -> RecordedAnswer[SteeringResult] | N
     except AuditError as error:
         show_refusal(error)
         return None
-    sha256 = hashlib.sha256(raw).hexdigest()
-    return next((one for one in found if one.is_of(model) and one.result.file_sha256 == sha256), None)
+    mine, sha256 = [one for one in found if one.is_of(model)], hashlib.sha256(raw).hexdigest()
+    if exact := [one for one in mine if one.result.file_sha256 == sha256]:
+        return exact[0]
+    # A record of an earlier form of the shipped file says its own number of prompts, and is shown until there is a newer one.
+    return next((one for one in mine if raw == read_shipped() and one.result.file_name == FILE), None)
 
 
 def _show_recorded(found: RecordedAnswer[SteeringResult]) -> None:

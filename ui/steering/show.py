@@ -40,8 +40,16 @@ def show_result(result: SteeringResult, place: str = "") -> None:
 def _show_verdicts(rows: Sequence[SteeringRow]) -> None:
     for row in rows:
         if row.verdict is not None:
-            found = row.verdict.value + (f" ({row.why})" if row.why else "")
+            why = "; ".join(one for one in (row.why, _say_p(row)) if one)
+            found = row.verdict.value + (f" ({why})" if why else "")
             st.markdown(f"{plain(row.method.value)}, {plain(row.what)}: **{plain(found)}**")
+
+
+def _say_p(row: SteeringRow) -> str:
+    """The corrected p-value, where the reason does not name it already."""
+    return (
+        "" if row.p_adjusted is None or "after correction" in row.why else f"p = {row.p_adjusted:.2g} after correction"
+    )
 
 
 def _show_panes(rows: Sequence[SteeringRow], result: SteeringResult, place: str) -> None:
@@ -73,13 +81,14 @@ def make_rows(rows: Sequence[SteeringRow]) -> Any:
     """The table by method."""
     columns = (
         "method", "what", "concept score", "gain", "log-probability of its tokens, nats", "perplexity", "times unedited",
-        "repeated tokens", "off-target divergence, nats", "verdict",
+        "repeated tokens", "off-target divergence, nats", "p", "p after correction", "verdict",
     )  # fmt: skip
     return make_table(columns, [
         (
             name_row(row), row.what, *(_write(getattr(row, name)) for name in (
                 "score", "gain", "mass", "perplexity", "ratio", "repeated", "off_target",
-            )), "" if row.verdict is None else row.verdict.value,
+            )), *("" if p is None else f"{p:.2g}" for p in (row.p, row.p_adjusted)),
+            "" if row.verdict is None else row.verdict.value,
         )
         for row in rows
     ])  # fmt: skip
@@ -148,8 +157,7 @@ def _show_rule(result: SteeringResult, concept: str) -> None:
     figure_header("Rules and checks", "causal", "what every number of this tab depends on.")
     st.markdown(
         "**Better than the baselines**: the concept score is above that of prompting, of DiffMean and of random directions of equal "
-        "length (each interval of the difference is above zero, and at most 5 % of random directions gain as much), and the "
-        f"perplexity is at most {result.worse_ratio:g} times prompting's. **Worse fluency**: the first holds, the second does not. "
+        f"length ({plain(_say_correction(result))}), and the perplexity is at most {result.worse_ratio:g} times prompting's. **Worse fluency**: the first holds, the second does not. "
         f"**Not better**: against one baseline the whole interval is below {result.delta:.0%} of continuations. Else "
         f"**inconclusive**. The intervals of the differences are at {result.level:.1%}, corrected for the number of verdicts."
     )
@@ -164,3 +172,16 @@ def _show_rule(result: SteeringResult, concept: str) -> None:
         f"token by token differs from one pass over the whole text by at most {result.apart:.1e} logits."
     )
     controls_line(result.controls)
+
+
+def _say_correction(result: SteeringResult) -> str:
+    if result.n_verdicts is None:
+        return (
+            "each corrected interval of the difference is above zero, and at most 5 % of random directions gain as much, a share "
+            "that this older result does not correct"
+        )
+    return (
+        f"p is at most 5 % after Holm's correction for the {result.n_verdicts} verdicts tried; p is the largest of those beside each, "
+        f"and of the share of random directions that score as much on {result.n_ranked_on} prompts. Strengths are not counted: they "
+        "were chosen on other prompts"
+    )
