@@ -10,7 +10,7 @@ import streamlit as st
 
 from audit_core import Auditor, get_plugin, load_prompt_set
 from audit_core.errors import IntegrityError
-from audit_core.features import FeaturesRequest, FeaturesResult, ShippedDictionary, find_of_model
+from audit_core.features import DictionaryEntry, FeaturesRequest, FeaturesResult, find_of_model
 from audit_core.probes import SHIPPED, read_shipped
 from audit_core.prompts import take_split, tokenise
 from audit_core.recorded import RecordedAnswer, load_recorded
@@ -52,7 +52,7 @@ def ask_model() -> str:
     return subject_form.ask_model()
 
 
-def find_entry(model: str) -> ShippedDictionary | None:
+def find_entry(model: str) -> DictionaryEntry | None:
     """The dictionary of the model; shows which models have one where this one has none."""
     entry = find_of_model(model)
     if entry is None:
@@ -64,7 +64,7 @@ def find_entry(model: str) -> ShippedDictionary | None:
     return entry
 
 
-def ask_texts(entry: ShippedDictionary) -> Asked:
+def ask_texts(entry: DictionaryEntry) -> Asked:
     """Take the uploaded file, a shipped file or prompt set, or a task of the planted model."""
     with st.popover("Your own file", icon=":material/upload_file:"):
         st.markdown(
@@ -106,7 +106,7 @@ def find_recorded(model: str, asked: Asked, named: str) -> RecordedAnswer[Featur
     return next((one for one in found if one.is_of(model) and one.result.file_sha256 == sha256), None)
 
 
-def make_request(auditor: Auditor, entry: ShippedDictionary, asked: Asked, named: str) -> FeaturesRequest:
+def make_request(auditor: Auditor, entry: DictionaryEntry, asked: Asked, named: str) -> FeaturesRequest:
     """The request of these inputs; prompt sets by their exploratory split, which no claim is judged on.
 
     Raises:

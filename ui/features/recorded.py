@@ -9,9 +9,9 @@ from audit_core.errors import IntegrityError
 from audit_core.feature_record import DIFFERENCE, EVALUATION, load_measure
 from audit_core.features import (
     CAVEAT,
+    DictionaryEntry,
     DictionaryEvaluation,
     FiringDifference,
-    ShippedDictionary,
 )
 from audit_core.tables import estimate_cells
 from ui.parts.header import figure_header, plain, recorded_line, show_rows
@@ -20,7 +20,7 @@ from ui.parts.refusal import show_refusal
 _ENDS = ("low", "high", "n")
 
 
-def show_evaluation(entry: ShippedDictionary) -> None:
+def show_evaluation(entry: DictionaryEntry) -> None:
     """Show every measure of the dictionary beside its baselines."""
     figure_header(
         "Evaluation", "observational causal recorded",
@@ -59,7 +59,7 @@ def show_evaluation(entry: ShippedDictionary) -> None:
     recorded_line(found.recorded_at, found.wall_s)
 
 
-def show_difference(entry: ShippedDictionary) -> None:
+def show_difference(entry: DictionaryEntry) -> None:
     """Show which features fire differently in another version of the model."""
     figure_header(
         "Two versions", "observational recorded",
@@ -109,5 +109,5 @@ def _row(title: str, estimate: Estimate | None) -> tuple[object, ...]:
     return (title, *estimate_cells(estimate)[:4], estimate.unit)
 
 
-def _command(action: str, entry: ShippedDictionary) -> str:
+def _command(action: str, entry: DictionaryEntry) -> str:
     return f"assay features {action} --model {entry.model} --dictionary {entry.name}"

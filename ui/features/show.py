@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from audit_core import format_estimate, make_table
-from audit_core.features import FeaturesResult, ShippedDictionary
+from audit_core.features import DictionaryEntry, FeaturesResult
 from audit_core.tables import estimate_cells
 from ui.features.drawings import draw_effects, draw_labels
 from ui.parts import figures
@@ -107,7 +107,7 @@ def show_details(result: FeaturesResult) -> None:
         controls_line(result.controls)
 
 
-def show_card(entry: ShippedDictionary) -> None:
+def show_card(entry: DictionaryEntry) -> None:
     """Show how the dictionary was made, and how well it rebuilds activations."""
     card = entry.read_card()
     figure_header(
