@@ -122,6 +122,22 @@ def find_own_folder(name: str) -> Path:
     return locate_home() / OWN_FOLDER / name
 
 
+def check_new_name(name: str) -> None:
+    """Check that a dictionary may get a name, before it is made.
+
+    Raises:
+        Refused: the name is taken or cannot be one, or there are too many.
+    """
+    if not _NAME.fullmatch(name) or name in SHIPPED or find_own_folder(name).exists():
+        raise Refused(
+            f"The name {name[:60]!r}.", wanted="a new one: lower-case letters, digits and hyphens, at most 40.",
+            remedy="choose another name.",
+        )  # fmt: skip
+    n = len(list_dictionaries()) - len(SHIPPED)
+    if n >= MAX_OWN:
+        raise Refused(f"{n} dictionaries.", wanted=f"fewer than {MAX_OWN}.", remedy="remove a folder of one.")
+
+
 def add_dictionary(
     dictionary: Dictionary, *, name: str, model: str, weights_sha256: str, origin: Origin, card: Mapping[str, Any]
 ) -> DictionaryEntry:
@@ -133,21 +149,16 @@ def add_dictionary(
         card: how it was made.
 
     Raises:
-        Refused: the name is taken or cannot be one, or there are too many.
+        Refused: see `check_new_name`.
     """
+    check_new_name(name)
     folder = find_own_folder(name)
-    if not _NAME.fullmatch(name) or name in SHIPPED or folder.exists():
-        raise Refused(
-            f"The name {name[:60]!r}.", wanted="a new one: lower-case letters, digits and hyphens, at most 40.",
-            remedy="choose another name.",
-        )  # fmt: skip
-    n = len(list_dictionaries()) - len(SHIPPED)
-    if n >= MAX_OWN:
-        raise Refused(f"{n} dictionaries.", wanted=f"fewer than {MAX_OWN}.", remedy="remove a folder of one.")
     now = datetime.now(UTC).isoformat(timespec="seconds")
     said = {**card, "model": weights_sha256, "model_name": model, "origin": origin.value, "made_at": now}
     # Renamed when it is whole: a process that dies leaves no part of a dictionary under its name.
     made = folder.with_name(f".{uuid.uuid4().hex}")
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made.mkdir(mode=0o700)
     try:
         write_dictionary(dictionary, said, made)
         made.rename(folder)

@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 
 from audit_core.dictionaries.dictionary import Dictionary
 from audit_core.errors import IntegrityError, Refused
+from audit_core.evidence.whole_file import write_whole
 
 WEIGHTS, CARD = "dictionary.safetensors", "card.json"
 MAX_WEIGHT_BYTES = 512 * 1024**2
@@ -41,9 +42,9 @@ def write_dictionary(dictionary: Dictionary, card: Mapping[str, Any], folder: Pa
         raise Refused(f"{folder.name[:60]!r} is not empty.", wanted="a new folder.", remedy="choose another name.")
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {name: _pack(getattr(dictionary, name)) for name in ARRAYS}
-    (folder / WEIGHTS).write_bytes(save(arrays))
+    write_whole(folder / WEIGHTS, save(arrays))
     written = {"layer": dictionary.layer, "longest": dictionary.longest, **card, "sha256": dictionary.sha256}
-    (folder / CARD).write_text(json.dumps(written, indent=1, allow_nan=True) + "\n", encoding="utf-8")
+    write_whole(folder / CARD, f"{json.dumps(written, indent=1, allow_nan=True)}\n".encode())
 
 
 def _pack(array: NDArray[np.float32]) -> NDArray[Any]:

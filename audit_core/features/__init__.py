@@ -10,6 +10,7 @@ from audit_core.dictionaries.shelf import (
     DictionaryEntry,
     Origin,
     attach_dictionary,
+    check_new_name,
     find_dictionary,
     find_of_model,
     list_dictionaries,
@@ -31,7 +32,7 @@ from audit_core.features.held_out import (
 )
 from audit_core.features.index import FeatureIndex, IndexedFeature, Shown, find_index
 from audit_core.features.labels import LabelledText, check_label
-from audit_core.features.making import NewDictionary, import_own, make_baseline, train_own
+from audit_core.features.making import NewDictionary, import_own, make_baseline, predict_training_s, train_own
 from audit_core.features.measurement import (
     compare_families,
     list_dimensions,
@@ -93,6 +94,7 @@ __all__ = [
     "ask_texts",
     "attach_dictionary",
     "check_label",
+    "check_new_name",
     "compare_families",
     "compare_firing",
     "describe_both",
@@ -117,6 +119,7 @@ __all__ = [
     "measure_quality",
     "measure_request",
     "open_dictionary",
+    "predict_training_s",
     "read_labelled_file",
     "read_text_file",
     "save_dictionary",

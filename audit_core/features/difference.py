@@ -99,7 +99,6 @@ def compare_firing(
     *,
     seed: int,
     name: str = "",
-    title: str = "",
     on_progress: Progress = no_progress,
 ) -> FiringDifference:
     """Compare how features fire on the same texts in two versions of a model.
@@ -107,7 +106,6 @@ def compare_firing(
     Args:
         names: the document or template of each text, over which intervals and tests are taken.
         name: of the dictionary, for display.
-        title: of the second version; its own unless given.
 
     Raises:
         Refused: the two read a text as different tokens, or have other widths.
@@ -139,7 +137,7 @@ def compare_firing(
         for at in order[:SHOWN]
     )
     n_differ, null = int(differ.sum()), _count_null(both[0], tested, names, seed=seed)
-    models = (first.identity.model, title or second.identity.model)
+    models = (first.identity.model, second.identity.model)
     detectable = _count_detectable(both[0].rates[tested], names)
     change = _measure_change(both[0].stream, both[1].stream)
     return FiringDifference(

@@ -17,6 +17,7 @@ from audit_core.dictionaries.dictionary import Dictionary
 from audit_core.dictionaries.shelf import DictionaryEntry
 from audit_core.errors import IntegrityError
 from audit_core.evidence.kind import NotEvidence, Observational
+from audit_core.evidence.whole_file import write_whole
 from audit_core.prompts.answers import Tokenizer, Tokens
 from audit_core.subject import Floats
 
@@ -153,7 +154,7 @@ def _weigh(tokens: NDArray[np.intp], weights: NDArray[np.float32], tokenizer: To
 def write_index(index: FeatureIndex, folder: Path) -> None:
     """Write the index beside its dictionary."""
     text = json.dumps(asdict(index), ensure_ascii=False, separators=(",", ":"))
-    (folder / INDEX).write_text(text + "\n", encoding="utf-8")
+    write_whole(folder / INDEX, f"{text}\n".encode())
 
 
 def read_index(folder: Path) -> FeatureIndex:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,14 @@ import numpy as np
 from audit_core.capability import ACTIVATIONS
 from audit_core.circuits.circuit_search import share_progress
 from audit_core.dictionaries.dictionary import Dictionary, Features, draw_dictionary
-from audit_core.dictionaries.shelf import BASELINES, DictionaryEntry, Origin, add_dictionary, open_dictionary
+from audit_core.dictionaries.shelf import (
+    BASELINES,
+    DictionaryEntry,
+    Origin,
+    add_dictionary,
+    check_new_name,
+    open_dictionary,
+)
 from audit_core.dictionaries.store import import_saelens
 from audit_core.errors import NotMeasured, Refused
 from audit_core.features.held_out import HeldOutTexts, list_rows
@@ -27,6 +36,8 @@ from audit_core.subject import Floats, Progress, Subject, no_progress
 
 READ, TRAINED, WHOLE = 4, 8, 10
 """Units of the progress: after reading, after training, and in all."""
+_FACTOR = 10.0
+"""Products of this size in a step: forward and backward of encoder, decoder and auxiliary loss, and the optimiser beside them."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,19 @@ class NewDictionary:
     """Name that the model is opened by."""
     home: Path
     by: str
+
+
+def predict_training_s(recipe: Recipe, d_model: int) -> float:
+    """Seconds of a training on this machine, without reading the texts: one matrix product of a step is timed."""
+    return _FACTOR * recipe.steps * _time_product(recipe.batch, recipe.width, d_model)
+
+
+@cache
+def _time_product(batch: int, width: int, d_model: int) -> float:
+    x, encoder = np.ones((batch, d_model), np.float32), np.ones((d_model, width), np.float32)
+    start = time.perf_counter()
+    x @ encoder
+    return time.perf_counter() - start
 
 
 def train_own(
@@ -58,6 +82,7 @@ def train_own(
     """
     if not 0 <= layer < subject.geometry.n_layers:
         raise Refused(f"Layer {layer}.", wanted=f"0 to {subject.geometry.n_layers - 1}.", remedy="choose another.")
+    check_new_name(asked.name)
     texts, other = list_rows(train), list_rows(held_out)
     stream = _read(subject, texts.rows, layer, share_progress(on_progress, WHOLE, 0, READ))
     training = share_progress(on_progress, WHOLE, READ, TRAINED - READ)

@@ -97,7 +97,7 @@ def measure_comparison(subject: Subject, request: VersionsRequest, on_progress: 
     if other.identity.weights_sha256 != asked.weights_sha256:
         raise ControlFailed("Its files changed while it was measured.")
     return compare_firing(
-        subject, other, dictionary, texts.rows, texts.names, seed=request.seed, name=entry.name, title=asked.title,
+        subject, other, dictionary, texts.rows, texts.names, seed=request.seed, name=entry.name,
         on_progress=on_progress,
     )  # fmt: skip
 

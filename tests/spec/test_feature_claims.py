@@ -152,7 +152,7 @@ def draw_other() -> Dictionary:
 
 def test_a_feature_without_its_dictionary_is_refused_with_what_to_open() -> None:
     plain = open_subject("planted-strict")
-    with pytest.raises(ClaimRefused, match=r"default\+default-layer-12"):
+    with pytest.raises(ClaimRefused, match=r"--model planted-strict\+planted-strict \(SHA-256 "):
         freeze_claim(
             Register(Path("unused")), plain, claim_on("L1.F0"), votes(), load_shipped_policy("default"), owner="anna",
             model="planted-strict", questions=(),

@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import save
 from toy.dictionaries import draw_activations, write_basis
 from toy.probe_texts import write_votes
+from toy.saelens import write_saelens
 
 from audit_core import open_subject
 from audit_core.cli import main
 from audit_core.component import Kind, parse_component, resid
 from audit_core.dictionaries.planted import DECOY, USED
 from audit_core.dictionaries.planted import write_planted as write_dictionary
+from audit_core.dictionaries.shelf import Origin, add_dictionary
 from audit_core.effect import measure_effect
 from audit_core.errors import (
     Cancelled,
@@ -66,6 +67,7 @@ from audit_core.intervention import Edit, Intervention, Replacement, intervene
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
 from audit_core.probes.reading import ask_labelled
 from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.store import RunLog, make_key
 
 RECIPE = Recipe(width=48, active=2, steps=600, batch=256, rate=3e-3)
 
@@ -161,6 +163,9 @@ def test_the_features_that_a_version_no_longer_fires_are_listed_and_no_other(wit
     assert found.n_features == (np.sum([(one > 0).any(0) for one in values], 0) >= 3).sum() > 10
     assert found.n_silent == (np.sum([(one > 0).any(0) for one in values], 0) == 0).sum()
     assert first.second.value == 0 < first.first.low
+    assert found.stream_change > 0
+    # The vote is on a part of the texts alone; features that fire on every text would have been found if they fell silent.
+    assert 0 < found.n_detectable <= found.n_features
     assert first.rate.value == pytest.approx(-first.first.value)
     assert first.rate.high < 0
     assert (first.rate.n, first.rate.unit) == (len(rows), "of the tokens")
@@ -177,6 +182,8 @@ def test_one_version_has_no_difference_with_itself_and_refusals_have_reasons() -
     assert (found.n_differ, [row.differs for row in found.rows]) == (0, [False] * len(found.rows))
     assert found.finding.startswith(f"None of {found.n_features} features was found")
     assert {row.p_rate for row in found.rows} == {1.0}
+    assert found.stream_change == 0
+    assert "The stream that they read is the same in both" in found.finding
     with pytest.raises(NotMeasured, match="2 clusters"):
         compare_firing(strict(), strict(), write_dictionary(), rows[:2], names[:2], seed=0)
     with pytest.raises(Refused, match="different tokenizers"):
@@ -245,25 +252,49 @@ def test_absorption_finds_words_whose_letter_another_feature_carries_and_none_wi
     assert found.f1.value < 1
 
 
-def test_the_commands_print_and_write_what_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_ask_audits_whose_answers_are_reused_and_travel_in_packs(
+    own_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     texts, out = tmp_path / "texts.csv", tmp_path / "out.json"
     tokenizer = strict().tokenizer
     lines = [" ".join(tokenizer.piece(one) for one in row[1:]) for row in read_votes()[0]]
     texts.write_text("text\n" + "\n".join(lines) + "\n")
     words = ["--model", "planted-strict", "--dictionary", "planted-strict", "--texts", str(texts), "--json"]
-    assert main(["features", "compare", *words, "--other", "planted-strict", "--out", str(out)]) == 0
-    assert json.loads(capsys.readouterr().out)["n_differ"] == 0
-    assert json.loads(out.read_text())["result"]["n"] == len(lines)
-    assert main(["features", "evaluate", *words, "--out", str(out)]) == 2, "no record is written over"
+    compare = ["features", "compare", *words, "--other", "planted-induction"]
+    assert main([*compare, "--out", str(out)]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert (first["n_differ"], first["stream_change"]) == (0, 0), "they differ after the layer of the dictionary alone"
+    assert json.loads(out.read_text())["n"] == len(lines)
+    assert main(compare) == 0
+    again = capsys.readouterr()
+    assert json.loads(again.out) == first
+    assert "answered before" in again.err
+    assert main(["features", "compare", *words, "--other", "planted-strict"]) == 2, "it is this model"
+    assert main(["features", "evaluate", *words, "--out", str(out)]) == 2, "no file is written over"
     assert main(["features", "evaluate", *words]) == 3, "these texts are predicted as well without the site"
+    runs = [(run["kind"], run["outcome"]) for run in RunLog(own_home).export()]
+    assert sorted(runs) == [
+        ("feature_evaluation", "not_measured"), ("feature_versions", "done"), ("feature_versions", "refused"),
+    ]  # fmt: skip
+    (answered,) = [run["run_id"] for run in RunLog(own_home).export() if run["outcome"] == "done"]
+    make_key(own_home, "anna")
+    assert main(["pack", "--answer", answered, "--key", "anna", "--out", str(tmp_path / "answer.zip")]) == 0
+    assert main(["verify", str(tmp_path / "answer.zip")]) == 3, "intact, by a signer that no trust file names"
     capsys.readouterr()
-    save_dictionary(write_basis(), measure_card(write_basis()), tmp_path / "basis")
+    basis, weights = write_basis(), strict().identity.weights_sha256
+    add_dictionary(
+        basis, name="basis", model="planted-strict", weights_sha256=weights, origin=Origin.DIMENSIONS, card={}
+    )
     texts.write_text(
         "text\n" + "\n".join(" ".join(map(tokenizer.piece, row[1:])) for row in write_repeated()[0]) + "\n"
     )
-    words[3] = str(tmp_path / "basis")
+    words[3] = "basis"
     assert main(["features", "evaluate", *words]) == 0
-    assert json.loads(capsys.readouterr().out)["families"][0]["family"] == OWN
+    found = json.loads(capsys.readouterr().out)
+    assert found["families"][0]["family"] == OWN
+    assert found["controls"]["identity_max"] <= 1e-4 < found["controls"]["noise_min"]
+    assert main(["features", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dictionaries"][-1]["sha256"] == basis.sha256
 
 
 # Edits
@@ -398,19 +429,6 @@ def test_a_dictionary_comes_back_from_its_folder_and_a_changed_one_is_refused(tm
     path.write_text(json.dumps({**json.loads(path.read_text()), "layer": 0}))
     with pytest.raises(IntegrityError):
         load_dictionary(tmp_path / "one")
-
-
-def write_saelens(folder: Path, **changed: Any) -> Path:
-    draw, folder = np.random.default_rng(0), folder / "sae"
-    folder.mkdir()
-    arrays = {
-        "W_enc": draw.normal(size=(6, 10)), "b_enc": draw.normal(size=10), "W_dec": 3 * draw.normal(size=(10, 6)),
-        "b_dec": draw.normal(size=6), "threshold": draw.random(10),
-    }  # fmt: skip
-    (folder / "sae_weights.safetensors").write_bytes(save({k: v.astype(np.float32) for k, v in arrays.items()}))
-    config = {"architecture": "jumprelu", "hook_name": "blocks.1.hook_resid_post", "apply_b_dec_to_input": True}
-    (folder / "cfg.json").write_text(json.dumps({**config, **changed}))
-    return folder
 
 
 def test_a_folder_of_saelens_rebuilds_as_its_formula_says(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def _show_feature(number: int, index: FeatureIndex, written: Mapping[int, Featur
     figure_header(
         plain(name), "observational",
         f"the marked token is where the feature fires, with its value. It is active on {feature.rate:.2%} of "
-        f"{index.n_tokens:,} tokens. The texts are shipped prompts, and texts that the model wrote.",
+        f"{index.n_tokens:,} tokens of the texts that the dictionary was made with.",
     )  # fmt: skip
     st.markdown(f"Test of the label: **{plain(labels.name_state(label))}**.")
     left, right = st.columns([3, 2], gap="medium")
@@ -203,10 +203,11 @@ def _show_feature(number: int, index: FeatureIndex, written: Mapping[int, Featur
     with right:
         st.markdown("**Fires on**, share of its activation")
         st.markdown(_join([(one.token, f"{one.weight:.0%}") for one in feature.tokens]))
-        st.markdown("**Makes more likely**, direct weight through the final norm")
-        st.markdown(_join([(one.token, f"{one.weight:+.2f}") for one in feature.writes]))
-        st.markdown("**Makes less likely**")
-        st.markdown(_join([(one.token, f"{one.weight:+.2f}") for one in feature.opposes]))
+        if feature.writes:
+            st.markdown("**Makes more likely**, direct weight through the final norm")
+            st.markdown(_join([(one.token, f"{one.weight:+.2f}") for one in feature.writes]))
+            st.markdown("**Makes less likely**")
+            st.markdown(_join([(one.token, f"{one.weight:+.2f}") for one in feature.opposes]))
         st.markdown("**Nearest features**, cosine of what they write")
         st.markdown(", ".join(f"L{layer}.F{at} ({cosine:.2f})" for at, cosine in feature.nearest))
 
