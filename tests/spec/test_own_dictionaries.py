@@ -116,7 +116,9 @@ def test_a_folder_of_saelens_is_imported_and_one_of_another_width_is_not(own_hom
     assert open_subject(f"{MODEL}+theirs").dictionary.sha256 == entry.sha256
     shutil.rmtree(folder)
     with pytest.raises(Refused, match="shape"):
-        import_own(strict(), named("narrow", own_home), write_saelens(tmp_path, hook_name="blocks.0.hook_resid_post"), votes())
+        import_own(
+            strict(), named("narrow", own_home), write_saelens(tmp_path, hook_name="blocks.0.hook_resid_post"), votes()
+        )
     assert not find_own_folder("narrow").exists()
 
 

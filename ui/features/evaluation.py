@@ -25,8 +25,9 @@ _ENDS = ("low", "high", "n")
 
 def show_evaluation(model: str, entry: DictionaryEntry, auditor: Auditor | None) -> None:
     """Ask for texts, and show every measure of the dictionary beside its baselines."""
-    upload = texts.ask_upload("evaluation")
-    labelled = _ask_labelled(model)
+    with st.container(horizontal=True):
+        upload = texts.ask_upload("evaluation")
+        labelled = _ask_labelled(model)
     recorded = None if upload is not None or labelled != (SHIPPED[0], None) else _find_recorded(model, entry)
     measured = None
     if auditor is not None:

@@ -12,7 +12,7 @@ from audit_core.jobs import JobState
 from ui.features import act, texts
 from ui.flow.answers import show_refusal
 from ui.flow.job_panel import job_panel
-from ui.parts.header import figure_header, plain
+from ui.parts.header import plain
 
 MADE = "dictionary_made"
 """Session key: the name of a dictionary that a job made, to be chosen by the next run."""
@@ -27,11 +27,11 @@ def show_adding(model: str, auditor: Auditor | None, entry: DictionaryEntry | No
     Args:
         entry: the chosen one, which a baseline is matched to; None where the model has none.
     """
-    figure_header(
-        "Add a dictionary", "",
-        "it is kept in the data directory under its name, and its digest is logged. Then it can be chosen above, opened with the "
-        "model, and named in claims.",
-    )  # fmt: skip
+    st.subheader("Add a dictionary", anchor=False)
+    st.markdown(
+        "It is kept in the data directory under its name, and its digest is logged. Then it can be chosen above, opened with the model, "
+        "and named in claims."
+    )
     show_refused()
     if auditor is None:
         st.info("Adding one reads the model. It can start when the model is loaded.", icon=":material/hourglass_top:")

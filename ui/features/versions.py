@@ -7,7 +7,7 @@ import streamlit as st
 
 from audit_core import AuditError, Auditor, format_estimate, make_table
 from audit_core.features import DictionaryEntry, FiringDifference, VersionsRequest
-from audit_core.models.edited import EDITED
+from audit_core.models import EDITED
 from audit_core.recorded import RecordedAnswer, load_recorded
 from audit_core.subject_family import find_planted, list_planted
 from audit_core.tables import estimate_cells
