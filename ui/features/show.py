@@ -152,7 +152,11 @@ def show_card(entry: DictionaryEntry) -> None:
 def _show_origin(entry: DictionaryEntry, card: Mapping[str, Any]) -> None:
     """What is known of a dictionary without figures."""
     like = f" Made at the layer of {plain(str(card['like']))}." if "like" in card else ""
-    trained = f" Trained on {card['train_tokens']:,} tokens, seed {card['recipe']['seed']}." if "recipe" in card else ""
+    trained = (
+        f" Trained on {card['train_tokens']:,} tokens, seed {plain(str(card['recipe']['seed']))}."
+        if "recipe" in card
+        else ""
+    )
     why = f" Its quality could not be measured: {plain(str(card['not_measured']))}." if "not_measured" in card else ""
     st.markdown(
         f"**{plain(entry.name)}**: {plain(entry.origin.value)}, layer {entry.layer}.{like}{trained}{why} The tab *Evaluation* measures "
