@@ -57,6 +57,7 @@ def claim_on(features: str, role: Role = Role.NECESSARY) -> Claim:
     )
 
 
+@cache
 def judge(features: str, subject: Any = None, role: Role = Role.NECESSARY) -> ClaimTestResult:
     subject, claim = subject or strict(), claim_on(features, role)
     request = ClaimTestRequest(tokenise(votes(), strict().tokenizer), claim)

@@ -68,8 +68,9 @@ from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
 from audit_core.probes.reading import ask_labelled
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.store import RunLog, make_key
+from audit_core.verifier.walk import verify_pack
 
-RECIPE = Recipe(width=48, active=2, steps=600, batch=256, rate=3e-3)
+RECIPE = Recipe(width=48, active=2, steps=350, batch=256, rate=5e-3)
 
 
 @cache
@@ -210,6 +211,7 @@ def test_a_dictionary_that_is_read_and_rebuilds_all_is_above_the_baselines() -> 
     assert neurons.probe_one.value == 1.0
     assert (own.letters, own.absorbed) == (None, None), "words of planted models have no letters"
     assert "loss recovered: above" in found.finding
+    assert found.controls.identity_max <= 1e-4 < found.controls.noise_min
 
 
 def test_a_probe_on_shuffled_labels_is_at_chance_and_chooses_where_it_trains() -> None:
@@ -279,20 +281,12 @@ def test_the_commands_ask_audits_whose_answers_are_reused_and_travel_in_packs(
     (answered,) = [run["run_id"] for run in RunLog(own_home).export() if run["outcome"] == "done"]
     make_key(own_home, "anna")
     assert main(["pack", "--answer", answered, "--key", "anna", "--out", str(tmp_path / "answer.zip")]) == 0
-    assert main(["verify", str(tmp_path / "answer.zip")]) == 3, "intact, by a signer that no trust file names"
+    assert verify_pack((tmp_path / "answer.zip").read_bytes()).integrity == "INTEGRITY_VERIFIED"
     capsys.readouterr()
     basis, weights = write_basis(), strict().identity.weights_sha256
     add_dictionary(
         basis, name="basis", model="planted-strict", weights_sha256=weights, origin=Origin.DIMENSIONS, card={}
     )
-    texts.write_text(
-        "text\n" + "\n".join(" ".join(map(tokenizer.piece, row[1:])) for row in write_repeated()[0]) + "\n"
-    )
-    words[3] = "basis"
-    assert main(["features", "evaluate", *words]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["families"][0]["family"] == OWN
-    assert found["controls"]["identity_max"] <= 1e-4 < found["controls"]["noise_min"]
     assert main(["features", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["dictionaries"][-1]["sha256"] == basis.sha256
 

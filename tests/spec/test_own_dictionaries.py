@@ -84,6 +84,9 @@ def test_a_baseline_is_kept_logged_and_opened_with_its_model(own_home: Path, ori
         (event,) = list_events(connection, action=Action.DICTIONARY_ADDED)
         assert (event.object_id, event.payload["name"], event.actor) == (entry.sha256, "base", "anna")
         assert verify_log(connection).findings == ()
+    kept = list((own_home / "dictionaries").rglob("*"))
+    assert len(kept) == 4, "the folder of one, its weights, card and index"
+    assert not [path for path in kept if path.stat().st_mode & 0o077], "read by their account alone"
 
 
 def test_a_trained_one_says_what_it_was_trained_on_and_why_it_has_no_figures(own_home: Path) -> None:
@@ -120,13 +123,6 @@ def test_a_folder_of_saelens_is_imported_and_one_of_another_width_is_not(own_hom
             strict(), named("narrow", own_home), write_saelens(tmp_path, hook_name="blocks.0.hook_resid_post"), votes()
         )
     assert not find_own_folder("narrow").exists()
-
-
-def test_what_is_kept_is_read_by_its_account_alone(own_home: Path) -> None:
-    make_baseline(strict(), named("base", own_home), PLANTED, Origin.PRINCIPAL, votes())
-    kept = [path for path in (own_home / "dictionaries").rglob("*")]
-    assert len(kept) == 4, "the folder of one, its weights, card and index"
-    assert not [path for path in kept if path.stat().st_mode & 0o077]
 
 
 def test_names_that_are_taken_or_cannot_be_paths_are_refused() -> None:
