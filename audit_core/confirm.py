@@ -12,6 +12,7 @@ from audit_core.audits.confirmation import ConfirmationRequest, ConfirmationResu
 from audit_core.circuits.circuit_check import list_claim_questions
 from audit_core.claim import Claim
 from audit_core.component import Kind
+from audit_core.dictionaries.shelf import describe_choices
 from audit_core.errors import ClaimRefused
 from audit_core.evidence.source import hash_source
 from audit_core.governance.policy import Policy
@@ -224,11 +225,24 @@ def _check_parts(subject: Subject, request: ConfirmationRequest) -> None:
             raise ClaimRefused(
                 f"{unknown[0]} on a model that was opened without a dictionary.",
                 wanted="the dictionary that gives this feature its meaning.",
-                remedy="open the model with it: --model default+default-layer-12.",
+                remedy=_name_dictionaries(subject, unknown[0].layer),
             )
+        if unknown[0].kind is Kind.FEATURE:
+            raise ClaimRefused(
+                f"{unknown[0]} is not in the dictionary that this model was opened with.",
+                wanted="a feature of it.", remedy=_name_dictionaries(subject, unknown[0].layer),
+            )  # fmt: skip
         raise ClaimRefused(
             f"{unknown[0]} is not in this model.", wanted="components of the model.", remedy="fix the claim."
         )
+
+
+def _name_dictionaries(subject: Subject, layer: int) -> str:
+    """What to open so that a feature of a layer has one meaning."""
+    choices = describe_choices(subject, layer)
+    if not choices:
+        return f"no dictionary of this model is at layer {layer}: name a feature of another layer, or add one on the page Features."
+    return f"name the dictionary that is meant, by opening the model with it: {choices}."
 
 
 def _pin(subject: Subject, split: TokenisedPrompts, policy: Policy, salt: str) -> Pins:
@@ -245,6 +259,7 @@ def _pin(subject: Subject, split: TokenisedPrompts, policy: Policy, salt: str) -
         list_versions()["assay"],
         hash_source(),
         salt,
+        identity.dictionary_sha256,
     )
 
 
@@ -253,6 +268,8 @@ def _check_pins(plan: Preregistration, subject: Subject, split: TokenisedPrompts
     now = {
         "model": (pins.model_digest, identity.short),
         "weights": (pins.weights_sha256, identity.weights_sha256),
+        # A plan of before this field has the dictionary in its model digest alone.
+        "dictionary": (pins.dictionary_sha256, identity.dictionary_sha256 if pins.dictionary_sha256 else ""),
         "prompts": (pins.prompts_sha256, split.sha256),
         "code": (pins.code_sha256, hash_source()),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,13 @@ DATA = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "data"
 """Prompt sets, circuits, policies, references, texts, fonts."""
 APP = _PACKAGE.parent / ("assay_dashboard/app.py" if _INSTALLED.is_dir() else "app.py")
 """Files that Streamlit serves; absent if the package was copied without the dashboard."""
+
+
+def locate_home() -> Path:
+    """Path of the data directory, which may not exist yet: `AUDIT_HOME`, else the user's data folder."""
+    import platformdirs
+
+    return Path(os.environ.get("AUDIT_HOME") or platformdirs.user_data_dir("assay", appauthor=False))
 
 
 @cache

@@ -57,6 +57,8 @@ class Pins:
     """Digest of the code that computes results; see `evidence/source.py`."""
     split_salt: str = ""
     """Salt of a set that is divided by template; empty where the hash of each prompt's texts decides its split."""
+    dictionary_sha256: str = ""
+    """Of the dictionary that gives the claim's features their meaning; empty for a model that was opened without one."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,11 @@ class Preregistration:
             "hypotheses": [_describe_hypothesis(self.claim_id, claim)],
             "claims": [{"claim_id": self.claim_id, "claim_sha256": claim.sha256}],
             "prior_access": self.prior_access.value,
-            "model": {"repo": pins.model, "revision": pins.model_digest, "weights_tree_sha256": pins.weights_sha256},
+            "model": {
+                "repo": pins.model, "revision": pins.model_digest, "weights_tree_sha256": pins.weights_sha256,
+                # Absent without a dictionary, and in plans whose digests were computed before this field.
+                **({"dictionary_sha256": pins.dictionary_sha256} if pins.dictionary_sha256 else {}),
+            },
             "prompts": {
                 "set_id": pins.prompts, "sha256": pins.prompts_sha256, "n_items": pins.n_prompts, "split": "confirmatory",
                 # Absent in plans under the first rule, whose digests were computed without these fields.

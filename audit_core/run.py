@@ -20,8 +20,7 @@ from pydantic import TypeAdapter
 from audit_core.audit import Audit
 from audit_core.capability import PATTERNS
 from audit_core.circuits.circuit_search import KnownOrders
-from audit_core.dictionaries.dictionary import split_name
-from audit_core.dictionaries.shelf import attach_dictionary
+from audit_core.dictionaries.shelf import attach_dictionary, split_name
 from audit_core.engine.pace import Pace
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment

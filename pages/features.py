@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from ui.features import browser, form, show
-from ui.features import recorded as records
+from ui.features import browser, evaluation, form, show, versions
 from ui.flow import answers, model_question, services
 from ui.flow.history import show_history
 from ui.flow.subject_view import ask_in, close_questions
@@ -22,17 +21,15 @@ with frame.question:
     model = form.ask_model()
 with frame.more:
     model_question.use_another()
-with frame.answer:
-    entry = form.find_entry(model)
-if entry is None:
-    close_questions(frame, form.FIELDS)
-    st.stop()
+entry = ask_in(frame.question, lambda: form.ask_dictionary(model))
 # Start loading before the rest is drawn, because it takes longest.
 with frame.answer:
     is_on_its_way = model_question.settle(model)
+if entry is None:
+    form.add_first(frame, model, is_on_its_way)
 texts = ask_in(frame.question, lambda: form.ask_texts(entry))
 named = ask_in(frame.own, form.ask_named)
-recorded = form.find_recorded(model, texts, named)
+recorded = form.find_recorded(model, entry, texts, named)
 auditor = services.POOL.auditor(model)
 
 # 2. compute
@@ -65,9 +62,9 @@ if result is not None:
     }
 tabs |= {"Steering": lambda: steering.show_steering(model, auditor)}
 tabs |= {
-    "Dictionary": lambda: show.show_card(entry),
-    "Evaluation": lambda: records.show_evaluation(entry),
-    "Two versions": lambda: records.show_difference(entry),
+    "Dictionary": lambda: show.show_dictionary(model, entry, auditor),
+    "Evaluation": lambda: evaluation.show_evaluation(model, entry, auditor),
+    "Two versions": lambda: versions.show_versions(model, entry, auditor),
 }
 if auditor is not None:
     tabs |= {"History": lambda: show_history(auditor.subject.identity.short)}

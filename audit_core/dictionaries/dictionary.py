@@ -22,17 +22,6 @@ SHIPPED = MappingProxyType({"default-layer-12": "default", "planted-strict": "pl
 """Name of each dictionary that ships → the model that it is of."""
 
 
-def split_name(name: str) -> tuple[str, str]:
-    """Names of a model and of the dictionary that it is opened with; the second is empty for any other name.
-
-    Example:
-        >>> split_name("default+default-layer-12"), split_name("default")
-        (('default', 'default-layer-12'), ('default', ''))
-    """
-    model, _, dictionary = name.rpartition("+")
-    return (model, dictionary) if SHIPPED.get(dictionary) == model else (name, "")
-
-
 @dataclass(frozen=True, eq=False)
 class Dictionary:
     """Sparse dictionary of the residual stream entering a layer, in units of the activation.
@@ -197,6 +186,10 @@ class Features(Protocol):
         Raises:
             Refused: the dictionary is of another width, or of a layer that the model lacks.
         """
+
+    def read_unembedding(self) -> Array | None:
+        """Rows of the unembedding scaled by the final norm's weights, centred over the tokens, shape (token, d_model); None where
+        they cannot be read."""
 
     def measure_activity(self, prompts: TokenisedPrompts) -> Activity:
         """How the features fire on the clean prompts, without their first token."""

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load
+from safetensors.numpy import load, save
 
 from audit_core.dictionaries.dictionary import Dictionary
 from audit_core.errors import IntegrityError, Refused
+from audit_core.evidence.whole_file import write_whole
 
 WEIGHTS, CARD = "dictionary.safetensors", "card.json"
 MAX_WEIGHT_BYTES = 512 * 1024**2
@@ -28,6 +30,27 @@ def round_to_half(dictionary: Dictionary) -> Dictionary:
     """The dictionary with encoder and decoder as 2-byte numbers hold them; its file has half the size."""
     both = {name: getattr(dictionary, name).astype(np.float16).astype(np.float32) for name in ("encoder", "decoder")}
     return replace(dictionary, **both)
+
+
+def write_dictionary(dictionary: Dictionary, card: Mapping[str, Any], folder: Path) -> None:
+    """Write weights and card, which names their digest.
+
+    Raises:
+        Refused: the folder holds something already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise Refused(f"{folder.name[:60]!r} is not empty.", wanted="a new folder.", remedy="choose another name.")
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {name: _pack(getattr(dictionary, name)) for name in ARRAYS}
+    write_whole(folder / WEIGHTS, save(arrays))
+    written = {"layer": dictionary.layer, "longest": dictionary.longest, **card, "sha256": dictionary.sha256}
+    write_whole(folder / CARD, f"{json.dumps(written, indent=1, allow_nan=True)}\n".encode())
+
+
+def _pack(array: NDArray[np.float32]) -> NDArray[Any]:
+    """As 2-byte numbers where that loses nothing."""
+    half = np.ascontiguousarray(array, np.float16)
+    return half if (half.astype(np.float32) == array).all() else np.ascontiguousarray(array, np.float32)
 
 
 def load_dictionary(folder: Path) -> tuple[Dictionary, dict[str, Any]]:

@@ -13,6 +13,7 @@ from audit_core.activations import TokenReading
 from audit_core.component import Component, Kind
 from audit_core.dictionaries.dictionary import Activity, Dictionary
 from audit_core.engine.decoder import DecoderSubject
+from audit_core.engine.readout import Readout
 from audit_core.engine.stream import read_stream, read_tokens
 from audit_core.errors import ComponentRefused, Refused
 from audit_core.intervention import Intervention
@@ -103,6 +104,18 @@ class FeaturedDecoder(DecoderSubject):
     def _read_activity(self, dictionary: Dictionary, rows: Sequence[Tokens]) -> Activity:
         streams = self.read_stream(rows, dictionary.layer)
         return dictionary.measure_activity(np.concatenate([one[1:] for one in streams]))
+
+    def read_unembedding(self) -> Floats | None:
+        """See `Features`."""
+        readout = self.runner.readout
+        if not isinstance(readout, Readout):
+            return None
+        table, _ = readout.output_weights()
+        # Some norms have no weights, and some count them from one.
+        gain = getattr(readout.bridge.ln_final, "weight", None)
+        offset = bool(getattr(readout.bridge.cfg, "rmsnorm_uses_offset", False))
+        rows = (table if gain is None else table * (gain + offset)).detach().float().numpy()
+        return np.asarray(rows - rows.mean(0))
 
     def read_stream(self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress) -> list[Floats]:
         return read_stream(self.runner.model, rows, layer, self.runner.turn, on_progress)

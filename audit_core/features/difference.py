@@ -9,19 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.capability import ACTIVATIONS
+from audit_core.circuits.circuit_search import share_progress
 from audit_core.dictionaries.dictionary import Dictionary
 from audit_core.errors import NotMeasured, Refused
 from audit_core.evidence.kind import NotEvidence, Observational
 from audit_core.prompts.answers import Tokens
 from audit_core.stats.bootstrap import bootstrap_mean
 from audit_core.stats.estimates import MIN_TEMPLATES, Estimate
-from audit_core.stats.multiplicity import adjust_p_values
-from audit_core.subject import Subject
+from audit_core.stats.multiplicity import adjust_p_values, test_against_zero
+from audit_core.subject import Floats, Progress, Subject, no_progress
 
 SHOWN = 20
 """Features that a result lists."""
 ALPHA = 0.05
 """Share of the listed differences that may be none (Benjamini–Hochberg)."""
+SAME = 1e-9
+"""Share of the variance up to which two streams differ by rounding alone."""
 RATE, VALUE = "of the tokens", "activation units"
 NOT_USE = "A difference in firing is not a difference in what the model uses: that is measured by intervening in each version."
 
@@ -54,8 +57,13 @@ class FiringDifference:
     """All features in both versions."""
 
     finding: str
+    unit: str
+    """Of the firing rates."""
     dictionary: NotEvidence[str]
     """Digest of its weights."""
+    dictionary_name: str
+    layer: NotEvidence[int]
+    """Layer whose input it reads."""
     models: NotEvidence[tuple[str, str]]
     weights_sha256: NotEvidence[tuple[str, str]]
     n: int
@@ -68,6 +76,10 @@ class FiringDifference:
     """Features that fire in neither version."""
     n_differ: Observational[int]
     """Features whose rate or mean value differs."""
+    n_detectable: NotEvidence[int]
+    """Positive control: compared features that the test would have found, each alone, had it fallen silent on these texts."""
+    stream_change: Observational[float]
+    """Mean squared change of the stream that the dictionary reads, as a share of its variance in the first version."""
     null_differ: NotEvidence[int | None]
     """The same of one version between two random splits of the texts; None with too few clusters to split."""
     fvu: Observational[tuple[float, float]]
@@ -79,19 +91,31 @@ class FiringDifference:
 
 
 def compare_firing(
-    first: Subject, second: Subject, dictionary: Dictionary, rows: Sequence[Tokens], names: Sequence[str], *, seed: int
+    first: Subject,
+    second: Subject,
+    dictionary: Dictionary,
+    rows: Sequence[Tokens],
+    names: Sequence[str],
+    *,
+    seed: int,
+    name: str = "",
+    on_progress: Progress = no_progress,
 ) -> FiringDifference:
     """Compare how features fire on the same texts in two versions of a model.
 
     Args:
         names: the document or template of each text, over which intervals and tests are taken.
+        name: of the dictionary, for display.
 
     Raises:
         Refused: the two read a text as different tokens, or have other widths.
         NotMeasured: too few clusters of texts, or no feature fires.
     """
     _check(first, second, dictionary, rows, names)
-    both = [_read(subject, dictionary, rows) for subject in (first, second)]
+    both = [
+        _read(subject, dictionary, rows, share_progress(on_progress, 2, at, 1))
+        for at, subject in enumerate((first, second))
+    ]
     fires = np.maximum(*(_count_clusters(one.rates, names) for one in both))
     tested = np.flatnonzero(fires >= MIN_TEMPLATES)
     if not len(tested):
@@ -113,9 +137,12 @@ def compare_firing(
         for at in order[:SHOWN]
     )
     n_differ, null = int(differ.sum()), _count_null(both[0], tested, names, seed=seed)
+    models = (first.identity.model, second.identity.model)
+    detectable = _count_detectable(both[0].rates[tested], names)
+    change = _measure_change(both[0].stream, both[1].stream)
     return FiringDifference(
-        finding=_describe(n_differ, len(tested), null, first.identity.model, second.identity.model),
-        dictionary=dictionary.sha256, models=(first.identity.model, second.identity.model),
+        finding=_describe(n_differ, len(tested), null, detectable, change, models), unit=RATE, dictionary=dictionary.sha256,
+        dictionary_name=name, layer=dictionary.layer, models=models, n_detectable=detectable, stream_change=change,
         weights_sha256=(first.identity.weights_sha256, second.identity.weights_sha256), n=len(rows),
         n_clusters=len(set(names)), n_tokens=sum(len(row) - 1 for row in rows), n_features=len(tested),
         n_silent=int((fires == 0).sum()), n_differ=n_differ, null_differ=null, fvu=(both[0].fvu, both[1].fvu), rows=found,
@@ -148,19 +175,33 @@ class _Firing:
     rates: Array
     values: Array
     fvu: float
+    stream: Floats
+    """Shape (token, d_model)."""
 
 
-def _read(subject: Subject, dictionary: Dictionary, rows: Sequence[Tokens]) -> _Firing:
+def _read(subject: Subject, dictionary: Dictionary, rows: Sequence[Tokens], on_progress: Progress) -> _Firing:
     """Firing on every text, without its first token."""
-    stream = [one[1:] for one in ACTIVATIONS.of(subject).read_stream(rows, dictionary.layer)]
+    read = ACTIVATIONS.of(subject).read_stream(rows, dictionary.layer, on_progress=on_progress)
+    stream = [one[1:] for one in read]
     values = [dictionary.encode(one).astype(np.float64) for one in stream]
-    x = np.concatenate(stream)
-    x = x[np.linalg.norm(x, axis=1) <= dictionary.longest]
+    whole = np.concatenate(stream)
+    x = whole[np.linalg.norm(whole, axis=1) <= dictionary.longest]
     error, spread = x - dictionary.reconstruct(x), x - x.mean(0)
     return _Firing(
         np.stack([(one > 0).mean(0) for one in values], 1), np.stack([one.mean(0) for one in values], 1),
-        float(np.square(error).sum() / np.square(spread).sum()),
+        float(np.square(error).sum() / np.square(spread).sum()), whole,
     )  # fmt: skip
+
+
+def _measure_change(first: Floats, second: Floats) -> float:
+    """Mean squared change as a share of the first's variance."""
+    change, spread = second.astype(np.float64) - first, first.astype(np.float64) - first.mean(0)
+    return float(np.square(change).sum() / np.square(spread).sum())
+
+
+def _count_detectable(rates: Array, names: Sequence[str]) -> int:
+    """Features whose falling silent would be found if no other feature changed: the strictest step of Benjamini–Hochberg."""
+    return int((test_against_zero(-rates, names) * 2 * len(rates) < ALPHA).sum())
 
 
 def _count_clusters(rates: Array, names: Sequence[str]) -> NDArray[np.int64]:
@@ -185,11 +226,17 @@ def _count_null(one: _Firing, tested: NDArray[np.intp], names: Sequence[str], *,
     return int((p.min(0) < ALPHA).sum())
 
 
-def _describe(n_differ: int, n: int, null: int | None, first: str, second: str) -> str:
-    said = (
-        f"{n_differ} of {n} features fire differently in {second} than in {first}, at a false discovery rate of {ALPHA:.0%}."
-        if n_differ
-        else f"None of {n} features was found to fire differently in {second} than in {first}."
-    )
+def _describe(n_differ: int, n: int, null: int | None, detectable: int, change: float, models: tuple[str, str]) -> str:
+    first, second = models
+    if n_differ:
+        said = f"{n_differ} of {n} features fire differently in {second} than in {first}, at a false discovery rate of {ALPHA:.0%}."
+    else:
+        said = f"None of {n} features was found to fire differently in {second} than in {first}."
+        # What a null result is worth: the stream is the same, or it is not and so many changes would have been seen.
+        same = (
+            "The stream that they read is the same in both: what differs comes after it or is not used on these texts."
+        )
+        power = f"Had one feature alone fallen silent, the test would have found it for {detectable} of them."
+        said = f"{said} {same if change <= SAME else power}"
     splits = "" if null is None else f" Between two random splits of the texts in one version, {null or 'none'} did."
     return f"{said}{splits} {NOT_USE}"

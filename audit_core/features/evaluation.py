@@ -5,20 +5,25 @@ Only measures that survived checks of their validity: loss recovered, sparse pro
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audit_core.activations import Activations
 from audit_core.capability import ACTIVATIONS
+from audit_core.circuits.circuit_search import share_progress
+from audit_core.controls import NOISE_FACTOR, Controls
 from audit_core.dictionaries.dictionary import Dictionary, draw_dictionary
-from audit_core.errors import Refused
+from audit_core.errors import ControlFailed, Refused
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
 from audit_core.features.absorption import measure_absorption, read_letter_words
 from audit_core.features.measurement import list_principal
-from audit_core.features.quality import check_losses
+from audit_core.features.quality import MOST_LOST, check_losses
 from audit_core.probes.linear import deal_templates, fit_probe
 from audit_core.prompts.answers import Tokens
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio
@@ -32,6 +37,10 @@ OWN, RANDOM, PRINCIPAL, NEURONS, WHOLE = (
 FEW, SEVERAL = 1, 5
 """Features that a sparse probe may use."""
 OF_TEXTS = "of the held-out texts"
+STEPS = 10
+"""Of the progress: reading, eight runs of the texts with a replacement or without, and what is read of the stream."""
+_NOISE = 10.0
+"""Standard deviations of the activations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +51,11 @@ class LabelledRows:
     rows: tuple[Tokens, ...]
     is_second: NDArray[np.bool_]
     templates: tuple[str, ...]
+
+    def to_json(self) -> list[Any]:
+        """What identifies them in the description of a request."""
+        read = [self.rows, self.is_second.tolist(), self.templates]
+        return [self.name, len(self.rows), hashlib.sha256(json.dumps(read).encode()).hexdigest()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +87,13 @@ class DictionaryEvaluation:
     """A dictionary beside the baselines."""
 
     finding: str
+    unit: str
+    """Of the losses."""
     dictionary: NotEvidence[str]
+    """Digest of its weights."""
+    dictionary_name: str
+    layer: NotEvidence[int]
+    """Layer whose input it reads."""
     model: NotEvidence[str]
     weights_sha256: NotEvidence[str]
     n: int
@@ -86,6 +106,8 @@ class DictionaryEvaluation:
     """Accuracy of always naming the more frequent label."""
     loss_clean: Observational[Estimate]
     families: tuple[FamilyScore, ...]
+    controls: NotEvidence[Controls]
+    """Of the replacement, on every text, in nats."""
 
 
 def evaluate_dictionary(
@@ -96,6 +118,7 @@ def evaluate_dictionary(
     labelled: LabelledRows | None,
     *,
     seed: int,
+    name: str = "",
     on_progress: Progress = no_progress,
 ) -> DictionaryEvaluation:
     """Measure a dictionary, random directions and principal components on texts that it was not trained on.
@@ -103,6 +126,7 @@ def evaluate_dictionary(
     Args:
         names: the document or template of each text, over which intervals are taken.
         labelled: texts of two labels for sparse probes.
+        name: of the dictionary, for display.
 
     Raises:
         Refused: too few texts, or labelled ones of too few templates.
@@ -112,7 +136,8 @@ def evaluate_dictionary(
     if len(rows) < 4:
         raise Refused(f"{len(rows)} texts.", wanted="4 or more.", remedy="give more text.")
     stream = ACTIVATIONS.of(subject)
-    x = np.concatenate([one[1:] for one in stream.read_stream(rows, dictionary.layer)])
+    reading = share_progress(on_progress, STEPS, 0, 1)
+    x = np.concatenate([one[1:] for one in stream.read_stream(rows, dictionary.layer, on_progress=reading)])
     x = x[np.linalg.norm(x, axis=1) <= dictionary.longest]
     l0 = float((dictionary.encode(x) > 0).sum(1).mean())
     families = {
@@ -120,7 +145,10 @@ def evaluate_dictionary(
         # As many components as features are active, so that both describe a token with as many numbers.
         PRINCIPAL: list_principal(dictionary, x, max(1, round(l0))),
     }  # fmt: skip
-    losses = _measure_losses(stream, dictionary.layer, rows, x.mean(0), families, on_progress)
+    losses = _measure_losses(
+        stream, dictionary.layer, rows, x.mean(0), families, seed, share_progress(on_progress, STEPS, 1, STEPS - 2)
+    )
+    controls = _check_noise(losses, len(rows))
     probes = {} if labelled is None else _probe_families(subject, dictionary, families, labelled)
     words = read_letter_words(subject, dictionary.layer)
     scores = [_score(name, one, x, losses, names, seed) for name, one in families.items()]
@@ -138,9 +166,9 @@ def evaluate_dictionary(
             )
         )  # fmt: skip
     found += [_score_probe(name, *probes[name]) for name in (NEURONS, WHOLE) if name in probes]
-    on_progress(1, 1)
+    on_progress(STEPS, STEPS)
     return DictionaryEvaluation(
-        finding=_describe(found), dictionary=dictionary.sha256, model=subject.identity.model,
+        finding=_describe(found), unit="nats", dictionary_name=name, layer=dictionary.layer, controls=controls, dictionary=dictionary.sha256, model=subject.identity.model,
         weights_sha256=subject.identity.weights_sha256, n=len(rows), n_clusters=len(set(names)), n_tokens=len(x),
         labels="" if labelled is None else labelled.name,
         chance=None if labelled is None else float(max(labelled.is_second.mean(), 1 - labelled.is_second.mean())),
@@ -154,23 +182,40 @@ def _measure_losses(
     rows: Sequence[Tokens],
     mean: Floats,
     families: Mapping[str, Dictionary],
+    seed: int,
     on_progress: Progress,
 ) -> dict[str, Floats]:
-    """Loss of each text in nats, shape (text,): as it is, with the site replaced by itself, zero and its mean, and by each family.
+    """Loss of each text in nats, shape (text,): as it is, with the site replaced by itself, zero, noise and its mean, and by each
+    family.
 
     Raises:
         ControlFailed: replacing activations by themselves changed the loss, or zeroing them did not.
     """  # fmt: skip
+    draw = np.random.default_rng(seed)
     changes = {
         "clean": None, "own": lambda a: a.copy(), "zero": np.zeros_like,
+        "noise": lambda a: (a + draw.normal(size=a.shape) * _NOISE * a.std()).astype(np.float32),
         "mean": lambda a: np.broadcast_to(mean, a.shape).astype(np.float32),
     } | {name: one.reconstruct for name, one in families.items()}  # fmt: skip
     losses: dict[str, Floats] = {}
     for name, change in changes.items():
         losses[name] = stream.measure_losses(rows, layer, change)
-        on_progress(len(losses), len(changes) + 1)
+        on_progress(len(losses), len(changes))
     check_losses(losses)
     return losses
+
+
+def _check_noise(losses: Mapping[str, Floats], n: int) -> Controls:
+    """Identity and noise controls of the replacement, text by text.
+
+    Raises:
+        ControlFailed: noise left the loss of a text as it was.
+    """
+    identity = float(np.abs(losses["own"] - losses["clean"]).max())
+    moved = float(np.abs(losses["noise"] - losses["clean"]).min())
+    if not moved > NOISE_FACTOR * MOST_LOST:
+        raise ControlFailed(f"Large noise in the residual stream changed the loss of a text by {moved:.3g} nats alone.")
+    return Controls(identity, moved, MOST_LOST, n * (len(losses) - 1))
 
 
 def _score(

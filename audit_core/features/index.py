@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from audit_core.data_folder import read_record
 from audit_core.dictionaries.dictionary import Dictionary
-from audit_core.dictionaries.shelf import ShippedDictionary
+from audit_core.dictionaries.shelf import DictionaryEntry
 from audit_core.errors import IntegrityError
 from audit_core.evidence.kind import NotEvidence, Observational
+from audit_core.evidence.whole_file import write_whole
 from audit_core.prompts.answers import Tokenizer, Tokens
 from audit_core.subject import Floats
 
@@ -83,7 +84,7 @@ def build_index(
     rows: Sequence[Tokens],
     stream: Sequence[Floats],
     tokenizer: Tokenizer,
-    unembedding: NDArray[np.float32],
+    unembedding: NDArray[np.float32] | None,
     *,
     most: int = 10,
 ) -> FeatureIndex:
@@ -92,7 +93,7 @@ def build_index(
     Args:
         stream: activations entering the dictionary's layer; each of shape (pos, d_model).
         unembedding: rows scaled by the final norm's weights, centred over the tokens; shape (token, d_model). The norm divides by
-            the length of the stream, so that weights compare tokens and are not in logits.
+            the length of the stream, so that weights compare tokens and are not in logits. None: what features write is left out.
     """
     x = np.concatenate([one[1:] for one in stream])
     text_of = np.repeat(np.arange(len(rows)), [len(row) - 1 for row in rows])
@@ -103,7 +104,8 @@ def build_index(
     np.fill_diagonal(cosines, -2)
     found = []
     for at in range(len(dictionary)):
-        column, weights = values[:, at], unembedding @ dictionary.decoder[at]
+        column = values[:, at]
+        weights = np.zeros(0, np.float32) if unembedding is None else unembedding @ dictionary.decoder[at]
         active = np.flatnonzero(column > 0)
         ranked = active[np.argsort(-column[active], kind="stable")]
         first = _first_of_each(ranked, text_of)
@@ -152,7 +154,7 @@ def _weigh(tokens: NDArray[np.intp], weights: NDArray[np.float32], tokenizer: To
 def write_index(index: FeatureIndex, folder: Path) -> None:
     """Write the index beside its dictionary."""
     text = json.dumps(asdict(index), ensure_ascii=False, separators=(",", ":"))
-    (folder / INDEX).write_text(text + "\n", encoding="utf-8")
+    write_whole(folder / INDEX, f"{text}\n".encode())
 
 
 def read_index(folder: Path) -> FeatureIndex:
@@ -165,20 +167,21 @@ def read_index(folder: Path) -> FeatureIndex:
     return found
 
 
-def find_index(entry: ShippedDictionary) -> FeatureIndex | None:
-    """What the features of a shipped dictionary fire on and write; None for a dictionary without texts.
+def find_index(entry: DictionaryEntry) -> FeatureIndex | None:
+    """What the features of a dictionary fire on and write; None for a dictionary without texts.
 
     Raises:
         IntegrityError: the index is of another dictionary.
     """
-    if entry.folder is None:
+    if entry.folder is None or not (entry.folder / INDEX).is_file():
         return None
-    found = _read_once(entry.folder)
+    found = _read_once(entry.folder, entry.sha256)
     if found.dictionary != entry.sha256:
         raise IntegrityError(f"The index of {entry.name} is of another dictionary.")
     return found
 
 
 @cache
-def _read_once(folder: Path) -> FeatureIndex:
+def _read_once(folder: Path, dictionary: str) -> FeatureIndex:
+    """Kept by digest, as another dictionary may take the folder."""
     return read_index(folder)

@@ -176,6 +176,21 @@ def list_principal(like: Dictionary, x: NDArray, most: int) -> Dictionary:
     )  # fmt: skip
 
 
+def list_dimensions(like: Dictionary, x: NDArray) -> Dictionary:
+    """Dimensions of the stream as features: each with one for its positive and one for its negative side of the mean.
+
+    Args:
+        x: activations, shape (token, d_model).
+    """
+    read = x[np.linalg.norm(x, axis=1) <= like.longest].astype(np.float64)
+    mean, eye = read.mean(0), np.eye(x.shape[1], dtype=np.float32)
+    both = np.concatenate([eye, -eye])
+    return Dictionary(
+        like.layer, both, (-(mean @ both.T)).astype(np.float32), np.zeros(len(both), np.float32), both.copy(),
+        mean.astype(np.float32), like.longest,
+    )  # fmt: skip
+
+
 def _check(subject: Subject, dictionary: Dictionary, features: Sequence[int]) -> None:
     geometry = subject.geometry
     if dictionary.d_model != geometry.d_model or not 0 <= dictionary.layer < geometry.n_layers:

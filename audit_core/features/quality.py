@@ -19,7 +19,7 @@ from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratio
 from audit_core.stats.estimates import Estimate
 from audit_core.subject import Floats, Subject
 
-_MOST_LOST = 1e-4
+MOST_LOST = 1e-4
 """Nats by which the loss may change when activations are replaced by themselves."""
 
 
@@ -122,9 +122,9 @@ def measure_quality(
 def check_losses(losses: Mapping[str, Floats]) -> None:
     """Identity changes nothing, zeroing something, and the mean leaves something to recover."""
     clean = losses["clean"]
-    if (moved := float(np.abs(losses["own"] - clean).max())) > _MOST_LOST:
+    if (moved := float(np.abs(losses["own"] - clean).max())) > MOST_LOST:
         raise ControlFailed(f"Replacing activations by themselves changed the loss by {moved:.3g} nats.")
-    if not float((losses["zero"] - clean).mean()) > 100 * _MOST_LOST:
+    if not float((losses["zero"] - clean).mean()) > 100 * MOST_LOST:
         raise ControlFailed("Zeroing the residual stream did not raise the loss.")
     if not float((losses["mean"] - clean).mean()) > 0:
         raise NotMeasured(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from audit_core.controls import Controls
-from audit_core.dictionaries.dictionary import SHIPPED
 from audit_core.dictionaries.shelf import DEFAULT, find_dictionary
 from audit_core.evidence.kind import Causal, NotEvidence, Observational
 from audit_core.features.results import DELTA, LEAST_AUROC, EffectVerdict, LabelVerdict
@@ -15,15 +14,17 @@ from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.request import Ask, Request
 from audit_core.stats.estimates import Estimate
 
+DictionaryName = Annotated[str, Ask("Dictionary", "A dictionary of this model, by its name; see `features list`.")]
+
 
 @dataclass(frozen=True)
 class FeaturesRequest(Request):
-    """Request: features of a shipped dictionary, on prompts or on a file of labelled texts."""
+    """Request: features of a dictionary, on prompts or on a file of labelled texts."""
 
     settings: ClassVar[Mapping[str, Any]] = {"delta": DELTA, "least_auroc": LEAST_AUROC}
 
     prompts: TokenisedPrompts
-    dictionary: Annotated[str, Ask("Dictionary", "The shipped dictionary of this model.", tuple(SHIPPED))] = DEFAULT
+    dictionary: DictionaryName = DEFAULT
     features: Annotated[
         str,
         Ask("Features", "Addresses, such as L12.F431. Empty: chosen on half of the templates, measured on the rest."),

@@ -31,7 +31,7 @@ def adjust_p_values(values: NDArray, clusters: Sequence[str]) -> NDArray[np.floa
     """
     from scipy.stats import false_discovery_control
 
-    return np.asarray(false_discovery_control(_test_against_zero(values, clusters), method="bh"))
+    return np.asarray(false_discovery_control(test_against_zero(values, clusters), method="bh"))
 
 
 def adjust_for_any(values: NDArray, clusters: Sequence[str]) -> NDArray[np.float64]:
@@ -39,7 +39,7 @@ def adjust_for_any(values: NDArray, clusters: Sequence[str]) -> NDArray[np.float
 
     Source: Holm 1979.
     """
-    return adjust_by_holm(_test_against_zero(values, clusters))
+    return adjust_by_holm(test_against_zero(values, clusters))
 
 
 def adjust_by_holm(p: Sequence[float] | NDArray) -> NDArray[np.float64]:
@@ -58,8 +58,18 @@ def adjust_by_holm(p: Sequence[float] | NDArray) -> NDArray[np.float64]:
     return adjusted
 
 
-def _test_against_zero(values: NDArray, clusters: Sequence[str]) -> NDArray[np.float64]:
-    """Student's t over template means, two-sided; shape (component, prompt) → (component,)."""
+def test_against_zero(values: NDArray, clusters: Sequence[str]) -> NDArray[np.float64]:
+    """p-value of each component's effect against zero, not adjusted: Student's t over template means, two-sided.
+
+    Args:
+        values: shape (component, prompt).
+
+    Returns:
+        p-values, shape (component,).
+
+    Raises:
+        NotMeasured: fewer than `MIN_TEMPLATES` templates.
+    """
     names, member = np.unique(np.asarray(clusters), return_inverse=True)
     if names.size < MIN_TEMPLATES:
         raise NotMeasured(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from pathlib import Path
 
+from audit_core.data_folder import locate_home
 from audit_core.errors import IntegrityError, PromptRefused, StoreRefused
 from audit_core.evidence.whole_file import write_whole
 from audit_core.prompts.prompt_set import PromptSet, divide_by_template, dump_jsonl, parse_rows
@@ -20,9 +20,7 @@ def audit_home() -> Path:
     Raises:
         StoreRefused: the folder cannot be created.
     """
-    import platformdirs
-
-    home = Path(os.environ.get("AUDIT_HOME") or platformdirs.user_data_dir("assay", appauthor=False))
+    home = locate_home()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

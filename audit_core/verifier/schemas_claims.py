@@ -131,7 +131,10 @@ _PLAN = record(
         "hypotheses": list_of(record({"id": WORDS, "text": WORDS, "directional": TRUTH, "null": TEXT}), least=1),
         "claims": list_of(record({"claim_id": CLAIM_ID, "claim_sha256": SHA256}), least=1),
         "prior_access": one_of(*PRIOR_ACCESS),
-        "model": record({"repo": WORDS, "revision": or_null(WORDS), "weights_tree_sha256": SHA256}),
+        "model": record(
+            {"repo": WORDS, "revision": or_null(WORDS), "weights_tree_sha256": SHA256},
+            optional={"dictionary_sha256": SHA256},
+        ),
         "prompts": record(
             {"set_id": WORDS, "sha256": SHA256, "n_items": COUNT, "split": WORDS},
             optional={"split_rule": {"const": 2}, "split_salt": SPLIT_SALT},

@@ -22,6 +22,7 @@ from audit_core.verifier.withheld import check_prompt_sets
 PLAN_FIELDS = {
     "pins.model": ("model", "repo"),
     "pins.weights_sha256": ("model", "weights_tree_sha256"),
+    "pins.dictionary_sha256": ("model", "dictionary_sha256"),
     "pins.prompts": ("prompts", "set_id"),
     "pins.prompts_sha256": ("prompts", "sha256"),
     "pins.n_prompts": ("prompts", "n_items"),

@@ -94,6 +94,8 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
     "explanations": {"clean": _READ, "methods": (*_DONE, Evidence.ESTIMATED), "agreements": (Evidence.ESTIMATED,)}
     | dict.fromkeys(("replaced", "curves", "classes"), _DONE)
     | {"class scores": (Evidence.ESTIMATED,)},
+    "feature_evaluation": {"loss clean": _READ, "families": (*_READ, *_DONE)},
+    "feature_versions": {"rows": _READ},
     "features": {"lead": _READ, "control": _DONE, "rows": (*_READ, *_DONE)},
     "lenses": dict.fromkeys(("layers", "parts"), (*_READ, *_DONE))
     | dict.fromkeys(("lead", "gap", "rest", "heads agree", "parts agree", "lens agrees", "jacobian agrees"), _READ),
@@ -129,7 +131,7 @@ BADGES: dict[str, dict[str, tuple[Evidence, ...]]] = {
 }
 """Written by hand: the badge of every figure of an exported result."""
 OF_SOME_PROMPTS = {
-    "benchmark", "circuit", "claim_test", "closed_documents", "closed_tools", "confirmation", "decisions", "documents", "explanations", "features", "probes", "rationale", "robustness",
+    "benchmark", "circuit", "claim_test", "closed_documents", "closed_tools", "confirmation", "decisions", "documents", "explanations", "feature_evaluation", "feature_versions", "features", "probes", "rationale", "robustness",
     "source_tokens", "specificity", "steering", "tabular", "tools", "transfer", "vision",
 }  # fmt: skip
 
@@ -213,6 +215,8 @@ def test_every_audit_on_the_shelf_is_tried_here(prompts: TokenisedPrompts) -> No
         "closed_documents",
         "closed_tools",
         "documents",
+        "feature_evaluation",
+        "feature_versions",
         "features",
         "probes",
         "rationale",
@@ -267,11 +271,11 @@ def test_an_equal_run_gives_equal_numbers(
         assert not again.is_reused
 
 
-@pytest.mark.parametrize("audit", sorted(set(AUDITS) - {"attention"}))
+@pytest.mark.parametrize("audit", sorted(set(AUDITS) - {"attention", "feature_versions"}))
 def test_whatever_intervenes_shows_that_its_hooks_were_alive(
     audit: str, results: dict[str, list[tuple[Auditor, Any, Any]]]
 ) -> None:
-    """Attention intervenes in nothing, and estimates and chance do not, so they alone have no controls."""
+    """Attention and firing are read and nothing is changed, so they alone have no controls."""
     for _, _, result in results[audit]:
         # The toy decides about no applicant; tests of the audit of decisions hold its controls on a model that does.
         # A probe of a label that is decodable nowhere, or of texts without an answer, is followed by no edit.
@@ -288,7 +292,12 @@ def test_whatever_intervenes_shows_that_its_hooks_were_alive(
         assert controls.identity_max <= controls.tolerance
         assert controls.noise_min > 100 * controls.tolerance
         assert controls.edits > 0
-    assert not [c for _, _, result in results["attention"] for c in walk(result, Controls)]
+    assert not [
+        c
+        for audit in ("attention", "feature_versions")
+        for _, _, result in results[audit]
+        for c in walk(result, Controls)
+    ]
 
 
 @pytest.mark.parametrize("audit", ["ablation", "claim_test", "paths"])

@@ -48,7 +48,7 @@ from audit_core.closed import ClosedDocumentsRequest, ClosedToolsRequest
 from audit_core.component import head
 from audit_core.decisions import DecisionsRequest
 from audit_core.documents import DocumentSource, DocumentsRequest
-from audit_core.features import FeaturesRequest
+from audit_core.features import EvaluationRequest, FeaturesRequest, VersionsRequest
 from audit_core.intervention import Replacement
 from audit_core.lenses import LensesRequest
 from audit_core.probes import ProbesRequest
@@ -83,6 +83,8 @@ PINNED = {
     "edges": "86ac5204cc2de946f9c7ec2d18f7395342c2be58a174fb8f3ada98ce80478bee",
     "experts": "51d46e79dfa62fdd5aff5121f8cbf8b1560f77edf1d684406754fe8e20795d83",
     "explanations": "26f67e599ae549e3a5c9a63377586c166bec4d6e14cf757dbe8ff5bb5673674f",
+    "feature_evaluation": "185a9932d33289adc22ad06df3f50e0e47d61c64588cf86cadbee7cf86f58cf7",
+    "feature_versions": "eba34a24c061c11835a7301b26bbec76408b41a97b4e893cffba4736cd074ac6",
     "features": "95a7c4e827750d260e75454f7797fdb3b58f8eb83ff1a907231ad37f4f49e064",
     "lenses": "89375206dc538056c76d0a036f1e23f11de537bf9747ee4dd83c2b94c86f7f0c",
     "paths": "26c6c5fa6c07adee354264fac00dd5c8a1039a36f2591106930b55a493d112ec",
@@ -154,6 +156,8 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, Any]:
         "edges": EdgesRequest(one, 1, 0),
         "experts": ExpertsRequest(prompts, prompts),
         "explanations": ExplanationsRequest(prompts, prompts),
+        "feature_evaluation": EvaluationRequest(prompts, DocumentSource("own.csv", "0" * 64, 2)),
+        "feature_versions": VersionsRequest(prompts, "planted-and"),
         "features": FeaturesRequest(prompts),
         "lenses": LensesRequest(prompts, prompts),
         "paths": PathsRequest(prompts, prompts, CIRCUIT),

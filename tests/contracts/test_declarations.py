@@ -126,6 +126,8 @@ def test_what_a_subject_lacks_is_said_by_the_audits_that_demand_it_alone() -> No
         "closed_tools",
         "documents",
         "experts",
+        "feature_evaluation",
+        "feature_versions",
         "features",
         "lenses",
         "paths",
@@ -146,7 +148,7 @@ def test_a_subject_without_a_capability_is_refused_by_the_audits_that_demand_it(
     demanding = {name for name, audit in AUDITS.items() if set(audit.demands) - {HEADS}}
     assert set(list_refusals(Bare())) == demanding
     assert demanding == {
-        "attention", "attention_tests", "both_sides", "claim_test", "closed_documents", "closed_tools", "confirmation", "documents", "experts", "features", "lenses", "paths",
+        "attention", "attention_tests", "both_sides", "claim_test", "closed_documents", "closed_tools", "confirmation", "documents", "experts", "feature_evaluation", "feature_versions", "features", "lenses", "paths",
         "probes", "rationale", "robustness",
         "source_tokens", "steering", "tabular", "token_gradients", "tools", "vision",
     }  # fmt: skip

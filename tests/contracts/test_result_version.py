@@ -29,6 +29,8 @@ SHAPES = {
     "edges": {8: "c91e452c49000749"},
     "experts": {1: "61d34ebfddb70df2", 2: "f87d07c31c6b407c", 3: "a358e9953fb0beac"},
     "explanations": {1: "3a6b044db7d9102a", 2: "e3910a925eb5f435", 3: "847719135abc7c50"},
+    "feature_evaluation": {1: "ae98bc9148084781"},
+    "feature_versions": {1: "8e93369654fc60e8"},
     "features": {1: "c36d28b52b7ff411"},
     "lenses": {1: "846e60972f765b8f", 2: "770557d73f798097"},
     "paths": {8: "ff202d296556a5c2"},

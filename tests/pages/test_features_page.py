@@ -11,11 +11,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from audit_core.errors import Refused
-from audit_core.feature_record import DIFFERENCE, EVALUATION, load_measure
 from audit_core.features import find_dictionary
 from audit_core.probes import read_shipped
 from audit_core.recorded import load_recorded
-from audit_core.store import FeatureLabels, LabelEvidence, note_opened
+from audit_core.store import FeatureLabels, LabelEvidence, RunLog, note_opened
 from tests.pages.test_dead_hook_on_the_page import wait_for
 from tests.pages.test_robustness_page import open_page, read
 from ui.features import browser
@@ -40,22 +39,25 @@ def test_a_first_visit_shows_the_recorded_answer_and_the_browser_before_the_mode
     assert "Largest values" in read(test)
 
 
-@pytest.mark.parametrize(("tab", "name"), [("Evaluation", EVALUATION), ("Two versions", DIFFERENCE)])
-def test_a_tab_shows_what_is_recorded_of_the_dictionary_and_the_command_where_nothing_is(tab: str, name: str) -> None:
+@pytest.mark.parametrize(("tab", "show"), [("evaluation", "show_evaluation"), ("versions", "show_versions")])
+def test_a_tab_shows_what_is_recorded_of_the_dictionary_and_what_to_do_where_nothing_is(tab: str, show: str) -> None:
     """Both are drawn alone: the page's first visit is opened above."""
-    show = {EVALUATION: "show_evaluation", DIFFERENCE: "show_difference"}[name]
-    found = load_measure(SHIPPED.sha256, name)
-    for dictionary, wanted in ((SHIPPED.name, found.result.finding), ("planted-strict", "assay features")):
+    record = load_recorded(f"feature_{tab}")[0]
+    assert record.is_of("default")
+    assert record.result.dictionary == SHIPPED.sha256
+    waits = "when the model is loaded" if tab == "evaluation" else "Name the other version"
+    for model, dictionary, wanted in (
+        ("default", SHIPPED.name, record.result.finding),
+        ("planted-strict", "planted-strict", waits),
+    ):
         test = AppTest.from_string(
-            "from audit_core.features import find_dictionary\nfrom ui.features import recorded\n"
-            f"recorded.{show}(find_dictionary({dictionary!r}))"
+            "import streamlit as st\nfrom audit_core.features import find_dictionary\n"
+            f"from ui.features import {tab}\nst.session_state.setdefault('other', '')\n"
+            f"{tab}.{show}({model!r}, find_dictionary({dictionary!r}), None)"
         ).run()
         assert not test.exception
-        assert wanted in read(test)
-    assert found.result.weights_sha256 in (
-        SHIPPED.weights_sha256,
-        (SHIPPED.weights_sha256, found.result.weights_sha256[1]),
-    )
+        assert wanted in read(test) + " ".join(one.value for one in test.info)
+        assert len(test.get("plotly_chart")) == (model == "default")
 
 
 def test_the_record_is_of_this_version_this_dictionary_and_the_shipped_file() -> None:
@@ -91,17 +93,55 @@ def test_searches_that_read_the_model_wait_for_it(home: Path, unloaded: None) ->
         assert "when the model is loaded" in " ".join(one.value for one in test.info)
 
 
-def test_a_planted_model_is_measured_at_once(
+def test_a_planted_model_is_measured_at_once_and_compared_with_another_by_a_job(
     home: Path, load_planted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subject = load_planted("planted-strict")
     monkeypatch.setattr("ui.flow.model_pool.open_subject", lambda name, on_progress: subject)
     note_opened(home, "planted-strict")
-    test = open_page("features", model="planted-strict")
+    test = open_page("features", model="planted-strict", other="planted-induction")
     wait_for(test, lambda t: bool(t.get("plotly_chart")) or bool(t.exception) or bool(t.error))
     assert not test.exception
     assert not test.error
     assert "L1.F0: plausible label, effect" in read(test)
+    test.session_state["features-tabs"] = "Two versions"
+    test.run()
+    test.button(key="start-job-feature_versions").click().run()
+    wait_for(test, lambda t: "The stream that they read is the same in both" in read(t))
+    (run,) = [one for one in RunLog(home).export() if one["kind"] == "feature_versions"]
+    assert run["outcome"] == "done"
+    assert run["request"]["dictionary_sha256"] == find_dictionary("planted-strict").sha256
+
+
+def test_a_baseline_is_added_by_a_job_and_chosen(
+    home: Path, load_planted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Loaded:
+        subject = load_planted("planted-strict")
+
+    def draw(auditor) -> None:  # type: ignore[no-untyped-def]
+        import streamlit as st
+
+        from audit_core.features import find_dictionary
+        from ui.features import form, own
+
+        st.session_state.setdefault("model", "planted-strict")
+        if (made := st.session_state.pop(own.MADE, None)) is not None:
+            st.session_state.dictionary = made
+        form.ask_dictionary("planted-strict")
+        own.show_adding("planted-strict", auditor, find_dictionary("planted-strict"))
+
+    test = AppTest.from_function(draw, args=(Loaded(),), default_timeout=60).run()
+    assert not test.exception
+    assert test.selectbox(key="dictionary").options == ["planted-strict: layer 1, written by hand"]
+    test.segmented_control(key="dictionary-way").set_value("Add a baseline").run()
+    test.text_input(key="dictionary-name").set_value("planted-strict").run()
+    test.button(key="dictionary-add").click().run()
+    assert "The name 'planted-strict'" in " ".join(one.value for one in test.error).replace("\\", "")
+    test.text_input(key="dictionary-name").set_value("noise").run()
+    test.button(key="dictionary-add").click().run()
+    wait_for(test, lambda t: t.session_state.dictionary == "noise")
+    assert "noise: layer 1, random directions" in test.selectbox(key="dictionary").options
 
 
 def test_a_label_is_tested_on_the_texts_of_the_form(load_planted: Callable[[str], Any]) -> None:

@@ -375,6 +375,7 @@ class WorkBehind:
 ACTIONS = {
     "answer": "researcher reviewer",
     "submit": "researcher reviewer",
+    "submit_work": "researcher reviewer",
     "open_model": "researcher reviewer",
     "keep_own": "researcher reviewer",
     "freeze": "researcher",
@@ -438,6 +439,7 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
     asked = {
         "answer": lambda: services.answer(work, "sweep", None),
         "submit": lambda: services.submit(work, "sweep", "title", None),
+        "submit_work": lambda: services.submit_work("a dictionary", "title", lambda report: None, predicted_s=None),
         "open_model": lambda: services.open_model("someone/model", is_asked=True),
         "keep_own": lambda: actions.keep_own(pair),
         "freeze": lambda: actions.freeze(work, form),

@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import save
 from toy.dictionaries import draw_activations, write_basis
 from toy.probe_texts import write_votes
+from toy.saelens import write_saelens
 
 from audit_core import open_subject
 from audit_core.cli import main
 from audit_core.component import Kind, parse_component, resid
 from audit_core.dictionaries.planted import DECOY, USED
 from audit_core.dictionaries.planted import write_planted as write_dictionary
+from audit_core.dictionaries.shelf import Origin, add_dictionary
 from audit_core.effect import measure_effect
 from audit_core.errors import (
     Cancelled,
@@ -66,8 +67,10 @@ from audit_core.intervention import Edit, Intervention, Replacement, intervene
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
 from audit_core.probes.reading import ask_labelled
 from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.store import RunLog, make_key
+from audit_core.verifier.walk import verify_pack
 
-RECIPE = Recipe(width=48, active=2, steps=600, batch=256, rate=3e-3)
+RECIPE = Recipe(width=48, active=2, steps=350, batch=256, rate=5e-3)
 
 
 @cache
@@ -161,6 +164,9 @@ def test_the_features_that_a_version_no_longer_fires_are_listed_and_no_other(wit
     assert found.n_features == (np.sum([(one > 0).any(0) for one in values], 0) >= 3).sum() > 10
     assert found.n_silent == (np.sum([(one > 0).any(0) for one in values], 0) == 0).sum()
     assert first.second.value == 0 < first.first.low
+    assert found.stream_change > 0
+    # The vote is on a part of the texts alone; features that fire on every text would have been found if they fell silent.
+    assert 0 < found.n_detectable <= found.n_features
     assert first.rate.value == pytest.approx(-first.first.value)
     assert first.rate.high < 0
     assert (first.rate.n, first.rate.unit) == (len(rows), "of the tokens")
@@ -177,6 +183,8 @@ def test_one_version_has_no_difference_with_itself_and_refusals_have_reasons() -
     assert (found.n_differ, [row.differs for row in found.rows]) == (0, [False] * len(found.rows))
     assert found.finding.startswith(f"None of {found.n_features} features was found")
     assert {row.p_rate for row in found.rows} == {1.0}
+    assert found.stream_change == 0
+    assert "The stream that they read is the same in both" in found.finding
     with pytest.raises(NotMeasured, match="2 clusters"):
         compare_firing(strict(), strict(), write_dictionary(), rows[:2], names[:2], seed=0)
     with pytest.raises(Refused, match="different tokenizers"):
@@ -203,6 +211,7 @@ def test_a_dictionary_that_is_read_and_rebuilds_all_is_above_the_baselines() -> 
     assert neurons.probe_one.value == 1.0
     assert (own.letters, own.absorbed) == (None, None), "words of planted models have no letters"
     assert "loss recovered: above" in found.finding
+    assert found.controls.identity_max <= 1e-4 < found.controls.noise_min
 
 
 def test_a_probe_on_shuffled_labels_is_at_chance_and_chooses_where_it_trains() -> None:
@@ -245,25 +254,41 @@ def test_absorption_finds_words_whose_letter_another_feature_carries_and_none_wi
     assert found.f1.value < 1
 
 
-def test_the_commands_print_and_write_what_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_ask_audits_whose_answers_are_reused_and_travel_in_packs(
+    own_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     texts, out = tmp_path / "texts.csv", tmp_path / "out.json"
     tokenizer = strict().tokenizer
     lines = [" ".join(tokenizer.piece(one) for one in row[1:]) for row in read_votes()[0]]
     texts.write_text("text\n" + "\n".join(lines) + "\n")
     words = ["--model", "planted-strict", "--dictionary", "planted-strict", "--texts", str(texts), "--json"]
-    assert main(["features", "compare", *words, "--other", "planted-strict", "--out", str(out)]) == 0
-    assert json.loads(capsys.readouterr().out)["n_differ"] == 0
-    assert json.loads(out.read_text())["result"]["n"] == len(lines)
-    assert main(["features", "evaluate", *words, "--out", str(out)]) == 2, "no record is written over"
+    compare = ["features", "compare", *words, "--other", "planted-induction"]
+    assert main([*compare, "--out", str(out)]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert (first["n_differ"], first["stream_change"]) == (0, 0), "they differ after the layer of the dictionary alone"
+    assert json.loads(out.read_text())["n"] == len(lines)
+    assert main(compare) == 0
+    again = capsys.readouterr()
+    assert json.loads(again.out) == first
+    assert "answered before" in again.err
+    assert main(["features", "compare", *words, "--other", "planted-strict"]) == 2, "it is this model"
+    assert main(["features", "evaluate", *words, "--out", str(out)]) == 2, "no file is written over"
     assert main(["features", "evaluate", *words]) == 3, "these texts are predicted as well without the site"
+    runs = [(run["kind"], run["outcome"]) for run in RunLog(own_home).export()]
+    assert sorted(runs) == [
+        ("feature_evaluation", "not_measured"), ("feature_versions", "done"), ("feature_versions", "refused"),
+    ]  # fmt: skip
+    (answered,) = [run["run_id"] for run in RunLog(own_home).export() if run["outcome"] == "done"]
+    make_key(own_home, "anna")
+    assert main(["pack", "--answer", answered, "--key", "anna", "--out", str(tmp_path / "answer.zip")]) == 0
+    assert verify_pack((tmp_path / "answer.zip").read_bytes()).integrity == "INTEGRITY_VERIFIED"
     capsys.readouterr()
-    save_dictionary(write_basis(), measure_card(write_basis()), tmp_path / "basis")
-    texts.write_text(
-        "text\n" + "\n".join(" ".join(map(tokenizer.piece, row[1:])) for row in write_repeated()[0]) + "\n"
+    basis, weights = write_basis(), strict().identity.weights_sha256
+    add_dictionary(
+        basis, name="basis", model="planted-strict", weights_sha256=weights, origin=Origin.DIMENSIONS, card={}
     )
-    words[3] = str(tmp_path / "basis")
-    assert main(["features", "evaluate", *words]) == 0
-    assert json.loads(capsys.readouterr().out)["families"][0]["family"] == OWN
+    assert main(["features", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dictionaries"][-1]["sha256"] == basis.sha256
 
 
 # Edits
@@ -374,13 +399,16 @@ def write_repeated() -> tuple[list[Any], list[str]]:
     return [(0, *one, *one) for one in words], [str(at) for at in range(8)]
 
 
-def measure_card(dictionary: Any) -> Any:
+@cache
+def measure_card() -> Any:
+    """Of the basis."""
     rows, names = write_repeated()
-    return measure_quality(strict(), dictionary, rows, names, Training("planted-strict", "0" * 64, RECIPE, 0), seed=0)
+    source = Training("planted-strict", "0" * 64, RECIPE, 0)
+    return measure_quality(strict(), write_basis(), rows, names, source, seed=0)
 
 
 def test_a_dictionary_that_rebuilds_everything_recovers_the_loss_and_random_directions_do_not() -> None:
-    card = measure_card(write_basis())
+    card = measure_card()
     assert card.fvu == pytest.approx(0, abs=1e-6)
     assert card.loss_added.value == pytest.approx(0, abs=1e-3)
     assert card.recovered_from_mean.value == pytest.approx(1, abs=1e-3)
@@ -389,28 +417,15 @@ def test_a_dictionary_that_rebuilds_everything_recovers_the_loss_and_random_dire
 
 def test_a_dictionary_comes_back_from_its_folder_and_a_changed_one_is_refused(tmp_path: Path) -> None:
     basis = write_basis()
-    save_dictionary(basis, measure_card(basis), tmp_path / "one")
+    save_dictionary(basis, measure_card(), tmp_path / "one")
     back, card = load_dictionary(tmp_path / "one")
     assert back.sha256 == basis.sha256 == card["sha256"]
     with pytest.raises(Refused, match="not empty"):
-        save_dictionary(basis, measure_card(basis), tmp_path / "one")
+        save_dictionary(basis, measure_card(), tmp_path / "one")
     path = tmp_path / "one" / "card.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "layer": 0}))
     with pytest.raises(IntegrityError):
         load_dictionary(tmp_path / "one")
-
-
-def write_saelens(folder: Path, **changed: Any) -> Path:
-    draw, folder = np.random.default_rng(0), folder / "sae"
-    folder.mkdir()
-    arrays = {
-        "W_enc": draw.normal(size=(6, 10)), "b_enc": draw.normal(size=10), "W_dec": 3 * draw.normal(size=(10, 6)),
-        "b_dec": draw.normal(size=6), "threshold": draw.random(10),
-    }  # fmt: skip
-    (folder / "sae_weights.safetensors").write_bytes(save({k: v.astype(np.float32) for k, v in arrays.items()}))
-    config = {"architecture": "jumprelu", "hook_name": "blocks.1.hook_resid_post", "apply_b_dec_to_input": True}
-    (folder / "cfg.json").write_text(json.dumps({**config, **changed}))
-    return folder
 
 
 def test_a_folder_of_saelens_rebuilds_as_its_formula_says(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from toy.closed_models import write_questions
+from toy.probe_texts import write_votes
 from toy.steering import ask_votes
 
 from audit_core.attention.plausibility import Source
@@ -43,7 +44,14 @@ from audit_core.decisions import DecisionsRequest, DecisionTask, read_task
 from audit_core.dictionaries.shelf import PLANTED
 from audit_core.documents import DocumentsRequest
 from audit_core.explanations import UnitKind
-from audit_core.features import FeaturesRequest
+from audit_core.features import (
+    EvaluationRequest,
+    FeaturesRequest,
+    VersionsRequest,
+    ask_texts,
+    describe_prompts,
+    read_labelled_file,
+)
 from audit_core.intervention import Direction, Replacement
 from audit_core.lenses import LensesRequest
 from audit_core.probes import ProbesRequest
@@ -214,9 +222,20 @@ def list_requests_to_a_voter(subject: Any) -> dict[str, list[Any]]:
         "features": [
             FeaturesRequest(votes, PLANTED, "L1.F0 L1.F1", described="A"), FeaturesRequest(one, PLANTED, "L1.F0", seed=1),
         ],
+        "feature_versions": [VersionsRequest(votes, "planted-and", PLANTED)],
+        "feature_evaluation": [ask_evaluation(subject)],
         "steering": [ask_votes(subject), ask_votes(subject, prompts=2, draws="1", seed=1)],
         "probes": [ProbesRequest(votes, layers=1), ProbesRequest(votes, layers=1, texts=1, seed=1)],
     }  # fmt: skip
+
+
+def ask_evaluation(subject: Any) -> EvaluationRequest:
+    """Eleven words that are repeated, which the model continues as it read them; labels of the majority of votes."""
+    words = [np.random.default_rng(seed).permutation(np.arange(1, 29))[:11].tolist() for seed in range(8)]
+    texts = [" ".join(map(subject.tokenizer.piece, (*one, *one))) for one in words]
+    asked = ask_texts("repeated words", [(text, str(at)) for at, text in enumerate(texts)], subject.tokenizer)
+    labelled = read_labelled_file(write_votes("majority", n_pairs=3), "votes.csv", subject.tokenizer)
+    return EvaluationRequest(asked, describe_prompts(asked), PLANTED, labelled)
 
 
 def list_requests_to_a_chain(subject: Any) -> dict[str, list[Any]]:

@@ -80,6 +80,7 @@ def _show_plan(history: ClaimHistory) -> None:
         ("ablation", f"{claim.ablation.value}, with the other two beside it"),
         ("metric, level", f"{claim.metric}, α = {claim.alpha:g}"),
         ("model", f"{pins.model}, weights {pins.weights_sha256[:16]}"),
+        *((("dictionary", pins.dictionary_sha256),) if pins.dictionary_sha256 else ()),
         (
             "prompts",
             f"{pins.prompts}, n = {pins.n_prompts} in {pins.n_templates} templates, {pins.prompts_sha256[:16]}",

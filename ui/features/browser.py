@@ -8,11 +8,11 @@ import streamlit as st
 
 from audit_core import AuditError, Auditor, TokenisedPrompts, audit_home, load_prompt_set, make_table
 from audit_core.features import (
+    DictionaryEntry,
     FeatureIndex,
     FeaturesRequest,
     Found,
     IndexedFeature,
-    ShippedDictionary,
     Shown,
     find_index,
     search_firing,
@@ -38,7 +38,7 @@ _NEEDS_MODEL = "This search reads the model. It starts when the model is loaded.
 _MOST, _PROMPTS, _SET = 8, 12, "indirect_object"
 
 
-def show_browser(entry: ShippedDictionary, auditor: Auditor | None) -> None:
+def show_browser(entry: DictionaryEntry, auditor: Auditor | None) -> None:
     """Show the search, its results, and the chosen feature."""
     index = find_index(entry)
     if index is None:
@@ -96,7 +96,7 @@ def read_number(component: str) -> int:
 
 
 def _search(
-    entry: ShippedDictionary, index: FeatureIndex, written: Mapping[int, FeatureLabel], auditor: Auditor | None
+    entry: DictionaryEntry, index: FeatureIndex, written: Mapping[int, FeatureLabel], auditor: Auditor | None
 ) -> list[Found] | None:
     """The found features; None where the search waits for something."""
     by, words = st.session_state.by, str(st.session_state.get("words", "")).strip()
@@ -115,7 +115,7 @@ def _search(
     return (search_firing if by == "fires on" else search_writes)(index, words)
 
 
-def _search_effect(entry: ShippedDictionary, auditor: Auditor) -> list[Found] | None:
+def _search_effect(entry: DictionaryEntry, auditor: Auditor) -> list[Found] | None:
     """The strongest features of one prompt, by the measured effect of zeroing each."""
     explored = take_split(load_prompt_set(_SET), exploratory=True)
     texts = {prompt.id: prompt.clean for prompt in explored.prompts[:_PROMPTS]}
@@ -190,7 +190,7 @@ def _show_feature(number: int, index: FeatureIndex, written: Mapping[int, Featur
     figure_header(
         plain(name), "observational",
         f"the marked token is where the feature fires, with its value. It is active on {feature.rate:.2%} of "
-        f"{index.n_tokens:,} tokens. The texts are shipped prompts, and texts that the model wrote.",
+        f"{index.n_tokens:,} tokens of the texts that the dictionary was made with.",
     )  # fmt: skip
     st.markdown(f"Test of the label: **{plain(labels.name_state(label))}**.")
     left, right = st.columns([3, 2], gap="medium")
@@ -203,10 +203,11 @@ def _show_feature(number: int, index: FeatureIndex, written: Mapping[int, Featur
     with right:
         st.markdown("**Fires on**, share of its activation")
         st.markdown(_join([(one.token, f"{one.weight:.0%}") for one in feature.tokens]))
-        st.markdown("**Makes more likely**, direct weight through the final norm")
-        st.markdown(_join([(one.token, f"{one.weight:+.2f}") for one in feature.writes]))
-        st.markdown("**Makes less likely**")
-        st.markdown(_join([(one.token, f"{one.weight:+.2f}") for one in feature.opposes]))
+        if feature.writes:
+            st.markdown("**Makes more likely**, direct weight through the final norm")
+            st.markdown(_join([(one.token, f"{one.weight:+.2f}") for one in feature.writes]))
+            st.markdown("**Makes less likely**")
+            st.markdown(_join([(one.token, f"{one.weight:+.2f}") for one in feature.opposes]))
         st.markdown("**Nearest features**, cosine of what they write")
         st.markdown(", ".join(f"L{layer}.F{at} ({cosine:.2f})" for at, cosine in feature.nearest))
 

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit as st
 
 from audit_core import Auditor, get_plugin, load_prompt_set
 from audit_core.errors import IntegrityError
-from audit_core.features import FeaturesRequest, FeaturesResult, ShippedDictionary, find_of_model
+from audit_core.features import DictionaryEntry, FeaturesRequest, FeaturesResult, list_of_model
 from audit_core.probes import SHIPPED, read_shipped
 from audit_core.prompts import take_split, tokenise
 from audit_core.recorded import RecordedAnswer, load_recorded
 from audit_core.subject_family import find_planted
-from ui.features import show
+from ui.features import own, show
 from ui.flow import answers, model_question, subject_form
+from ui.flow.subject_view import close_questions
 from ui.parts.header import plain, recorded_line
 from ui.parts.workbench import Frame
 from ui.shell import link
 
 FIELDS = (
     link.Field("model", "default"), link.Field("texts", SHIPPED[0]), link.Field("named", ""), link.Field("by", "fires on"),
-    link.Field("words", ""),
+    link.Field("words", ""), link.Field("dictionary", ""), link.Field("other", ""),
 )  # fmt: skip
 _TITLES = {SHIPPED[0]: "singular or plural subject, 96 texts"}
 _SETS = ("indirect_object", "subject_verb_agreement", "gender_pronoun", "greater_than", "induction", "factual_recall")
@@ -45,6 +46,8 @@ def adopt() -> None:
     """Set the widgets from the link."""
     model_question.adopt_pending()
     link.seed(FIELDS)
+    if (made := st.session_state.pop(own.MADE, None)) is not None:
+        st.session_state.dictionary = made
 
 
 def ask_model() -> str:
@@ -52,19 +55,35 @@ def ask_model() -> str:
     return subject_form.ask_model()
 
 
-def find_entry(model: str) -> ShippedDictionary | None:
-    """The dictionary of the model; shows which models have one where this one has none."""
-    entry = find_of_model(model)
-    if entry is None:
+def ask_dictionary(model: str) -> DictionaryEntry | None:
+    """Select a dictionary of the model; None, with what to do, where it has none."""
+    found = {one.name: one for one in list_of_model(model)}
+    if not found:
         st.warning(
-            "No dictionary ships for this model. Choose the default model or **planted-strict**. "
-            "The Python library trains and imports dictionaries for others.",
+            "This model has no dictionary yet. Train or import one below, or choose the default model or **planted-strict**.",
             icon=":material/info:",
         )
-    return entry
+        return None
+    link.repair("dictionary", tuple(found))
+    st.selectbox(
+        "Dictionary", list(found), key="dictionary", format_func=lambda one: found[one].title if one in found else one,
+        help="The shipped one, your own, or directions that no training made. Add one in the tab *Dictionary*.",
+    )  # fmt: skip
+    return found[str(st.session_state.dictionary)]
 
 
-def ask_texts(entry: ShippedDictionary) -> Asked:
+def add_first(frame: Frame, model: str, is_on_its_way: bool) -> NoReturn:
+    """Offer to add the first dictionary of a model, and stop the page."""
+    close_questions(frame, FIELDS)
+    if is_on_its_way:
+        with frame.answer:
+            auditor = answers.wait_for_model(model)
+        with frame.tabs:
+            own.show_adding(model, auditor, None)
+    st.stop()
+
+
+def ask_texts(entry: DictionaryEntry) -> Asked:
     """Take the uploaded file, a shipped file or prompt set, or a task of the planted model."""
     with st.popover("Your own file", icon=":material/upload_file:"):
         st.markdown(
@@ -93,7 +112,9 @@ def ask_named() -> str:
     return str(st.session_state.named).strip()
 
 
-def find_recorded(model: str, asked: Asked, named: str) -> RecordedAnswer[FeaturesResult] | None:
+def find_recorded(
+    model: str, entry: DictionaryEntry, asked: Asked, named: str
+) -> RecordedAnswer[FeaturesResult] | None:
     """The shipped answer about these texts; the model need not be loaded."""
     if asked.raw is None or named:
         return None
@@ -103,10 +124,17 @@ def find_recorded(model: str, asked: Asked, named: str) -> RecordedAnswer[Featur
         answers.show_refusal(error)
         return None
     sha256 = hashlib.sha256(asked.raw).hexdigest()
-    return next((one for one in found if one.is_of(model) and one.result.file_sha256 == sha256), None)
+    return next(
+        (
+            one
+            for one in found
+            if one.is_of(model) and one.result.file_sha256 == sha256 and one.result.dictionary_sha256 == entry.sha256
+        ),
+        None,
+    )
 
 
-def make_request(auditor: Auditor, entry: ShippedDictionary, asked: Asked, named: str) -> FeaturesRequest:
+def make_request(auditor: Auditor, entry: DictionaryEntry, asked: Asked, named: str) -> FeaturesRequest:
     """The request of these inputs; prompt sets by their exploratory split, which no claim is judged on.
 
     Raises:
@@ -122,7 +150,8 @@ def make_request(auditor: Auditor, entry: ShippedDictionary, asked: Asked, named
     planted = find_planted(entry.model)
     if planted is not None:
         votes = tokenise(planted.find_task(asked.name).make(_MADE, 0), auditor.subject.tokenizer)
-        return FeaturesRequest(votes, entry.name, named or _PLANTED_FEATURES, described="A")
+        first = _PLANTED_FEATURES if entry.is_shipped else ""
+        return FeaturesRequest(votes, entry.name, named or first, described="A")
     explored = take_split(load_prompt_set(asked.name), exploratory=True)
     return FeaturesRequest(tokenise(explored, auditor.subject.tokenizer), entry.name, named)
 

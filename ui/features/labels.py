@@ -9,7 +9,7 @@ import streamlit as st
 
 from audit_core import AuditError, Auditor
 from audit_core.errors import Refused
-from audit_core.features import LabelledText, ShippedDictionary, check_label
+from audit_core.features import DictionaryEntry, LabelledText, check_label
 from audit_core.store import MAX_LABEL, FeatureLabel, LabelEvidence
 from ui.features import act
 from ui.flow.answers import show_refusal
@@ -34,7 +34,7 @@ def name_state(label: FeatureLabel | None) -> str:
 
 
 def show_labels(
-    entry: ShippedDictionary, component: str, index: int, versions: Sequence[FeatureLabel], auditor: Auditor | None
+    entry: DictionaryEntry, component: str, index: int, versions: Sequence[FeatureLabel], auditor: Auditor | None
 ) -> None:
     """Show the versions of a label, and ask for the next one."""
     if done := st.session_state.pop("label_done", ""):
@@ -66,7 +66,7 @@ def show_labels(
 
 
 def run_test(
-    entry: ShippedDictionary, index: int, label: str, described: str, others: str, auditor: Auditor | None
+    entry: DictionaryEntry, index: int, label: str, described: str, others: str, auditor: Auditor | None
 ) -> LabelEvidence | None:
     """The test of a label on the texts of two fields; None without texts.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
-from audit_core import format_estimate, make_table
-from audit_core.features import FeaturesResult, ShippedDictionary
+from audit_core import Auditor, format_estimate, make_table
+from audit_core.features import DictionaryEntry, FeaturesResult
 from audit_core.tables import estimate_cells
+from ui.features import own
 from ui.features.drawings import draw_effects, draw_labels
 from ui.parts import figures
 from ui.parts.header import controls_line, figure_header, plain, show_rows
@@ -107,7 +109,13 @@ def show_details(result: FeaturesResult) -> None:
         controls_line(result.controls)
 
 
-def show_card(entry: ShippedDictionary) -> None:
+def show_dictionary(model: str, entry: DictionaryEntry, auditor: Auditor | None) -> None:
+    """Show the card, and offer to add another dictionary."""
+    show_card(entry)
+    own.show_adding(model, auditor, entry)
+
+
+def show_card(entry: DictionaryEntry) -> None:
     """Show how the dictionary was made, and how well it rebuilds activations."""
     card = entry.read_card()
     figure_header(
@@ -116,6 +124,9 @@ def show_card(entry: ShippedDictionary) -> None:
     )  # fmt: skip
     if not card:
         st.markdown("This dictionary is written by hand for a planted model. Its features are known.")
+        return
+    if "fvu" not in card:
+        _show_origin(entry, card)
         return
     figures_of = [
         ("variance not explained (FVU)", card["fvu"], None, None), ("active features per token (L0)", card["l0"], None, None),
@@ -135,6 +146,21 @@ def show_card(entry: ShippedDictionary) -> None:
         f"Trained with BatchTopK on **{card['train_tokens']:,}** tokens: {recipe['width']:,} features, {recipe['steps']:,} steps, "
         f"seed {recipe['seed']}. Measured on **{card['held_out_tokens']:,}** held-out tokens in {loss['n']} texts of "
         f"{loss['templates']} documents or templates. SHA-256 {plain(str(card['sha256']))}."
+    )
+
+
+def _show_origin(entry: DictionaryEntry, card: Mapping[str, Any]) -> None:
+    """What is known of a dictionary without figures."""
+    like = f" Made at the layer of {plain(str(card['like']))}." if "like" in card else ""
+    trained = (
+        f" Trained on {card['train_tokens']:,} tokens, seed {plain(str(card['recipe']['seed']))}."
+        if "recipe" in card
+        else ""
+    )
+    why = f" Its quality could not be measured: {plain(str(card['not_measured']))}." if "not_measured" in card else ""
+    st.markdown(
+        f"**{plain(entry.name)}**: {plain(entry.origin.value)}, layer {entry.layer}.{like}{trained}{why} The tab *Evaluation* measures "
+        f"it. SHA-256 {plain(entry.sha256)}."
     )
 
 

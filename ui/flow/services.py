@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -174,6 +175,25 @@ def submit(auditor: Auditor, audit: str, title: str, request: Any) -> str:
     )
 
 
+def submit_work(about: str, title: str, work: Callable[[Report], Any], *, predicted_s: float | None) -> str:
+    """Do work that is no audit in the background; returns the job's id.
+
+    Args:
+        about: what it makes: equal work of one person is done once.
+
+    Raises:
+        AccessRefused: the user may not run audits.
+    """
+    authorize(Permission.RUN, about)
+    who = current_actor()
+
+    def start(report: Report) -> Any:
+        use_all_cores()
+        return work(report)
+
+    return jobs().submit(f"{who.session} {title}", title, start, owner=who.session, predicted_s=predicted_s)
+
+
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _tokenised(_auditor: Auditor, model: str, _prompts: PromptSet, sha256: str) -> TokenisedPrompts:
     return tokenise(_prompts, _auditor.subject.tokenizer)
@@ -226,5 +246,6 @@ __all__ = [
     "rendered",
     "run_log",
     "submit",
+    "submit_work",
     "tokenised",
 ]

@@ -50,7 +50,7 @@ def draw_lens(result: LensesResult) -> go.Figure:
     """The logit difference that each lens reads, over the layers."""
     carried = [(layer.layer, layer.jacobian) for layer in result.layers if layer.jacobian is not None]
     figure = _draw_layers(
-        [(layer.layer, layer.lens) for layer in result.layers], "Lead read by the lens, logits", INK, "circle",
+        [(layer.layer, layer.lens) for layer in result.layers], "Lead read by the lens, logits", INK, "circle", result,
         name="logit lens" if carried else "",
     )  # fmt: skip
     return figure if not carried else add_legend(_add_layers(figure, carried, INK, "square-open", "Jacobian lens"), 2)
@@ -59,15 +59,19 @@ def draw_lens(result: LensesResult) -> go.Figure:
 def draw_swaps(result: LensesResult) -> go.Figure:
     """The lead lost when the stream is that of the counterpart's run, over the layers."""
     rows = [(layer.layer, layer.measured) for layer in result.layers if layer.measured is not None]
-    return _draw_layers(rows, "Lead lost when replaced, logits", EFFECT, "diamond")
+    return _draw_layers(rows, "Lead lost when replaced, logits", EFFECT, "diamond", result)
 
 
 def _draw_layers(
-    rows: Sequence[tuple[int, Estimate]], y: str, colour: str, symbol: str, *, name: str = ""
+    rows: Sequence[tuple[int, Estimate]], y: str, colour: str, symbol: str, result: LensesResult, *, name: str = ""
 ) -> go.Figure:
     figure = _add_layers(new_figure(), rows, colour, symbol, name)
     figure.add_hline(y=0, line={"dash": "dash", "color": INK, "width": 1})
-    return style_figure(figure, _LAYERS_PX, "Residual stream entering layer", y)
+    figure = style_figure(figure, _LAYERS_PX, "Residual stream entering layer", y)
+    # One axis for both panes, although no stream is replaced after the last layer; and no layer between two layers.
+    last = max(layer.layer for layer in result.layers)
+    figure.update_xaxes(range=[-0.05 * last, 1.05 * last], dtick=max(1, last // 6))
+    return figure
 
 
 def _add_layers(

@@ -31,7 +31,7 @@ def ask_lenses(whole: TokenisedPrompts) -> LensesRequest:
     st.selectbox("Replaced by", WAYS, key="ab", format_func=ABLATIONS.get)
     link.repair("jt", TEXTS)
     st.selectbox(
-        "Texts of the Jacobian lens", TEXTS, key="jt",
+        "Texts of the Jacobian lens", TEXTS, key="jt", format_func=lambda n: "without it" if n == "0" else n,
         help="Prompts that it is fitted on. Each costs hundreds of runs; 0 leaves the lens out.",
     )  # fmt: skip
     explored = take_tokenised_split(whole, exploratory=True)

@@ -43,10 +43,11 @@ def conditions_line(conditions: Sequence[tuple[str, str]], n: int) -> None:
     )
 
 
-def controls_line(controls: Controls) -> None:
+def controls_line(controls: Controls, unit: str = "logits") -> None:
     """Show the results of the instrument controls on these runs."""
+    what = "losses, in nats," if unit == "nats" else "logits"
     st.markdown(
-        f"Controls passed: {controls.edits:,} edits were applied. Restoring activations moved logits by {controls.identity_max:.1e}, "
+        f"Controls passed: {controls.edits:,} edits were applied. Restoring activations moved {what} by {controls.identity_max:.1e}, "
         f"large noise by at least {controls.noise_min:.1f} (tolerance {controls.tolerance:.0e})."
     )
 

@@ -63,6 +63,7 @@ class Action(StrEnum):
     FINDING_CLOSED = "finding.closed"
     FINDING_ACCEPTED = "finding.accepted"
     FINDING_REOPENED = "finding.reopened"
+    DICTIONARY_ADDED = "dictionary.added"
     FEATURE_LABELLED = "feature.labelled"
     MONITOR_ALARMED = "monitor.alarmed"
     KEY_MADE = "key.made"
