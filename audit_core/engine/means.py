@@ -209,8 +209,13 @@ def _add_experts(n: int, routed: Any, model: HookedModel, layer: int) -> tuple[t
     return total, count
 
 
-def gather_means(means: Means | None, pairs: Sequence[TokenPair], replacement: Replacement) -> dict[Kind, torch.Tensor]:
+def gather_means(
+    means: Means | None, pairs: Sequence[TokenPair], replacement: Replacement, kinds: Collection[Kind] | None = None
+) -> dict[Kind, torch.Tensor]:
     """Reference means aligned with these prompts; per kind, shape (prompt, layer, ...).
+
+    Args:
+        kinds: those that are wanted; all that there are if None.
 
     Raises:
         InterventionRefused: fewer than two reference prompts of a prompt's length (and template).
@@ -229,7 +234,11 @@ def gather_means(means: Means | None, pairs: Sequence[TokenPair], replacement: R
                 remedy="choose resample or zero, or a prompt set as reference.",
             )
     assert means is not None
+    known = [kind for kind in means.activations[keys[0]] if kinds is None or kind in kinds]
+    if len(set(keys)) == 1:
+        # One copy for all prompts: means of long prompts are large.
+        alike = {kind: torch.from_numpy(means.activations[keys[0]][kind].copy()) for kind in known}
+        return {kind: mean.expand(len(keys), *mean.shape) for kind, mean in alike.items()}
     return {
-        kind: torch.stack([torch.from_numpy(means.activations[key][kind].copy()) for key in keys])
-        for kind in means.activations[keys[0]]
+        kind: torch.stack([torch.from_numpy(means.activations[key][kind].copy()) for key in keys]) for kind in known
     }

@@ -23,10 +23,9 @@ from audit_core.audits.sweep import SweepAudit, predict_price
 from audit_core.capability import ATTENTION, GRADIENTS, MEANS, PATHS, PATTERNS, RANDOMISABLE
 from audit_core.cli import main
 from audit_core.component import Component, Kind, head
+from audit_core.engine.passes import list_lengths, plan_passes
 from audit_core.engine.streamed.build import STREAMED_FAMILIES
-from audit_core.engine.streamed.passes import plan_passes
 from audit_core.engine.streamed.price import count_layers
-from audit_core.engine.streamed.runner import list_lengths
 from audit_core.engine.streamed.subject import StreamedSubject
 from audit_core.errors import Cancelled, CapabilityRefused, IntegrityError, ModelRefused, Refused
 from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Direction, Edit, Intervention, Replacement, intervene
