@@ -36,7 +36,7 @@ from audit_core.subject import MEAN_KINDS, Geometry, no_progress
 
 CLOSE = 1e-4
 """Of the largest logit, as in `test_wavefront`."""
-LONG = 331
+LONG = 301
 WAYS = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
 
 
@@ -49,11 +49,11 @@ def llama(load_family: Callable[[str], Any]) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def long_prompts(llama: Any) -> TokenisedPrompts:
-    """Two pairs of 331 tokens, which differ from a late and from an early place on, and one that both begin the first."""
+    """Two pairs of 301 tokens, which differ from a late and from an early place on, and one that both begin the first."""
     short, draw = tokenise_letters(llama.tokenizer, (9, 9, 9)), random.Random(5)
     letters = [token for pair in short.pairs for token in pair.clean_ids[1:]]
     clean = [(0, *draw.choices(letters, k=LONG - 1)) for _ in range(2)]
-    corrupted = [(*one[:at], *draw.choices(letters, k=LONG - at)) for one, at in zip(clean, (250, 20), strict=True)]
+    corrupted = [(*one[:at], *draw.choices(letters, k=LONG - at)) for one, at in zip(clean, (220, 20), strict=True)]
     rows = [*zip(clean, corrupted, strict=True), (clean[0][:-4], corrupted[0][:-4])]
     pairs = [
         replace(pair, clean_ids=one, corrupted_ids=other) for pair, (one, other) in zip(short.pairs, rows, strict=True)
@@ -63,7 +63,7 @@ def long_prompts(llama: Any) -> TokenisedPrompts:
 
 @contextmanager
 def keep_little() -> Iterator[None]:
-    """Room for three rows of 331 tokens: a pass runs few interventions, and attention a part of the heads."""
+    """Room for three rows of 301 tokens: a pass runs few interventions, and attention a part of the heads."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(layered, "KEPT_BYTES", 0)
         patch.setattr(change_sizes, "KEPT_BYTES", 0)
@@ -79,7 +79,7 @@ def test_heads_and_mlps_of_a_long_prompt_are_those_of_whole_passes(llama: Any, l
     parts = [*llama.components(Kind.HEAD), *llama.components(Kind.MLP)]
     edits = [CLEAN_RUN, CORRUPTED_RUN]
     edits += [intervene([part], WAYS[at % 3]) for at, part in enumerate(parts)]
-    edits += [intervene([part], Replacement.RESAMPLE, direction=Direction.DENOISING) for part in parts[1::3]]
+    edits += [intervene([part], Replacement.RESAMPLE, direction=Direction.DENOISING) for part in parts[1::5]]
     mean = llama.capture_means(prompts, kinds={Kind.HEAD, Kind.MLP})
     wanted = LiteralRunner(llama.bridge, prompts).run(prompts, edits)
     with keep_little():
@@ -95,9 +95,9 @@ def test_layer_by_layer_and_kept_whole_give_the_same_bits(llama: Any, long_promp
     parts = [component for kind in (Kind.HEAD, Kind.MLP, Kind.VALUE) for component in llama.components(kind)]
     edits = [
         CLEAN_RUN,
-        *(intervene([part], way) for part in parts[::2] for way in (Replacement.RESAMPLE, Replacement.ZERO)),
+        *(intervene([part], way) for part in parts[::4] for way in (Replacement.RESAMPLE, Replacement.ZERO)),
     ]
-    noisy = [*edits, *(intervene([part], Replacement.NOISE) for part in parts[1::3])]
+    noisy = [*edits, *(intervene([part], Replacement.NOISE) for part in parts[1::5])]
     for asked, prompts in ((edits, long_prompts), (noisy, long_prompts.take([0, 1]))):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(plan, "CHUNK_TOKENS", 2 * LONG)
@@ -223,7 +223,7 @@ def test_what_does_not_fit_is_refused_with_its_size_and_what_would_fit(
     with pytest.raises(InterventionRefused, match="up to 100 tokens on this model"):
         llama.patterns(long_prompts.pairs[0], CLEAN_RUN)
     monkeypatch.setattr(memory, "GRADIENT_BYTES", 1)
-    with pytest.raises(InterventionRefused, match="backward pass over 1 × 331 tokens"):
+    with pytest.raises(InterventionRefused, match="backward pass over 1 × 301 tokens"):
         request = EstimateRequest(long_prompts, Kind.HEAD, Replacement.RESAMPLE, PromptSide.CLEAN)
         get_plugin("estimators", "attribution_patching").estimate(llama, request, on_progress=no_progress)
 
