@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from audit_core.engine.runner import WaveRunner
 
 ROWS_BYTES = 320 * 1024**2
-"""Memory for one layer of the unedited runs and for the rows of all waves of one pass. Each pass runs the unedited rows anew: at
+"""Memory for one layer of the unedited runs and for the rows of all waves of one pass. Each pass runs the unedited rows again: at
 2,048 tokens of the default model, two rows for 55 interventions, 7 % more work."""
 
 

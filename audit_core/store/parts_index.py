@@ -1,4 +1,4 @@
-"""An index of published parts: one DuckDB file for each reader, built anew from the Parquet files, which are the truth."""
+"""An index of published parts: one DuckDB file for each reader, rebuilt from the Parquet files, which are the truth."""
 
 from __future__ import annotations
 
