@@ -37,6 +37,7 @@ from audit_core.subject import MEAN_KINDS, Geometry, no_progress
 CLOSE = 1e-4
 """Of the largest logit, as in `test_wavefront`."""
 LONG = 301
+DEFAULT = Geometry(30, 9, 3, 576, 64, 49_152, 1_536)
 WAYS = (Replacement.RESAMPLE, Replacement.MEAN, Replacement.ZERO)
 
 
@@ -127,6 +128,24 @@ def test_less_is_kept_at_once_layer_by_layer(llama: Any, long_prompts: Tokenised
         assert llama.count_work(prompts, edits) == whole + (passes - 1) * 2 * LONG * llama.geometry.n_layers
 
 
+def test_edits_of_the_last_position_read_the_keys_of_all_positions_and_are_cut_by_them(
+    llama: Any, long_prompts: TokenisedPrompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 2,048 tokens of the default model by hand: 2 · 2048 · 64 · (3 + 9) numbers of 4 bytes a row, so 85 rows in 1 GB."""
+    assert plan.count_prefix_rows(DEFAULT, 2048) == 85
+    assert plan.count_prefix_rows(DEFAULT, 64) > plan.CHUNK_TOKENS, "what was recorded is not cut otherwise"
+    prompts = long_prompts.take([0])
+    edits = [intervene([replace(part, position=-1)], Replacement.ZERO) for part in llama.components(Kind.HEAD)]
+    wanted = llama.run(prompts, edits, vocabulary=True).vocabulary
+    shape = llama.geometry
+    each = 4 * 2 * LONG * shape.d_head * (shape.n_key_value_heads + shape.n_heads)
+    monkeypatch.setattr(plan, "PREFIX_BYTES", 3 * each + 1)
+    (group,) = llama.runner._plan(prompts, llama.runner.compile(prompts, edits))
+    assert [len(chunk.variants) for chunk in group.chunks] == [3, 3, 3, 3]
+    assert {chunk.start for chunk in group.chunks} == {LONG - 1}
+    np.testing.assert_allclose(llama.run(prompts, edits, vocabulary=True).vocabulary, wanted, atol=CLOSE)
+
+
 def test_sizes_of_changes_need_no_more_than_one_layer(
     llama: Any, long_prompts: TokenisedPrompts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,9 +208,6 @@ def test_arguments_of_many_lengths_are_kept_within_their_room(llama: Any, monkey
     llama.runner._calls.most_bytes = 100
     assert llama.runner.find_calls(46)
     assert len(llama.runner._calls) == 0
-
-
-DEFAULT = Geometry(30, 9, 3, 576, 64, 49_152, 1_536)
 
 
 def test_what_does_not_fit_is_refused_with_its_size_and_what_would_fit(
