@@ -1,7 +1,8 @@
 """Long prompts: how time and memory of a sweep and of reference means grow with a prompt's length, and with prompts.
 
 `python bench/lengths.py` measures each length in a process of its own, for its peak memory, and writes `bench/lengths.json` and the
-table of docs/performance.md; `python bench/lengths.py --table` writes that table again. It is not part of `make bench`.
+table of docs/performance.md; lengths that the record has are not measured again, so that it can be stopped and goes on. A length
+that was stopped has the figures up to there. It is not part of `make bench`.
 """
 
 from __future__ import annotations
@@ -77,13 +78,14 @@ def measure(model: str, length: int) -> dict[str, float]:
     lates = [intervene([part], Replacement.RESAMPLE) for part in late]
     subject.run(build_prompts(subject, 16, 1), edits)
     one = build_prompts(subject, length, 1)
-    found: dict[str, float] = {"wall_before": time.perf_counter()}
+    found: dict[str, float] = {}
     before = restart_peak()
     found["sweep_cpu_s"] = clock_cpu(lambda: subject.run(one, edits))
     found["microseconds"] = 1e6 * found["sweep_cpu_s"] / subject.count_work(one, edits)
     found["late_cpu_s"] = clock_cpu(lambda: subject.run(one, lates))
     found["sweep_peak_bytes"] = read_memory("VmHWM") - before
     runner.clear_captures()
+    print(json.dumps(found), flush=True)
     if length == 512:
         many = build_prompts(subject, length, 3)
         found["three_prompts_vs_three_times_one"] = clock_cpu(lambda: subject.run(many, edits)) / (
@@ -96,12 +98,13 @@ def measure(model: str, length: int) -> dict[str, float]:
     found["means_cpu_s"] = clock_cpu(lambda: kept.append(subject.capture_means(two, kinds={Kind.HEAD, Kind.MLP})))
     found["means_peak_bytes"] = read_memory("VmHWM") - before
     found["means_bytes"] = sum(mean.nbytes for mean in kept.pop().activations[length, ""].values())
+    print(json.dumps(found), flush=True)
     spans = replace_spans(one)
     before = restart_peak()
     found["spans_cpu_s"] = clock_cpu(lambda: run_tree(runner, spans, on_progress=no_progress))
     found["spans_peak_bytes"] = read_memory("VmHWM") - before
+    print(json.dumps(found), flush=True)
     found |= compare_with_whole_passes(subject, one, edits[:2])
-    found["wall_s"] = time.perf_counter() - found.pop("wall_before")
     return found
 
 
@@ -160,47 +163,57 @@ def restart_peak() -> float:
 
 
 def measure_all() -> dict[str, Any]:
-    """Every model and length in a process of its own."""
-    found: dict[str, Any] = {"python": platform.python_version(), "threads": os.environ.get("OMP_NUM_THREADS", "all")}
-    found["load_at_start"] = [round(one, 1) for one in os.getloadavg()]
+    """Every model and length in a process of its own; the record is written after each."""
+    found: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    found |= {"python": platform.python_version(), "threads": os.environ.get("OMP_NUM_THREADS", "all")}
     for model in MODELS:
         for length in LENGTHS:
+            if f"{model} {length}" in found:
+                continue
             command = [sys.executable, __file__, model, str(length)]
             environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'bench'}"}
+            load = round(os.getloadavg()[0], 1)
             done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, env=environment)
-            found[f"{model} {length}"] = json.loads(done.stdout.splitlines()[-1])
+            found[f"{model} {length}"] = json.loads(done.stdout.splitlines()[-1]) | {"load_before": load}
             print(model, length, found[f"{model} {length}"], flush=True)
-    return found | {"load_at_end": [round(one, 1) for one in os.getloadavg()]}
+            RECORD.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return found
 
 
 def write_table(found: dict[str, Any]) -> str:
+    loads = [row["load_before"] for row in found.values() if isinstance(row, dict) and "load_before" in row]
     lines = [
-        f"Load of the machine at the start and the end: {', '.join(map(str, found['load_at_start']))}; "
-        f"{', '.join(map(str, found['load_at_end']))} (two cores). Threads of a process: {found['threads']}.\n"
+        f"Load of the machine (two cores) when a length began: {min(loads)} to {max(loads)}. Threads of a process: {found['threads']}.\n"
     ]
     for model, named in MODELS.items():
+        rows = {length: found[f"{model} {length}"] for length in LENGTHS if f"{model} {length}" in found}
         lines += [
             f"{named[0].upper()}{named[1:]}:\n",
             f"| tokens | {' | '.join(COLUMNS.values())} |",
             "|---" * (len(COLUMNS) + 1) + "|",
         ]
-        for length in LENGTHS:
-            row = found[f"{model} {length}"]
-            cells = [f"{row[key] / 1e6:,.0f}" if key.endswith("_bytes") else f"{row[key]:.2g}" for key in COLUMNS]
-            cells = [cell if "e+" not in cell else f"{row[key]:,.0f}" for key, cell in zip(COLUMNS, cells, strict=True)]
-            lines.append(f"| {length:,} | {' | '.join(cells)} |")
-        ratio = found[f"{model} 512"]["three_prompts_vs_three_times_one"]
+        lines += [
+            f"| {length:,} | {' | '.join(write_cell(row, key) for key in COLUMNS)} |" for length, row in rows.items()
+        ]
+        ratio = rows[512]["three_prompts_vs_three_times_one"]
         lines.append(f"\nThree prompts of 512 tokens took {ratio:.2f} times the CPU time of three times one.\n")
     return "\n".join(lines)
+
+
+def write_cell(row: dict[str, float], key: str) -> str:
+    """Two digits, or whole numbers above 99; MB of bytes; empty what was not measured."""
+    if key not in row:
+        return "–"
+    number = row[key] / 1e6 if key.endswith("_bytes") else row[key]
+    return f"{number:,.0f}" if abs(number) >= 99 or key.endswith("_bytes") else f"{number:.2g}"
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:
         print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))))
     else:
-        if "--table" not in sys.argv:
-            RECORD.write_text(json.dumps(measure_all(), indent=1) + "\n", encoding="utf-8")
+        found = measure_all()
         page = PAGE.read_text(encoding="utf-8")
         head, rest = page.split(BEGIN)
-        table = write_table(json.loads(RECORD.read_text(encoding="utf-8")))
+        table = write_table(found)
         PAGE.write_text(f"{head}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}", encoding="utf-8")

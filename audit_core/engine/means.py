@@ -119,7 +119,7 @@ class MeanSums:
                     sums = {
                         name: entry.pop((kind, layer)) for name, entry in by_template.items() if (kind, layer) in entry
                     }
-                    for name, total in (sums | {"": _join(list(sums.values()))} if sums else {}).items():
+                    for name, total in ((sums if len(by_template) > 1 else {}) | _join_all(sums)).items():
                         layers[name][layer] = total.average(self._counts[length, name])[None]
                 for name in names:
                     is_shared = name and len(by_template) == 1
@@ -145,8 +145,9 @@ class _Sum:
         return mean.float()
 
 
-def _join(sums: Sequence[_Sum]) -> _Sum:
-    return reduce(_Sum.add, sums)
+def _join_all(sums: Mapping[str, _Sum]) -> dict[str, _Sum]:
+    """The sum of all templates, under the name ""; empty where a layer lacks the site."""
+    return {"": reduce(_Sum.add, sums.values())} if sums else {}
 
 
 def _stack(layers: Mapping[int, torch.Tensor], n_layers: int) -> Floats:
