@@ -204,7 +204,7 @@ def write_cell(row: dict[str, float], key: str) -> str:
     """Two digits, or whole numbers above 99; MB of bytes; empty what was not measured."""
     if key not in row:
         return "–"
-    number = row[key] / 1e6 if key.endswith("_bytes") else row[key]
+    number = max(0.0, row[key] / 1e6) if key.endswith("_bytes") else row[key]
     return f"{number:,.0f}" if abs(number) >= 99 or key.endswith("_bytes") else f"{number:.2g}"
 
 
