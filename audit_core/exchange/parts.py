@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from audit_core.errors import IntegrityError, Refused, StoreRefused
 from audit_core.evidence.whole_file import write_new
-from audit_core.exchange.effect_parquet import write_parquet
+from audit_core.exchange.effect_parquet import write_parquet, write_row
 from audit_core.exchange.effect_table import EffectTable, tabulate_run
 from audit_core.store import RunLog
 from audit_core.store.log.run_log import RunRecord
@@ -87,18 +86,10 @@ def _write_parts(folder: Path, record: RunRecord, table: EffectTable | None) -> 
 
 def _write_row(record: RunRecord, table: EffectTable | None) -> bytes:
     """What a catalogue needs of a run; no actor, no session, no prompt and no detail, which may quote one."""
-    import pyarrow
-    from pyarrow import parquet
-
     identity = json.loads(record.identity)
     texts = {
         "run_id": record.run_id, "started_at": record.started_at, "audit": record.kind, "outcome": record.outcome,
         "reason": record.reason, "model": str(identity.get("model", "")), "model_digest": record.model_digest,
         "prompts": str(identity.get("prompts", "")), "prompts_sha256": record.prompts_sha256, "content_key": record.content_key,
     }  # fmt: skip
-    columns = {name: pyarrow.array([text], pyarrow.string()) for name, text in texts.items()}
-    columns["wall_s"] = pyarrow.array([record.wall_s], pyarrow.float64())
-    columns["n_effects"] = pyarrow.array([0 if table is None else len(table.rows)], pyarrow.int64())
-    stream = io.BytesIO()
-    parquet.write_table(pyarrow.table(columns), stream, compression="zstd")
-    return stream.getvalue()
+    return write_row(texts | {"wall_s": record.wall_s, "n_effects": 0 if table is None else len(table.rows)})

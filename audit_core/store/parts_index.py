@@ -17,8 +17,9 @@ _HARDENING = (
     "SET allow_community_extensions = false",
     "SET memory_limit = '1GB'",
     "SET temp_directory = ''",
+    "SET lock_configuration = true",
 )
-_CLOSING = ("SET enable_external_access = false", "SET lock_configuration = true")
+"""Parts come from other people, and hold no SQL: no extension is loaded for them, and nothing spills to disk."""
 _MAKE_RUNS = """
 CREATE TABLE runs AS SELECT * EXCLUDE (filename), parse_filename(filename, true) AS part FROM read_parquet(?, filename = true)
     ORDER BY started_at, run_id
@@ -76,7 +77,8 @@ def build_index(folder: Path, out: Path) -> PartsIndex:
     made = out.with_name(f".{out.name}.{secrets.token_hex(8)}.part")
     try:
         with duckdb.connect(str(made)) as connection:
-            _harden(connection, [folder, out.parent])
+            for statement in _HARDENING:
+                connection.execute(statement)
             found = _fill(connection, folder, runs)
         made.chmod(0o600)
         made.replace(out)
@@ -93,16 +95,6 @@ def build_index(folder: Path, out: Path) -> PartsIndex:
     return found
 
 
-def _harden(connection: Any, folders: list[Path]) -> None:
-    """Parts come from other people: their files can make the engine read or write nothing else."""
-    for statement in _HARDENING:
-        connection.execute(statement)
-    named = ", ".join("'" + str(folder).replace("'", "''") + "/'" for folder in folders)
-    connection.execute(f"SET allowed_directories = [{named}]")
-    for statement in _CLOSING:
-        connection.execute(statement)
-
-
 def _fill(connection: Any, folder: Path, runs: list[str]) -> PartsIndex:
     connection.execute(_MAKE_RUNS, [runs])
     if misnamed := connection.execute(_MISNAMED).fetchone():
@@ -111,11 +103,12 @@ def _fill(connection: Any, folder: Path, runs: list[str]) -> PartsIndex:
     parts = [folder / name_effects(run_id) for (run_id,) in wanted]
     if missing := [part for part in parts if not part.is_file()]:
         raise IntegrityError(f"{missing[0].parent.name} of {folder} has no effects, and its run has some.")
+    n_effects = 0
     if parts:
         connection.execute(_MAKE_EFFECTS, [list(map(str, parts))])
         if short := connection.execute(_INCOMPLETE).fetchone():
             raise IntegrityError(f"Run {short[0]} of {folder} has {short[1]} effects, and its part {short[2]}.")
+        n_effects = connection.execute("SELECT count(*) FROM effects").fetchone()[0]
     connection.execute("ALTER TABLE runs DROP COLUMN part")
-    count = "SELECT count(*) FROM effects" if parts else "SELECT 0"
     ((n_runs, newest),) = connection.execute("SELECT count(*), max(started_at) FROM runs").fetchall()
-    return PartsIndex(n_runs, connection.execute(count).fetchone()[0], newest)
+    return PartsIndex(n_runs, n_effects, newest)
