@@ -11,15 +11,18 @@ from audit_core.errors import IntegrityError, Refused, StoreRefused
 
 RUNS, EFFECTS = "runs", "effects"
 """Folders of the parts."""
+_ALLOW = "SET VARIABLE folders = $1::VARCHAR[]"
 _HARDENING = (
+    "SET allowed_directories = getvariable('folders')",
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
     "SET allow_community_extensions = false",
     "SET memory_limit = '1GB'",
     "SET temp_directory = ''",
+    "SET enable_external_access = false",
     "SET lock_configuration = true",
 )
-"""Parts come from other people, and hold no SQL: no extension is loaded for them, and nothing spills to disk."""
+"""Parts come from other people: the engine loads no extension, and reads and writes in these folders alone."""
 _MAKE_RUNS = """
 CREATE TABLE runs AS SELECT * EXCLUDE (filename), parse_filename(filename, true) AS part FROM read_parquet(?, filename = true)
     ORDER BY started_at, run_id
@@ -77,6 +80,7 @@ def build_index(folder: Path, out: Path) -> PartsIndex:
     made = out.with_name(f".{out.name}.{secrets.token_hex(8)}.part")
     try:
         with duckdb.connect(str(made)) as connection:
+            connection.execute(_ALLOW, [[f"{folder}/", f"{out.parent}/"]])
             for statement in _HARDENING:
                 connection.execute(statement)
             found = _fill(connection, folder, runs)
