@@ -14,6 +14,7 @@ from audit_core.claim import dump_claim
 from audit_core.cli.files import read_file, write_file
 from audit_core.cli.interchange import add_interchange_commands
 from audit_core.cli.output import print_json, print_result
+from audit_core.cli.parts import add_parts_commands
 from audit_core.cli.session import current_actor
 from audit_core.errors import IntegrityError, NotMeasured
 from audit_core.exchange.model_signature import ModelSignature, SignatureState, check_folder_signature
@@ -89,6 +90,7 @@ def add_exchange_commands(exchange: argparse.ArgumentParser) -> None:
     check.add_argument("pack", type=Path)
     check.add_argument("--key", type=Path, required=True, help="their public key, PEM")
     add_interchange_commands(add)
+    add_parts_commands(add)
 
 
 def write_plan(options: argparse.Namespace) -> int:

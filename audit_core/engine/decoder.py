@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from audit_core.component import OF_ENCODER_DECODERS, Component, Kind
+from audit_core.engine.change_sizes import measure_change_rms
 from audit_core.engine.parity import check_parity
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import HOOKS, count_indices
@@ -83,7 +84,7 @@ class DecoderSubject:
         *,
         means: Means | None = None,
     ) -> Floats:
-        return self.runner.activation_change_rms(prompts, parts, replacement, means)
+        return measure_change_rms(self.runner, prompts, parts, replacement, means)
 
 
 def read_geometry(bridge: TransformerBridge) -> Geometry:

@@ -10,6 +10,7 @@ import numpy as np
 
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture, capture_run, embed_tokens
+from audit_core.engine.memory import check_gradients
 from audit_core.engine.replay import BlockCall, call_block
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.sites import HookedModel
@@ -58,9 +59,11 @@ def measure_gradients(
 
         Raises:
             ControlFailed: a site's hook did not fire or received no gradient.
+            InterventionRefused: the pass does not fit in memory; see `check_gradients`.
     """
     import torch
 
+    check_gradients(runner.geometry, *residual.shape[:2])
     activations: dict[tuple[Kind, int], torch.Tensor] = {}
     leaves: dict[tuple[Kind, int], torch.Tensor] = {}
     with runner.lock, torch.inference_mode(False), torch.enable_grad():

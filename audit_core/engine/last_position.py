@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit_core.engine.plan import count_prefix_rows
 from audit_core.engine.replay import Prefix, call_block
 from audit_core.engine.runner import WaveRunner
 from audit_core.prompts.answers import Tokens
@@ -55,7 +56,8 @@ class LastPosition:
         asked = np.asarray(states, np.float32).reshape(times, len(self.pairs), -1)
         found = np.empty((times, len(self.pairs)), np.float32)
         for number, group in enumerate(self.groups):
-            size = max(1, MOST_STATES // len(group))
+            most = min(MOST_STATES, count_prefix_rows(self.runner.geometry, len(self.pairs[group[0]].clean_ids)))
+            size = max(1, most // len(group))
             for start in range(0, times, size):
                 part = torch.from_numpy(np.ascontiguousarray(asked[start : start + size, group]))
                 with self.runner.turn():

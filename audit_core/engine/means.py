@@ -119,7 +119,7 @@ class MeanSums:
                     sums = {
                         name: entry.pop((kind, layer)) for name, entry in by_template.items() if (kind, layer) in entry
                     }
-                    for name, total in (sums | {"": _join(list(sums.values()))} if sums else {}).items():
+                    for name, total in ((sums if len(by_template) > 1 else {}) | _join_all(sums)).items():
                         layers[name][layer] = total.average(self._counts[length, name])[None]
                 for name in names:
                     is_shared = name and len(by_template) == 1
@@ -145,8 +145,9 @@ class _Sum:
         return mean.float()
 
 
-def _join(sums: Sequence[_Sum]) -> _Sum:
-    return reduce(_Sum.add, sums)
+def _join_all(sums: Mapping[str, _Sum]) -> dict[str, _Sum]:
+    """The sum of all templates, under the name ""; empty where a layer lacks the site."""
+    return {"": reduce(_Sum.add, sums.values())} if sums else {}
 
 
 def _stack(layers: Mapping[int, torch.Tensor], n_layers: int) -> Floats:
@@ -209,8 +210,13 @@ def _add_experts(n: int, routed: Any, model: HookedModel, layer: int) -> tuple[t
     return total, count
 
 
-def gather_means(means: Means | None, pairs: Sequence[TokenPair], replacement: Replacement) -> dict[Kind, torch.Tensor]:
+def gather_means(
+    means: Means | None, pairs: Sequence[TokenPair], replacement: Replacement, kinds: Collection[Kind] | None = None
+) -> dict[Kind, torch.Tensor]:
     """Reference means aligned with these prompts; per kind, shape (prompt, layer, ...).
+
+    Args:
+        kinds: those that are wanted; all that there are if None.
 
     Raises:
         InterventionRefused: fewer than two reference prompts of a prompt's length (and template).
@@ -229,7 +235,11 @@ def gather_means(means: Means | None, pairs: Sequence[TokenPair], replacement: R
                 remedy="choose resample or zero, or a prompt set as reference.",
             )
     assert means is not None
+    known = [kind for kind in means.activations[keys[0]] if kinds is None or kind in kinds]
+    if len(set(keys)) == 1:
+        # One copy for all prompts: means of long prompts are large.
+        alike = {kind: torch.from_numpy(means.activations[keys[0]][kind].copy()) for kind in known}
+        return {kind: mean.expand(len(keys), *mean.shape) for kind, mean in alike.items()}
     return {
-        kind: torch.stack([torch.from_numpy(means.activations[key][kind].copy()) for key in keys])
-        for kind in means.activations[keys[0]]
+        kind: torch.stack([torch.from_numpy(means.activations[key][kind].copy()) for key in keys]) for kind in known
     }

@@ -47,12 +47,26 @@ def list_needs(interventions: Sequence[Intervention], extra: Collection[Kind] = 
     return Needs(frozenset(kinds), tuple(sorted(sides)))
 
 
+def list_edited(interventions: Sequence[Intervention]) -> frozenset[Kind]:
+    """Kinds of the sites that these interventions edit; the mean of a pattern is that of its edges."""
+    found = {find_kind(edit) for intervention in interventions for edit in intervention.edits}
+    return frozenset(Kind.EDGE if kind is Kind.PATTERN else kind for kind in found)
+
+
 def gather_sources(
-    means: Means | None, pairs: Sequence[TokenPair], interventions: Sequence[Intervention]
+    means: Means | None,
+    pairs: Sequence[TokenPair],
+    interventions: Sequence[Intervention],
+    *,
+    kinds: Collection[Kind] | None = None,
 ) -> tuple[dict[Replacement, dict[Kind, torch.Tensor]], torch.Tensor | None]:
-    """Means and ranges that these interventions insert or keep to; see `Sources`."""
+    """Means and ranges that these interventions insert or keep to; see `Sources`.
+
+    Args:
+        kinds: whose means are wanted; all that there are if None.
+    """
     import torch
 
     wanted = {r for i in interventions for r in i.replacements if r in MEANS}
     ranges = None if means is None or means.ranges is None else torch.from_numpy(means.ranges.copy())
-    return {r: gather_means(means, pairs, r) for r in wanted}, ranges
+    return {r: gather_means(means, pairs, r, kinds) for r in wanted}, ranges

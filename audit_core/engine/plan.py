@@ -15,6 +15,8 @@ CHUNK_TOKENS = 2048
 """Maximum rows × positions of a chunk: matrix products reach full speed at this size."""
 PASS_TOKENS = 48
 """Overhead of one pass through the layers, in tokens: reading all weights and calling every block (measured)."""
+PREFIX_BYTES = 1 << 30
+"""Keys and values of a chunk, as cached and repeated for each head: a row that computes one position reads those of all before."""
 _COPIES = 12
 """Float32 copies of the residual stream in memory within a block, including the wider MLP activations."""
 
@@ -75,6 +77,7 @@ def plan_groups(
                 n_prompts=len(where),
                 length=length,
                 room=room,
+                most_rows=count_prefix_rows(geometry, length),
                 n_layers=geometry.n_layers,
             )
             groups.append(Group(tuple(where), chunks, len(sides) * len(where) * length * geometry.n_layers))
@@ -90,6 +93,11 @@ def count_tokens(geometry: Geometry, length: int) -> int:
     """Rows × positions that fit the memory budget at this prompt length."""
     wide = _COPIES * geometry.d_model + 3 * geometry.n_neurons + 3 * geometry.n_heads * length
     return int(min(CHUNK_TOKENS, max(length, MEMORY_BUDGET_BYTES // (4 * wide))))
+
+
+def count_prefix_rows(geometry: Geometry, length: int) -> int:
+    """Rows whose keys and values fit, however few positions they compute."""
+    return max(1, PREFIX_BYTES // (4 * 2 * length * geometry.d_head * (geometry.n_key_value_heads + geometry.n_heads)))
 
 
 def _sort_by_length(prompts: TokenisedPrompts) -> list[tuple[int, list[int]]]:
@@ -108,7 +116,7 @@ def _find_difference(pairs: Sequence[TokenPair]) -> int:
 
 
 def cut_waves(
-    entries: list[tuple[int, int, int]], *, n_prompts: int, length: int, room: int, n_layers: int
+    entries: list[tuple[int, int, int]], *, n_prompts: int, length: int, room: int, most_rows: int, n_layers: int
 ) -> tuple[Chunk, ...]:
     """Waves of variants (index, start, first layer): neighbours in start and depth, merged if one pass is cheaper."""
     by_start: dict[int, list[tuple[int, int, int]]] = {}
@@ -124,7 +132,7 @@ def cut_waves(
     chunks = []
     for start, members in waves:
         members.sort(key=lambda entry: entry[2])
-        size = max(1, room // (n_prompts * (length - start)))
+        size = max(1, min(room // (length - start), most_rows) // n_prompts)
         # Equal sizes: a small remainder would need a whole pass over the weights.
         size = -(-len(members) // -(-len(members) // size))
         for at in range(0, len(members), size):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,27 @@ def _cut(value: torch.Tensor, start: int, n_positions: int) -> torch.Tensor:
     return value.narrow(axis, start, n_positions - start)
 
 
+class _Recorded(Exception):
+    """Stops the model before its last block runs: logits of every position would take more memory than all blocks."""
+
+
+@contextmanager
+def skip_direct(model: HookedModel) -> Iterator[None]:
+    """Blocks that are run directly return their input: what they are called with does not depend on what they compute."""
+    inner: list[Any] = [model.bridge.blocks[layer].original_component for layer in model.direct]
+    for block in inner:
+        block.forward = _return_input
+    try:
+        yield
+    finally:
+        for block in inner:
+            del block.forward
+
+
+def _return_input(hidden_states: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+    return hidden_states
+
+
 def record_calls(model: HookedModel, tokens: torch.Tensor) -> tuple[BlockCall, ...]:
     """Record how each block is called for prompts of this length.
 
@@ -70,6 +92,8 @@ def record_calls(model: HookedModel, tokens: torch.Tensor) -> tuple[BlockCall, .
         def before(_module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             named = {k: mark(v) for k, v in kwargs.items() if k != "hidden_states"}
             calls[layer] = BlockCall(tuple(mark(a) for a in args[1:]), named, tokens.shape[1])
+            if len(calls) == model.n_layers:
+                raise _Recorded
 
         return before
 
@@ -78,6 +102,8 @@ def record_calls(model: HookedModel, tokens: torch.Tensor) -> tuple[BlockCall, .
     ]
     try:
         model.bridge(tokens)
+    except _Recorded:
+        pass
     finally:
         for handle in handles:
             handle.remove()

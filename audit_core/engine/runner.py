@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audit_core.component import Component, Kind
+from audit_core.component import Kind
 from audit_core.engine.beginnings import MergedPrompts, Readings, keep_all, merge_beginnings
 from audit_core.engine.capture import Capture, capture_layers, capture_run
 from audit_core.engine.forward import LogitReadout, capture_forward, run_forward
-from audit_core.engine.hooks import Sources, measure_change
+from audit_core.engine.hooks import Sources
 from audit_core.engine.inputs import read_inputs
+from audit_core.engine.kept import keep_calls, keep_captures
+from audit_core.engine.layered import LayeredRun
 from audit_core.engine.means import MeanSums, NeuronBounds, check_size, stack_layers
+from audit_core.engine.memory import check_kept, check_patterns, check_row
 from audit_core.engine.needs import gather_sources, list_needs
-from audit_core.engine.plan import Group, count_tokens, count_work, plan_groups
+from audit_core.engine.plan import Group, count_tokens, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
-from audit_core.engine.replay import BlockCall, record_calls
+from audit_core.engine.replay import BlockCall, record_calls, skip_direct
 from audit_core.engine.sites import check_places, find_hooks, locate_position
 from audit_core.engine.threads import MODEL_LOCK
 from audit_core.engine.wave import Variant, Wave, compile_intervention, run_wave
 from audit_core.errors import InterventionRefused
-from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, PromptSide, Replacement, intervene
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Intervention, PromptSide
 from audit_core.prompts.answers import Tokens
 from audit_core.prompts.prompt_set import TokenisedPrompts, TokenPair
 from audit_core.subject import Floats, Geometry, Logits, Means, Progress, TokenRouting, read_only
@@ -38,9 +40,6 @@ if TYPE_CHECKING:
 
 RANGE_PROMPTS = 8
 """Prompts captured at once with all neurons of all layers: some ten megabytes each."""
-CAPTURES_KEPT = 8
-CAPTURE_BYTES = 128 * 1024**2
-"""Cached unedited runs, so that interactive edits of one prompt need no unedited run."""
 
 
 class WaveRunner:
@@ -59,8 +58,7 @@ class WaveRunner:
         self.shares_prefix = False
         """Whether cached keys and values of earlier positions may be used; set after a check that they are exact."""
         self.lock = MODEL_LOCK
-        self._calls: dict[int, tuple[BlockCall, ...]] = {}
-        self._captures: OrderedDict[tuple, Capture] = OrderedDict()
+        self._calls, self._captures = keep_calls(), keep_captures()
 
     def fall_back(self, why: str) -> None:
         """Switch to whole forward passes."""
@@ -104,8 +102,9 @@ class WaveRunner:
 
     def count_work(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> int:
         """Rows × layers × positions of a run, proportional to its time."""
-        rows = self._merge(prompts, interventions).prompts
-        return count_work(self._plan(rows, [compile_intervention(i) for i in interventions]))
+        merged = self._merge(prompts, interventions)
+        groups = self._plan(merged.prompts, [compile_intervention(i) for i in interventions])
+        return max(1, LayeredRun(self, groups, merged, interventions).count_work())
 
     def run(
         self,
@@ -125,14 +124,18 @@ class WaveRunner:
         groups = self._plan(merged.prompts, variants)
         table = LogitTable(prompts, len(variants), self.geometry.n_vocabulary if vocabulary else 0)
         generator = torch.Generator().manual_seed(seed)
-        total, done, applied = count_work(groups), 0, 0
+        layered = LayeredRun(self, groups, merged, interventions)
+        total, done, applied = max(1, layered.count_work()), 0, 0
 
         def advance(work: int) -> None:
             nonlocal done
             done += work
             on_progress(done, total)
 
-        for group in groups:
+        for number, group in enumerate(groups):
+            if number in layered.passes:
+                applied += layered.run(number, variants, means, generator, table, advance)
+                continue
             pairs, places = [merged.prompts.pairs[i] for i in group.prompts], merged.find(group.prompts)
             sources = self.prepare(pairs, interventions, means)
             advance(group.capture_work)
@@ -152,6 +155,7 @@ class WaveRunner:
 
         Raises:
             InterventionRefused, ComponentRefused: see `check_places`; or there is nothing to run.
+            PromptRefused: a prompt is too long for the memory; see `check_row`.
         """
         if not interventions or not len(prompts):
             raise InterventionRefused(
@@ -161,6 +165,7 @@ class WaveRunner:
             )
         for length in sorted({len(pair.clean_ids) for pair in prompts.pairs}):
             check_places(interventions, self.geometry, length)
+        check_row(self.model, self.geometry, interventions, length)
         self.model.check_sites(interventions)
         return [compile_intervention(i) for i in interventions]
 
@@ -192,11 +197,12 @@ class WaveRunner:
             size = max(1, count_tokens(self.geometry, length) // length)
             for start in range(0, len(members), size):
                 where = members[start : start + size]
-                run = self.capture([rows[at] for at in where], (Kind.RESID,))
                 places = [locate_position(positions[one], length) for one in where]
-                with self.turn():
-                    for number, layer in enumerate(layers):
-                        found[number, where] = run.sites[Kind.RESID, layer][range(len(where)), places].float().numpy()
+                for part in self.capture_layers([rows[at] for at in where], (Kind.RESID,)):
+                    with self.turn():
+                        for (_, layer), stream in part.sites.items():
+                            for number in (number for number, asked in enumerate(layers) if asked == layer):
+                                found[number, where] = stream[range(len(where)), places].float().numpy()
                 done += len(where)
                 on_progress(done, len(rows))
         return read_only(found)
@@ -228,25 +234,6 @@ class WaveRunner:
                 done += len(pairs)
                 on_progress(done, len(reference))
         return found.finish()
-
-    def activation_change_rms(
-        self, prompts: TokenisedPrompts, parts: Sequence[Component], replacement: Replacement, means: Means | None
-    ) -> Floats:
-        """Change of each component's output by a replacement; see `Subject.activation_change_rms`."""
-        edits = [intervene([part], replacement) for part in parts]
-        self.model.check_sites(edits)
-        totals, counts = np.zeros(len(parts)), np.zeros(len(parts))
-        for where in self.batch(prompts):
-            pairs = [prompts.pairs[i] for i in where]
-            check_places(edits, self.geometry, len(pairs[0].clean_ids))
-            sources = self.prepare(pairs, edits, means, extra=[part.kind for part in parts])
-            for at, edit in enumerate(edits):
-                (job,) = compile_intervention(edit).edits
-                with self.turn():
-                    lengths = measure_change(self.model, job, sources).numpy()
-                totals[at] += (lengths**2).sum()
-                counts[at] += (lengths > 0).sum()
-        return np.sqrt(totals / np.maximum(counts, 1)).astype(np.float32)
 
     def attention_to_last(self, prompts: TokenisedPrompts, on_progress: Progress) -> tuple[Floats, ...]:
         """Attention from the answer position; see `Subject.attention_to_last`."""
@@ -284,6 +271,7 @@ class WaveRunner:
         """Attention pattern of one prompt under an intervention; see `Subject.patterns`."""
         import torch
 
+        check_patterns(self.geometry, len(pair.clean_ids))
         check_places([intervention], self.geometry, len(pair.clean_ids))
         self.model.check_sites([intervention])
         sources = self.prepare([pair], [intervention], means, extra=(Kind.EDGE,))
@@ -336,6 +324,7 @@ class WaveRunner:
         """
         needs = list_needs(interventions, extra)
         rows = needs.list_rows(pairs)
+        check_kept(self.geometry, needs.kinds, len(rows), len(rows[0]))
         is_many = len(pairs) > 1
         both = self.capture(rows, needs.kinds) if is_many else self._capture_once(tuple(rows), needs.kinds)
         return Sources(needs.divide(both, len(pairs)), *gather_sources(means, pairs, interventions))
@@ -344,16 +333,12 @@ class WaveRunner:
         """Cached unedited runs of recently shown prompts; they depend on the tokens only."""
         key = (ids, kinds)
         with self.lock:
-            if (known := self._captures.get(key)) is not None:
-                self._captures.move_to_end(key)
-                return known
+            known = self._captures.find(key)
+        if known is not None:
+            return known
         made = self.capture(ids, kinds)
         with self.lock:
-            self._captures[key] = made
-            while len(self._captures) > CAPTURES_KEPT or (
-                len(self._captures) > 1 and sum(c.size_bytes for c in self._captures.values()) > CAPTURE_BYTES
-            ):
-                self._captures.popitem(last=False)
+            self._captures.keep(key, made)
         return made
 
     def clear_captures(self) -> None:
@@ -382,11 +367,17 @@ class WaveRunner:
         """Cached call arguments of blocks at this length; they depend on the length only."""
         import torch
 
-        if length not in self._calls:
-            # Not in inference mode, because a backward pass may need these tensors.
-            with self.lock, torch.inference_mode(False), torch.no_grad():
-                self._calls[length] = record_calls(self.model, torch.zeros(1, length, dtype=torch.long))
-        return self._calls[length]
+        with self.lock:
+            if (known := self._calls.find(length)) is None:
+                # Not in inference mode, because a backward pass may need these tensors.
+                with torch.inference_mode(False), torch.no_grad(), self.skip_blocks():
+                    known = record_calls(self.model, torch.zeros(1, length, dtype=torch.long))
+                self._calls.keep(length, known)
+        return known
+
+    def skip_blocks(self) -> AbstractContextManager[None]:
+        """Blocks that need not run while arguments of blocks are recorded."""
+        return skip_direct(self.model)
 
     def read(self, table: LogitTable, end: torch.Tensor, variants: Sequence[int], prompts: Sequence[int]) -> None:
         """Logits of some variants and prompts from their final states, shape (variant, prompt, d_model)."""

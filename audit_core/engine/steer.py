@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ROWS, READ_ROWS = 64, 8
 """Texts that are written at once, and that are read with all of their logits."""
+FULL_LENGTH = 256
+"""Tokens up to which so many texts fit: the logits of eight such texts take 400 MB on the default model."""
 
 
 def write_steered(
@@ -178,8 +180,13 @@ def _added(model: HookedModel, layer: int, step: Floats | None, *, is_start: boo
 
 
 def _list_batches(rows: Sequence[Tokens], most: int = ROWS) -> list[list[int]]:
-    """Numbers of texts of equal length, at most this many."""
+    """Numbers of texts of equal length, at most this many; fewer of those longer than `FULL_LENGTH`."""
     by_length: dict[int, list[int]] = {}
     for at, row in enumerate(rows):
         by_length.setdefault(len(row), []).append(at)
-    return [members[at : at + most] for members in by_length.values() for at in range(0, len(members), most)]
+    sizes = {length: max(1, min(most, most * FULL_LENGTH // length)) for length in by_length}
+    return [
+        members[at : at + sizes[length]]
+        for length, members in by_length.items()
+        for at in range(0, len(members), sizes[length])
+    ]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ROWS = 8
 """Texts in one pass: the logits of 8 texts of 64 tokens and 50,000 words take 100 MB."""
+MOST_TOKENS = 2048
+"""Tokens in one pass of more than one text."""
 
 
 class _Read(Exception):
@@ -132,10 +134,11 @@ def _run(model: HookedModel, batch: Sequence[Tokens], layer: int, hook: Any, tur
 
 
 def _list_batches(rows: Sequence[Tokens]) -> list[tuple[int, list[Tokens]]]:
-    """Consecutive texts of equal length, at most `ROWS`, with the number of texts before them."""
+    """Consecutive texts of equal length, at most `ROWS` and `MOST_TOKENS`, with the number of texts before them."""
     found: list[tuple[int, list[Tokens]]] = []
     for at, row in enumerate(rows):
-        if found and len(found[-1][1]) < ROWS and len(found[-1][1][0]) == len(row):
+        most = min(ROWS, MOST_TOKENS // max(1, len(row)))
+        if found and len(found[-1][1]) < most and len(found[-1][1][0]) == len(row):
             found[-1][1].append(row)
         else:
             found.append((at, [row]))

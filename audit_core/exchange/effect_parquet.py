@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 from audit_core.errors import Refused
@@ -26,6 +27,18 @@ def write_parquet(table: EffectTable) -> bytes:
     found = pyarrow.table(columns, schema=_make_schema(table.about))
     stream = io.BytesIO()
     parquet.write_table(found, stream, compression="zstd")
+    return stream.getvalue()
+
+
+def write_row(cells: Mapping[str, str | float | int]) -> bytes:
+    """One row as a Parquet file: texts, numbers and whole numbers, by the type of each cell."""
+    import pyarrow
+    from pyarrow import parquet
+
+    kinds = {str: pyarrow.string(), float: pyarrow.float64(), int: pyarrow.int64()}
+    columns = {name: pyarrow.array([cell], kinds[type(cell)]) for name, cell in cells.items()}
+    stream = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns), stream, compression="zstd")
     return stream.getvalue()
 
 

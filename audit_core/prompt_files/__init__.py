@@ -10,9 +10,11 @@ from audit_core.prompt_files.reading import (
     read_row_file,
     read_rows,
 )
+from audit_core.prompt_files.table import MAX_CHARACTERS
 from audit_core.prompt_files.upload import flatten_folder, list_splits, place_files
 
 __all__ = [
+    "MAX_CHARACTERS",
     "FoundColumns",
     "ReadRows",
     "add_header",

@@ -9,7 +9,7 @@ from audit_core.errors import PromptRefused
 
 MAX_FILE_BYTES = 4_000_000
 MAX_PROMPTS = 2_000
-MAX_CHARACTERS = 4_000
+MAX_CHARACTERS = 16_000
 MAX_ANSWERS = 200
 """Limit of answers per prompt; the two-digit numbers are a hundred."""
 MAX_COLUMNS = 200

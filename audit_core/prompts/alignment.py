@@ -21,8 +21,9 @@ from audit_core.prompts.prompt_set import (
 from audit_core.prompts.repeats import describe_repeats, find_token_repeats
 from audit_core.prompts.template_labels import check_template_labels
 
-MAX_TOKENS = 256
-"""Attention maps grow with the square of the prompt length: 270 heads at 256 tokens take 71 MB."""
+MAX_TOKENS = 2048
+"""Longest prompt whose time and memory are measured (docs/performance.md). A model's own limit, and the engine's counts of memory
+(`engine.memory`), may be lower."""
 
 
 def tokenise(prompts: PromptSet, tokenizer: Tokenizer) -> TokenisedPrompts:

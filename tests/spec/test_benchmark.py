@@ -164,12 +164,12 @@ def test_the_other_run_of_an_item_is_another_item_of_equal_length_and_end() -> N
 
 def test_items_that_do_not_fit_are_counted_and_a_file_without_others_is_refused() -> None:
     tokenizer = wrap(make_bytes([]))
-    short, long = "Q{}?,a,b,c,d,A\n", "long " * 80 + "?,a,b,c,d,A\n"
+    short, long = "Q{}?,a,b,c,d,A\n", "long " * 500 + "?,a,b,c,d,A\n"
     found, source = ask_items(
         read_benchmark((short.format(1) + short.format(2) + long).encode(), name="m"), tokenizer, PromptFormat.TEXT, most=9
     )  # fmt: skip
-    assert (len(found), source.left_out) == (2, (("longer than 256 tokens", 1),))
-    with pytest.raises(Refused, match="longer than 256 tokens"):
+    assert (len(found), source.left_out) == (2, (("longer than 2048 tokens", 1),))
+    with pytest.raises(Refused, match="longer than 2048 tokens"):
         ask_items(read_benchmark(long.encode(), name="m"), tokenizer, PromptFormat.TEXT, most=9)
 
 

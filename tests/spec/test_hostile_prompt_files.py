@@ -65,7 +65,7 @@ REFUSED = {
     "arrays in arrays": ("[" * 1_000_000, "nested too deep"),
     "objects in objects": ('{"a":' * 500_000, "nested too deep"),
     "arrays in a cell": (json.dumps(ROW | {"answer": [[[" x"]]]}), "answer is not a list of"),
-    "arrays in a cell of CSV": (HEADER + f'a,b,"{"[" * 3000}",y\n' + f"a,b,{'[' * 5000},y\n", "answer is not text of 1 to"),
+    "arrays in a cell of CSV": (HEADER + f'a,b,"{"[" * 3000}",y\n' + f"a,b,{'[' * 17000},y\n", "answer is not text of 1 to"),
     "too many answers": (json.dumps(ROW | {"answer": [f" {n}" for n in range(201)]}), "answer is not a list of 1 to 200"),
     "a NUL in CSV": (GOOD + "a\0,b, x, y\n", "NUL character"),
     "a NUL in JSON Lines": (json.dumps(ROW) + "\n\0\n", "NUL character"),

@@ -1,166 +1,199 @@
-"""Parts of a run: a run that was stopped, or whose process was killed, measures no question twice."""
+"""Runs as Parquet parts in a folder of several installations, and an index of them for each reader."""
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import time
-from contextlib import suppress
-from dataclasses import dataclass, replace
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+from pydantic import TypeAdapter
+from spec.test_exchange_effects import make_sweep
 
-from audit_core import open_subject, parts
-from audit_core.documents import DocumentsRequest, report
-from audit_core.errors import Cancelled, StoreRefused
-from audit_core.parts import FOLDER, KeptParts, measure_each
-from audit_core.prompts.alignment import tokenise
-from audit_core.run import Actor, Auditor
-from audit_core.store import RunLog
-from audit_core.subject import no_progress
-from audit_core.subject_family import find_planted
+from audit_core import cli
+from audit_core.audits.sweep import SweepResult
+from audit_core.errors import IntegrityError, Refused, StoreRefused
+from audit_core.exchange import parts
+from audit_core.exchange.effect_files import read_effects
+from audit_core.exchange.effect_table import tabulate_run
+from audit_core.exchange.parts import Published, publish_runs
+from audit_core.store import RunLog, open_database
+from audit_core.store.log import run_log
+from audit_core.store.log.backup import back_up, restore
+from audit_core.store.log.run_log import RunRecord
+from audit_core.store.parts_index import build_index, name_effects, name_run
 
-pytestmark = pytest.mark.usefixtures("short_draws")
-ROOT = Path(__file__).resolve().parents[2]
-MODEL = "planted-reader-grounded"
-
-
-@dataclass(frozen=True)
-class Part:
-    value: float
-
-
-def measure(
-    home: Path, n: int, *, fails_at: int = -1, about: str = "a"
-) -> tuple[list[int], tuple[Part, ...], list[Any]]:
-    """Indices that were measured, the parts, and the progress."""
-    measured: list[int] = []
-    seen: list[Any] = []
-
-    def one(at: int) -> Part:
-        if at == fails_at:
-            raise Cancelled("stop")
-        measured.append(at)
-        return Part(0.1 * at)
-
-    kept = KeptParts(home, [about])
-    found: tuple[Part, ...] = ()
-    with kept.lend(), suppress(Cancelled):
-        found = measure_each(
-            [["q", at] for at in range(n)], Part, one, work=[2] * n, on_progress=lambda *x: seen.append(x), after=1
-        ).parts
-    assert kept.n_found == n - len(measured) - (0 if fails_at < 0 else n - fails_at)
-    return measured, found, seen
+SECRETS = ("Ada Actor", "session-of-ada", "a prompt that was quoted", "/home/ada")
+IDENTITY = {
+    "model": "toy",
+    "prompts": "letters",
+    "n_prompts": 40,
+    "folder": SECRETS[3],
+    "environment": {"host": SECRETS[3]},
+}
+DONE = RunRecord(
+    "a1", "2026-11-01T10:00:00.000+00:00", SECRETS[0], SECRETS[1], "sweep", "done", "", "", "c" * 64, "m" * 64, "p" * 64,
+    json.dumps(IDENTITY), "{}", TypeAdapter(SweepResult).dump_json(make_sweep()).decode(), 1.5,
+)  # fmt: skip
+REFUSED = replace(
+    DONE, run_id="a2", started_at="2026-11-02T10:00:00.000+00:00", outcome="not_measured", reason="control_failed", detail=SECRETS[2],
+    content_key="d" * 64, result=None,
+)  # fmt: skip
 
 
-def measure_nothing(home: Path) -> list[Any]:
-    """Progress where all five parts are kept and nothing follows."""
-    seen: list[Any] = []
-    with KeptParts(home, ["a"]).lend():
-        measure_each(
-            [["q", at] for at in range(5)], Part, lambda at: pytest.fail("measured again"), work=[2] * 5, on_progress=lambda *x: seen.append(x)
-        )  # fmt: skip
-    return seen
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with two runs; tests only read it."""
+    home = tmp_path_factory.mktemp("installation")
+    for record in (DONE, REFUSED):
+        RunLog(home).append(record)
+    return home
 
 
-def test_a_stopped_run_goes_on_and_its_progress_counts_what_is_left(tmp_path: Path) -> None:
-    assert measure(tmp_path, 5, fails_at=3)[0] == [0, 1, 2]
-    measured, found, seen = measure(tmp_path, 5)
-    assert measured == [3, 4]
-    assert found == tuple(Part(0.1 * at) for at in range(5)), "numbers are read back to the last bit"
-    assert seen == [(0, 5), (2, 5), (4, 5)]
-    assert measure_nothing(tmp_path) == [(1, 1)], "nothing is left: that is the end"
-    assert measure(tmp_path, 7)[0] == [5, 6], "another set of questions finds those that it shares"
-    assert measure(tmp_path, 5, about="b")[0] == [0, 1, 2, 3, 4], "another model or version finds none"
+@pytest.fixture(scope="module")
+def published(installation: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shared") / "it's parts"
+    assert publish_runs(RunLog(installation), folder) == Published(2, 0, 1, 0)
+    return folder
 
 
-def test_without_an_auditor_nothing_is_kept(tmp_path: Path) -> None:
-    found = measure_each([["q"]], Part, lambda at: Part(1.0), work=[1], on_progress=no_progress)
-    assert found.parts == (Part(1.0),)
-    assert not list(tmp_path.iterdir())
+def read_files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def ask(index: Path, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(index), read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_the_index_has_the_runs_and_every_estimate_of_the_log(published: Path, tmp_path: Path) -> None:
+    index = tmp_path / "index.duckdb"
+    found = build_index(published, index)
+    table = tabulate_run(DONE)
+    assert (found.runs, found.effects, found.newest) == (2, len(table.rows), REFUSED.started_at)
+    assert ask(index, "SELECT * FROM effects") == [("a1", *astuple(row)) for row in table.rows]
+    columns = (
+        "run_id, audit, outcome, reason, model, model_digest, prompts, prompts_sha256, content_key, wall_s, n_effects"
+    )
+    same = ("toy", "m" * 64, "letters", "p" * 64)
+    assert ask(index, f"SELECT {columns} FROM runs") == [
+        ("a1", "sweep", "done", "", *same, "c" * 64, 1.5, len(table.rows)),
+        ("a2", "sweep", "not_measured", "control_failed", *same, "d" * 64, 1.5, 0),
+    ]
+    assert index.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["index.duckdb"]
+    raw = (published / name_effects("a1")).read_bytes()
+    assert read_effects(raw, name="effects.parquet") == table, "a part is a file that `exchange read-effects` takes"
+
+
+def test_nothing_that_names_a_person_a_machine_or_a_text_is_published(published: Path, tmp_path: Path) -> None:
+    build_index(published, tmp_path / "index.duckdb")
+    files = [*read_files(published).values(), (tmp_path / "index.duckdb").read_bytes()]
+    assert not [secret for secret in SECRETS for raw in files if secret.encode() in raw]
+    assert any(DONE.model_digest.encode() in raw for raw in files)
+
+
+def test_an_installation_that_moved_publishes_the_same_parts_and_none_twice(
+    installation: Path, published: Path, tmp_path: Path
+) -> None:
+    """Back up, restore elsewhere, go on there: the log's history and the parts agree."""
+    before, moved = read_files(published), tmp_path / "moved"
+    with open_database(installation):
+        pass
+    back_up(installation, tmp_path / "b.zip", with_private_keys=True)
+    restore(tmp_path / "b.zip", moved)
+    assert publish_runs(RunLog(moved), published) == Published(0, 2, 0, 0)
+    assert read_files(published) == before
+    publish_runs(RunLog(moved), tmp_path / "fresh")
+    assert read_files(tmp_path / "fresh") == before
+
+
+def test_a_second_installation_adds_its_runs_while_a_reader_has_the_older_index(
+    published: Path, tmp_path: Path
+) -> None:
+    folder, index = shutil.copytree(published, tmp_path / "parts"), tmp_path / "index.duckdb"
+    build_index(folder, index)
+    (tmp_path / "other").mkdir()
+    RunLog(tmp_path / "other").append(replace(DONE, run_id="b1", started_at="2026-11-03T10:00:00.000+00:00"))
+    with duckdb.connect(str(index), read_only=True) as reader:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _: publish_runs(RunLog(tmp_path / "other"), folder), range(4)))
+        assert all(one.new + one.known == 1 for one in found)
+        # What a publisher was killed while writing is not seen: files are named when they are whole.
+        (folder / "runs" / ".assay-0.part").write_bytes(b"PAR1")
+        assert build_index(folder, tmp_path / "new.duckdb").runs == 3
+        (tmp_path / "new.duckdb").replace(index)
+        assert reader.execute("SELECT count(*) FROM runs").fetchall() == [(2,)]
+    assert ask(index, "SELECT count(DISTINCT run_id) FROM effects") == [(2,)]
+
+
+def test_a_publication_that_was_killed_goes_on(
+    installation: Path, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the effects and before the run's row: until then the run is not there."""
+    written: list[Path] = []
+
+    def write(path: Path, data: bytes, *, mode: int) -> None:
+        if written:
+            raise OSError(28, "No space left on device")
+        written.append(path)
+        parts_write(path, data, mode=mode)
+
+    parts_write = parts.write_new
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "write_new", write)
+        with pytest.raises(StoreRefused, match="No space left"):
+            publish_runs(RunLog(installation), tmp_path / "parts")
+    with pytest.raises(Refused, match="has no part of a run"):
+        build_index(tmp_path / "parts", tmp_path / "index.duckdb")
+    assert publish_runs(RunLog(installation), tmp_path / "parts") == Published(2, 0, 1, 0)
+    assert read_files(tmp_path / "parts") == read_files(published)
+
+
+def test_a_run_without_an_end_is_published_when_it_has_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home").mkdir()
+    log = RunLog(tmp_path / "home")
+    monkeypatch.setattr(run_log, "is_alive", lambda *_: False)
+    log.start(DONE.start)
+    assert publish_runs(log, tmp_path / "parts") == Published(0, 0, 0, 1)
+    log.append(DONE)
+    assert publish_runs(log, tmp_path / "parts") == Published(1, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda raw: raw[:-3], lambda raw: raw.replace(b"0.1", b"9.9"), lambda raw: b"", lambda raw: b"x" * 99]
+    ("change", "says"),
+    [
+        (lambda folder: (folder / name_effects("a1")).unlink(), "run_id=a1 of .* has no effects"),
+        (lambda folder: (folder / name_run("a2")).rename(folder / name_run("a3")), "another run in it"),
+        (lambda folder: (folder / name_run("a2")).write_bytes(b"PAR1 not"), "cannot be read"),
+        (lambda folder: shutil.copy(folder / name_run("a2"), folder / name_effects("a1")), "cannot be read|effects"),
+    ],
 )
-def test_a_part_that_was_cut_or_changed_is_measured_again(damage: Any, tmp_path: Path) -> None:
-    measure(tmp_path, 3)
-    path = next(p for p in tmp_path.glob(f"{FOLDER}/*/*") if b"0.1" in p.read_bytes())
-    assert path.stat().st_mode & 0o777 == 0o600
-    path.write_bytes(damage(path.read_bytes()))
-    measured, found, _ = measure(tmp_path, 3)
-    assert measured == [1]
-    assert found[1] == Part(0.1)
+def test_parts_that_do_not_agree_give_no_index_and_leave_the_older_one(
+    published: Path, tmp_path: Path, change: Callable[[Path], object], says: str
+) -> None:
+    folder, index = shutil.copytree(published, tmp_path / "parts"), tmp_path / "index.duckdb"
+    build_index(folder, index)
+    before = index.read_bytes()
+    change(folder)
+    with pytest.raises(IntegrityError, match=says):
+        build_index(folder, index)
+    assert index.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index.duckdb", "parts"]
 
 
-def test_the_oldest_parts_are_deleted_beyond_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    measure(tmp_path, 4)
-    size = sum(path.stat().st_size for path in tmp_path.glob(f"{FOLDER}/*/*"))
-    monkeypatch.setattr(parts, "MAX_BYTES", size)
-    measure(tmp_path, 6)
-    assert len(list(tmp_path.glob(f"{FOLDER}/*/*"))) == 5, "swept once, at the first new part"
-
-
-def test_a_folder_that_cannot_be_written_refuses_the_run(tmp_path: Path) -> None:
-    (tmp_path / FOLDER).write_bytes(b"")
-    with pytest.raises(StoreRefused, match="cannot be kept"):
-        measure(tmp_path, 2)
-
-
-def ask(n: int) -> tuple[Any, DocumentsRequest]:
-    subject, model = open_subject(MODEL), find_planted(MODEL)
-    assert model is not None
-    prompts = tokenise(model.find_task("reader-lookup").make(2, 0), subject.tokenizer)
-    return subject, DocumentsRequest(prompts.take(range(n)), fillers=2, edits=2, traced=1)
-
-
-def run_slowly(home: Path) -> None:
-    """In a process of its own: measure questions until killed."""
-    real = report.measure_question
-
-    def slow(*asked: Any) -> Any:
-        time.sleep(0.3)
-        return real(*asked)
-
-    report.measure_question = slow  # type: ignore[assignment]
-    subject, request = ask(8)
-    Auditor(subject, RunLog(home)).run("documents", request, actor=Actor("me", "s"))
-
-
-def test_a_killed_process_leaves_its_questions_to_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home, folder = tmp_path / "home", tmp_path / "home" / FOLDER
-    home.mkdir()
-    code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]; from pathlib import Path; from spec.test_parts import run_slowly; run_slowly(Path({str(home)!r}))"
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as process:
-        until = time.monotonic() + 120
-        while len(list(folder.glob("*/*.json"))) < 3 and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-    kept = len(list(folder.glob("*/*.json")))
-    assert 3 <= kept < 8
-    real, measured = report.measure_question, []
-
-    def count(subject: Any, question: Any, request: Any) -> Any:
-        measured.append(question.id)
-        return real(subject, question, request)
-
-    monkeypatch.setattr(report, "measure_question", count)
-    subject, request = ask(8)
-    log = RunLog(home)
-    found = Auditor(subject, log).run("documents", request, actor=Actor("me", "s"))
-    assert len(measured) == len(set(measured)) == 8 - kept
-    (end, killed) = log.list_runs()
-    assert (killed.outcome, end.outcome, end.detail) == (
-        "abandoned",
-        "done",
-        f"{kept} parts were measured by earlier runs",
-    )
-    other = tmp_path / "other"
-    other.mkdir()
-    fresh = Auditor(subject, RunLog(other))
-    assert fresh.run("documents", request, actor=Actor("me", "s")).result == found.result
-    monkeypatch.setattr(fresh._pace, "keep", lambda *x: pytest.fail("a run from kept parts says nothing of the pace"))
-    fresh.execute("documents", replace(request, seed=request.seed))
+def test_the_commands_publish_and_index(
+    installation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AUDIT_HOME", str(installation))
+    folder, index = str(tmp_path / "parts"), str(tmp_path / "index.duckdb")
+    assert cli.main(["exchange", "index", folder, "--out", index]) == 2
+    assert cli.main(["exchange", "publish", folder]) == 0
+    assert "2 runs added, of which 1 without effects" in capsys.readouterr().out
+    assert cli.main(["exchange", "index", folder, "--out", index, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"runs": 2, "effects": 8, "newest": REFUSED.started_at}

@@ -172,7 +172,7 @@ def test_a_prompt_that_fills_the_file_limit_is_refused_fast() -> None:
         ),
         ({"corrupted": "the dog sat\n"}, "(after the corrupted prompt) begins with a space and the prompt ends in"),
         ({"foil": " down"}, "answer and foil have the same tokens; choose a foil that is wrong"),
-        ({"clean": "a " * 300 + "b", "corrupted": "a " * 300 + "c"}, f"302 tokens, at most {MAX_TOKENS}; shorten"),
+        ({"clean": "a " * 2100 + "b", "corrupted": "a " * 2100 + "c"}, f"2102 tokens, at most {MAX_TOKENS}; shorten"),
     ],
 )
 def test_a_pair_that_does_not_align_is_refused_with_its_row_and_a_remedy(changes: dict[str, str], says: str) -> None:

@@ -224,7 +224,8 @@ def _about(seconds: float) -> str:
     return f"about {seconds / 60:.0f} min" if seconds > 90 else f"about {max(seconds, 1):.0f} s"
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+# Of all heads at once: up to 300 MB each.
+@st.cache_data(max_entries=8, show_spinner=False)
 def _pattern(
     _auditor: Auditor, model: str, _pair: TokenPair, ids: tuple[int, ...], _intervention: Intervention, key: str,
     _reference: TokenisedPrompts, reference_key: str,

@@ -11,6 +11,7 @@ import streamlit as st
 from audit_core import AuditError, Auditor, PromptSet, TokenisedPrompts, list_prompt_sets, make_table
 from audit_core.errors import PromptRefused
 from audit_core.prompt_files import (
+    MAX_CHARACTERS,
     FoundColumns,
     add_header,
     add_spaces,
@@ -114,7 +115,7 @@ def _ask_rows() -> bytes:
     empty = make_table(_FIELDS, [("",) * len(_FIELDS)] * 3)
     typed = st.data_editor(
         empty, num_rows="dynamic", hide_index=True, key="own-rows", width="stretch", alt="Rows of prompts to type",
-        column_config={name: st.column_config.TextColumn(name.capitalize(), max_chars=4000) for name in _FIELDS},
+        column_config={name: st.column_config.TextColumn(name.capitalize(), max_chars=MAX_CHARACTERS) for name in _FIELDS},
     )  # fmt: skip
     return _write_rows(typed.to_dict("records"))
 
@@ -128,8 +129,10 @@ def _write_rows(rows: Sequence[dict[Any, Any]]) -> bytes:
 
 def _ask_pair() -> bytes:
     with st.form("own pair", border=False):
-        clean = st.text_area("Clean prompt", height=70, max_chars=4000, placeholder=_EXAMPLES["clean"])
-        corrupted = st.text_area("Corrupted prompt", height=70, max_chars=4000, placeholder=_EXAMPLES["corrupted"])
+        clean = st.text_area("Clean prompt", height=70, max_chars=MAX_CHARACTERS, placeholder=_EXAMPLES["clean"])
+        corrupted = st.text_area(
+            "Corrupted prompt", height=70, max_chars=MAX_CHARACTERS, placeholder=_EXAMPLES["corrupted"]
+        )
         answer = st.text_input("Answer, with its leading space", max_chars=200, placeholder=_EXAMPLES["answer"])
         foil = st.text_input("Foil, with its leading space", max_chars=200, placeholder=_EXAMPLES["foil"])
         if not st.form_submit_button("Use this pair", icon=":material/check:"):

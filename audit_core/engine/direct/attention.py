@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Kind
 from audit_core.engine.direct.arithmetic import add, multiply
+from audit_core.engine.memory import SCORE_BYTES
 
 if TYPE_CHECKING:
     import torch
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from audit_core.engine.direct.direct_block import DirectBlock
 
 
-MAX_SCORES = 1 << 25
-"""Attention scores in memory at once, 128 MB, unless a hook needs all of them."""
+MAX_SCORES = SCORE_BYTES // 4
+"""Attention scores in memory at once, unless a hook needs all of them."""
 
 
 def attend(

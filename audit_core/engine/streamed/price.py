@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from audit_core.engine.passes import Pass
 from audit_core.engine.plan import count_tokens
 from audit_core.engine.replay import call_block
-from audit_core.engine.streamed.passes import Pass
 from audit_core.engine.wave import Variant, compile_intervention
 from audit_core.intervention import Intervention
 from audit_core.prompts.prompt_set import TokenisedPrompts

@@ -1,4 +1,4 @@
-"""Plan of a streamed run: passes over the weights, each with as many waves as fit in memory, and the noise of each wave."""
+"""Plan of a run layer by layer: passes through the layers, each with as many waves as fit in memory, and the noise of each wave."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from audit_core.engine.plan import Chunk, Group
 from audit_core.engine.sites import SiteEdit, find_site_shape
 from audit_core.engine.wave import Variant, list_jobs, order_variants
 from audit_core.intervention import Replacement
+from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Geometry
 
 if TYPE_CHECKING:
@@ -81,25 +82,36 @@ def plan_passes(
     return (*passes, Pass(tuple(parts), held))
 
 
+def list_lengths(groups: Sequence[Group], prompts: TokenisedPrompts) -> list[int]:
+    """Tokens of each group's prompts."""
+    return [len(prompts.pairs[group.prompts[0]].clean_ids) for group in groups]
+
+
 def count_rows(group: Group, chunk: Chunk, length: int) -> int:
     """Rows × positions of a wave after its last variant has joined."""
     return len(chunk.variants) * len(group.prompts) * (length - chunk.start)
 
 
 def draw_states(
-    groups: Sequence[Group], lengths: Sequence[int], variants: Sequence[Variant], geometry: Geometry, seed: int
+    groups: Sequence[Group],
+    lengths: Sequence[int],
+    variants: Sequence[Variant],
+    geometry: Geometry,
+    generator: torch.Generator,
 ) -> list[list[torch.Tensor | None]]:
     """State of the random generator at the beginning of each wave, as if waves ran one after the other.
 
-    A model in memory runs wave after wave with one generator. Here waves take turns at each layer, so that each has a
+    Waves that run one after the other share one generator. Here they take turns at each layer, so that each has a
     generator of its own, which begins where that one would be; the draws between are made here and thrown away.
+
+    Args:
+        generator: of the run; left where it would be after these waves.
 
     Returns:
         By group and wave; None for a wave that draws nothing.
     """
     import torch
 
-    generator = torch.Generator().manual_seed(seed)
     states: list[list[torch.Tensor | None]] = []
     for group, length in zip(groups, lengths, strict=True):
         states.append([])
