@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import itertools
 import os
 import resource
 import shutil
@@ -30,16 +29,17 @@ import pytest
 from _pytest.runner import runtestprotocol
 from verifier_mutants import ROOT, Mutant, find_function, list_modules, list_mutants, mark_statements
 
-TESTS = tuple(
-    f"tests/spec/test_{name}.py"
-    for name in (
-        "policy_rule", "strict_json", "pack_trust", "pack_amounts", "policy_file", "note", "merkle", "pack_tampering", "pack_semantics",
-        "pack_log", "decisions", "pack_documents", "findings_in_packs", "answers_in_packs", "hostile_text", "witness",
-        "witnessed_packs", "pack_container", "pack_statements", "pack_writing", "disclosure", "verifier_changes",
-    )
+_LIGHT = (
+    "policy_rule", "strict_json", "pack_trust", "pack_amounts", "policy_file", "note", "merkle", "pack_tampering", "pack_semantics", "pack_log",
+    "decisions", "pack_documents", "pack_container", "verifier_changes",
 )  # fmt: skip
-"""Tests that call the verifier in this process on packs of toys, and build no model; quick and far-reaching files first."""
-SIGNATURES = ("tests/spec/test_ed25519.py",)
+"""Tests that import little, as a fork of a small process costs little; quick and far-reaching files first."""
+_HEAVY = (
+    "findings_in_packs", "answers_in_packs", "witness", "witnessed_packs", "hostile_text", "pack_statements", "pack_writing", "disclosure",
+)  # fmt: skip
+TESTS = tuple(tuple(f"tests/spec/test_{name}.py" for name in names) for names in (_LIGHT, _HEAVY))
+"""Tests that call the verifier in this process on packs of toys, and build no model; each group in a process of its own."""
+SIGNATURES = (("tests/spec/test_ed25519.py",),)
 """Tests of the signature's own arithmetic: in all others a library does it."""
 SKIPPED = "not processes and not joined and not two_requests"
 """Tests that start processes, or time threads: no function changed here reaches them."""
@@ -56,6 +56,7 @@ class Record:
         rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
         self.noticed = {tuple(row[:5]): row[6] for row in rows if row[5] in ANSWERS}
         self.passed = {(tuple(row[:5]), row[6]) for row in rows if row[5] == PASSED}
+        self.reached = {key for key, _ in self.passed}
         self.ended = {tuple(row[:5]): row[5] for row in rows if row[5] in (SURVIVED, UNREACHED)}
         self._file = path.open("a", encoding="utf-8")
 
@@ -73,11 +74,13 @@ class Record:
 class Mutator:
     """A plugin of pytest: where it would run the collected tests, it runs them on every mutant."""
 
-    def __init__(self, mutants: Sequence[Mutant], record: Record, slowest_s: float, is_fresh: bool) -> None:
-        self.mutants, self.record, self.slowest_s, self.is_fresh = mutants, record, slowest_s, is_fresh
+    def __init__(
+        self, mutants: Sequence[Mutant], files: Sequence[str], record: Record, slowest_s: float, is_fresh: bool
+    ) -> None:
+        self.mutants, self.files, self.record = mutants, files, record
+        self.slowest_s, self.is_fresh = slowest_s, is_fresh
         self.seen = mark_statements()
         self.shared: set[str] = set()
-        self.reached: set[str] = set()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
@@ -92,24 +95,21 @@ class Mutator:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if session.testsfailed:
             sys.exit("the tests cannot be collected")
-        files = [
-            (name, list(items))
-            for name, items in itertools.groupby(session.items, lambda one: one.nodeid.split("::")[0])
-        ]
+        # The project's own order begins with what takes longest: here what is quick and far-reaching comes first.
+        by_file: dict[str, list[pytest.Item]] = {name: [] for name in self.files}
+        for item in session.items:
+            by_file[item.nodeid.split("::")[0]].append(item)
+        files = [(name, items) for name, items in by_file.items() if items]
         for number, (name, items) in enumerate(files):
             self._try_file(name, items)
             following = files[number + 1][1][0] if number + 1 < len(files) else None
             session._setupstate.teardown_exact(following)
-        for mutant in self.mutants:
-            if mutant.key not in self.record.noticed:
-                self.record.add(mutant, SURVIVED if mutant.place in self.reached else UNREACHED)
         return True
 
     def _try_file(self, name: str, items: list[pytest.Item]) -> None:
         begun = time.process_time()
         self.shared = set()
         seconds, reached = self._run_unchanged(items)
-        self.reached |= set().union(*reached.values())
         quick = sorted((one for one in items if seconds[one] <= self.slowest_s), key=seconds.__getitem__)
         last: dict[str, pytest.Item] = {}
         gc.collect()
@@ -269,21 +269,36 @@ def main() -> int:
     parser.add_argument("--summary", action="store_true", help="count what is in the record, and try none")
     options = parser.parse_args()
     modules = options.modules or list_modules()
-    record = Record(options.out.resolve())
     if options.summary:
-        sys.stdout.write(summarise(modules, record))
+        sys.stdout.write(summarise(modules, Record(options.out.resolve())))
         return 0
     if (is_arithmetic := "ed25519" in modules) and len(modules) > 1:
         sys.exit("try ed25519 alone: the tests of all other modules have a library in its place")
-    names = options.tests or (SIGNATURES if is_arithmetic else TESTS)
+    groups = (tuple(options.tests),) if options.tests else SIGNATURES if is_arithmetic else TESTS
+    for names in groups:
+        child = os.fork()
+        if child == 0:
+            os._exit(try_modules(modules, [name for name in names if (ROOT / name).exists()], options))
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+            return 1
+    if not options.tests:
+        record = Record(options.out.resolve())
+        for mutant in (one for short in modules for one in list_mutants(short)):
+            if mutant.key not in record.noticed:
+                record.add(mutant, SURVIVED if mutant.key in record.reached else UNREACHED)
+    return 0
+
+
+def try_modules(modules: Sequence[str], names: Sequence[str], options: argparse.Namespace) -> int:
+    """Try every mutant of these modules on these files of tests."""
     mutants = [mutant for short in modules for mutant in list_mutants(short)]
-    mutator = Mutator(mutants, record, options.slowest, options.fresh)
-    if not is_arithmetic:
+    mutator = Mutator(mutants, names, Record(options.out.resolve()), options.slowest, options.fresh)
+    if "ed25519" not in modules:
         find_function("ed25519", "is_signed_by").__code__ = _is_signed_quickly.__code__
     folder = tempfile.mkdtemp()
     arguments = ["-q", "-p", "no:cacheprovider", "--capture=sys", "--basetemp", f"{folder}/pytest", "-k", SKIPPED]
     try:
-        return int(pytest.main([*arguments, *(name for name in names if (ROOT / name).exists())], plugins=[mutator]))
+        return int(pytest.main([*arguments, *names], plugins=[mutator]))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
