@@ -30,8 +30,8 @@ from _pytest.runner import runtestprotocol
 from verifier_mutants import ROOT, Mutant, find_function, list_modules, list_mutants, mark_statements
 
 _LIGHT = (
-    "policy_rule", "strict_json", "pack_trust", "pack_amounts", "policy_file", "note", "merkle", "pack_tampering", "pack_semantics", "pack_log",
-    "decisions", "pack_documents", "pack_container", "verifier_changes",
+    "policy_rule", "strict_json", "pack_trust", "pack_amounts", "policy_file", "pack_tampering", "pack_semantics", "pack_log", "decisions",
+    "note", "merkle", "pack_documents", "pack_container", "verifier_changes",
 )  # fmt: skip
 """Tests that import little, as a fork of a small process costs little; quick and far-reaching files first."""
 _HEAVY = (
@@ -43,8 +43,8 @@ SIGNATURES = (("tests/spec/test_ed25519.py",),)
 """Tests of the signature's own arithmetic: in all others a library does it."""
 SKIPPED = "not processes and not joined and not two_requests"
 """Tests that start processes, or time threads: no function changed here reaches them."""
-CPU_S, WALL_S = 20, 300
-"""A mutant that computes longer never ends; one that waits longer is stuck, which is no answer."""
+CPU_S, WALL_S = 3, 300
+"""A mutant that computes longer than this, and than three times its tests, never ends; one that waits longer is stuck, which is no answer."""
 KILLED, ENDLESS, PASSED, SURVIVED, UNREACHED = "killed", "timeout", "passed", "survived", "not reached"
 ANSWERS = (KILLED, ENDLESS)
 
@@ -114,7 +114,7 @@ class Mutator:
         last: dict[str, pytest.Item] = {}
         gc.collect()
         gc.freeze()
-        if fork_and_run(None, quick)[0] != PASSED:
+        if fork_and_run(None, quick, 600)[0] != PASSED:
             sys.exit(f"{name}: a test fails in a forked process without a change")
         results: Counter[str] = Counter()
         for mutant in self.mutants:
@@ -126,8 +126,9 @@ class Mutator:
                 continue
             # What noticed the last change of this function is likely to notice the next.
             if (first := last.get(mutant.function)) in tests:
-                tests = [first, *(one for one in tests if one is not first)]  # type: ignore[list-item]
-            result, by = fork_and_run(mutant, tests, is_fresh)
+                tests = [first, *(one for one in tests if one is not first)]
+            limit_s = CPU_S + 3 * int(sum(seconds[one] for one in tests)) + (60 if is_fresh else 0)
+            result, by = fork_and_run(mutant, tests, limit_s, is_fresh)
             results[result] += 1
             self.record.add(mutant, result, by or name)
             if by:
@@ -171,14 +172,16 @@ def is_passing(item: pytest.Item) -> bool:
     return all(not one.failed for one in runtestprotocol(item, log=False, nextitem=AnyTestOf(item)))  # type: ignore[arg-type]
 
 
-def fork_and_run(mutant: Mutant | None, tests: Sequence[pytest.Item], is_fresh: bool = False) -> tuple[str, str]:
+def fork_and_run(
+    mutant: Mutant | None, tests: Sequence[pytest.Item], limit_s: int, is_fresh: bool = False
+) -> tuple[str, str]:
     """Run tests in a forked process, on one mutant if there is one: the result, and the test that noticed."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         status = 99
         try:
-            status = _run_child(mutant, tests, is_fresh, writing)
+            status = _run_child(mutant, tests, limit_s, is_fresh, writing)
         finally:
             os._exit(status)
     os.close(writing)
@@ -199,8 +202,8 @@ def fork_and_run(mutant: Mutant | None, tests: Sequence[pytest.Item], is_fresh: 
         os.close(reading)
 
 
-def _run_child(mutant: Mutant | None, tests: Sequence[pytest.Item], is_fresh: bool, writing: int) -> int:
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + 5))
+def _run_child(mutant: Mutant | None, tests: Sequence[pytest.Item], limit_s: int, is_fresh: bool, writing: int) -> int:
+    resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s + 5))
     forget_answers()
     if mutant is not None:
         find_function(mutant.module, mutant.function).__code__ = mutant.code
@@ -263,7 +266,7 @@ def main() -> int:
         "--slowest", type=float, default=0.5, help="leave out tests that take more CPU seconds than this"
     )
     parser.add_argument(
-        "--fresh", action="store_true", help="build what tests share anew where a change is in what it reaches"
+        "--fresh", action="store_true", help="build what tests share again where a change is in what it reaches"
     )
     parser.add_argument("--tests", nargs="+", help="files of tests, in the place of all that are known")
     parser.add_argument("--summary", action="store_true", help="count what is in the record, and try none")
