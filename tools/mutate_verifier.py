@@ -31,7 +31,7 @@ from verifier_mutants import ROOT, Mutant, find_function, list_modules, list_mut
 
 _LIGHT = (
     "policy_rule", "strict_json", "pack_trust", "pack_amounts", "policy_file", "pack_tampering", "pack_semantics", "pack_log", "decisions",
-    "note", "merkle", "pack_documents", "pack_container", "verifier_changes",
+    "note", "merkle", "pack_documents", "pack_container",
 )  # fmt: skip
 """Tests that import little, as a fork of a small process costs little; quick and far-reaching files first."""
 _HEAVY = (
