@@ -69,13 +69,13 @@ def make_planted(home: Home, out: Path) -> None:
 
 
 def make_default(home: Home, out: Path) -> None:
-    """A head of the default model that attends to the name and does little; so few prompts that a rerun takes seconds, and decide nothing."""
+    """A head of the last layer of the default model, which no later part can repair, on so few prompts that a rerun takes seconds."""
     rows = [json.loads(line) for line in DEFAULT_PROMPTS.read_text(encoding="utf-8").splitlines()]
     templates = sorted({row["template"] for row in rows})[:4]
     chosen = [row for name in templates for row in [one for one in rows if one["template"] == name][:2]]
     file = home.folder / "indirect_object.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in chosen), encoding="utf-8")
-    claim = home.freeze("L22.H7", "--prompts", file, "--model", "default", "--ask")
+    claim = home.freeze("L29.H0", "--prompts", file, "--model", "default", "--ask")
     home.call("run", claim)
     home.pack(claim, "--out", out)
 

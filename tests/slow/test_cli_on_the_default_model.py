@@ -111,7 +111,7 @@ def test_a_golden_pack_of_the_default_model_is_run_again(
     assert done.returncode == 0, done.stderr
     found = {one["claim_id"]: one for one in json.loads(done.stdout)}
     assert {key: {level: found[key][level] for level in row} for key, row in wanted.items()} == wanted
-    assert all(one["differs"] == [] and one["n_values"] > 50 for one in found.values())
+    assert all(one["differs"] == [] and one["n_values"] > 10 for one in found.values())
 
 
 def test_known_models_are_listed_with_digest_and_licence(tmp_path: Path) -> None:
