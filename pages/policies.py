@@ -12,7 +12,7 @@ from audit_core.store import list_policies
 from ui.flow import sample
 from ui.parts.refusal import show_refusal
 from ui.parts.tabs import lazy_tabs
-from ui.policies import draft, form, retire, show
+from ui.policies import amend, draft, form, retire, show
 from ui.policies.trial import read_packs
 from ui.shell import link
 
@@ -79,6 +79,7 @@ lazy_tabs(
         "Save": partial(form.ask_save, base, policy, newest),
         "Changes": partial(show.show_changes, changes, reference.id),
         "Versions": partial(retire.show_versions, versions),
+        "Claims": partial(amend.show_claims, policy, policy.sha256 == base.sha256 and not is_brought, versions),
         "File": partial(show.show_file, policy),
     },
     key="policy-tab",

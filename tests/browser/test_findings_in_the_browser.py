@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 from toy.people import ROLE_FILE, make_person
 from toy.register import freeze_by_hand
 
@@ -14,6 +15,7 @@ from audit_core.governance import PersonRole
 from audit_core.store import FindingRegister, PersonLog
 from tests.browser.signed_in import House, open_house, see_title, sign_in
 from tests.browser.test_accessibility_in_the_browser import Flaw, list_flaws, settle
+from ui.parts.figures import TEXT
 
 pytestmark = pytest.mark.browser
 
@@ -60,6 +62,10 @@ def test_a_finding_goes_through_the_hands_of_three_roles_and_a_disabled_person_i
     assert (made.severity, made.history[0].by) == ("high", house.name("rob"))
     reviewer.get_by_text("1 finding to resolve").wait_for()
     check_flaws(reviewer)
+    for theme, ink in TEXT.items():
+        reviewer.emulate_media(color_scheme=theme)
+        shown = reviewer.locator(".js-plotly-plot .xtitle")
+        expect(shown).to_have_css("fill", "rgb({}, {}, {})".format(*bytes.fromhex(ink[1:])))
 
     viewer = enter(visit, house, "dora", "team-view")
     viewer.get_by_text("1 finding to resolve").wait_for()

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 from toy.packs import genuine_members, zip_up
+from toy.planted import make_induction
+from toy.register import freeze_by_hand
 
 from audit_core.governance import edit_policy
 from audit_core.policy_choice import load_policy_choice, save_own_policy
 from audit_core.review import read_trial_packs, take_pack, try_policy
 from audit_core.shipped import load_shipped_policy
-from audit_core.store import list_policies
+from audit_core.store import Register, list_policies
 from tests.pages.test_claims_page import HOSTILE, open_page
 from ui.policies.drawings import RESULTS, draw_trial, list_claim_rows, tabulate
 
@@ -106,6 +108,31 @@ def test_a_version_is_taken_out_of_force_with_a_reason_and_is_no_longer_offered(
     assert test.selectbox(key="policy").options == [f"{SHIPPED.id} (example of this project)"]
     assert not [one for one in test.button if one.key == "policy-retire"]
     assert not [one for one in test.markdown if "<script" in one.value]
+
+
+def test_a_locked_claim_is_amended_to_the_policy_that_is_chosen(home: Path) -> None:
+    freeze_by_hand(home, name=HOSTILE, prompts=make_induction(2, change="query"))
+    own = edit_policy(SHIPPED, {("id",): "bank-1", (*NECESSITY, "source"): "organisation"})
+    saved = save_own_policy(home, own, based_on="", reason="Board.", by="Ada")
+    test = open_tab(open_page("policies"), "Claims")
+    assert not test.exception
+    assert "1 claim, of them 0 locked under bank-1" in read(test)
+    assert list(test.dataframe[-1].value["locked under"]) == ["a policy that is not kept here"]
+    test.button(key="policy-amend").click().run()
+    assert "No reason" in read(test)
+    assert Register(home).find("C-0001").plan.version == 1
+    test.text_input(key="policy_amend_by").set_value("Ben")
+    test.text_area(key="policy_amend_reason").set_value("The board's policy applies.")
+    test = test.button(key="policy-amend").click().run()
+    assert not test.exception
+    assert "C-0001, version 2, is locked under bank-1: an amendment" in read(test)
+    claim = Register(home).find("C-0001")
+    assert (claim.plan.version, claim.plan.pins.policy_sha256) == (2, saved.sha256)
+    assert [(row.by, row.field, row.is_deviation) for row in claim.deviations] == [("Ben", "pins.policy_sha256", False)]
+    assert list(test.dataframe[-1].value["locked under"]) == ["bank-1, version 1"]
+    assert not [one for one in test.button if one.key == "policy-amend"]
+    test.session_state[field("gate", "max_waivers", policy=saved.sha256)] = 0
+    assert "Save this one first" in read(test.run()), "a draft is no policy"
 
 
 def test_a_change_keeps_what_was_typed_when_it_is_refused(desk: Path) -> None:

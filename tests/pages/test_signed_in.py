@@ -9,16 +9,20 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 from toy.people import ISSUER, ROLE_FILE, make_claims, make_person
+from toy.planted import make_induction
+from toy.register import freeze_by_hand
 
 from audit_core.errors import AccessRefused, AuditError, PromptRefused
+from audit_core.governance import edit_policy
 from audit_core.governance.people import PersonRole
 from audit_core.packs import ExportOptions
+from audit_core.policy_choice import save_own_policy
 from audit_core.preregistration import ChangeKind
 from audit_core.prompts.prompt_set import Prompt, PromptSet
 from audit_core.references import load_checklist
 from audit_core.review import ReviewDecision
 from audit_core.shipped import load_shipped_policy
-from audit_core.store import ChecklistDraft, FindingDraft, FindingEdit, PersonLog, list_events, open_database
+from audit_core.store import ChecklistDraft, FindingDraft, FindingEdit, PersonLog, Register, list_events, open_database
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {"viewer": "team-view", "researcher": "team-research", "reviewer": "team-review", "approver": "team-approve", "admin": "team-admin"}  # fmt: skip
@@ -305,6 +309,34 @@ def test_a_replayed_click_is_refused_and_logged(provider: Provider, change: str)
     why = "not_allowed" if change == "viewer" else "expired"
     assert ("ada", "manage_people", why) in provider.refusals()
     assert not [one for one in PersonLog(provider.home).list_known() if one.is_disabled]
+
+
+def test_a_researcher_amends_a_plan_to_a_policy_and_others_are_refused_and_logged(provider: Provider) -> None:
+    freeze_by_hand(provider.home, prompts=make_induction(2, change="query"))
+    own = edit_policy(load_shipped_policy(), {("id",): "bank-1"})
+    save_own_policy(provider.home, own, based_on="", reason="Board.", by="otto")
+    provider.sign_in("otto", "approver")
+    test = open_app("policies")
+    test.session_state["policy-tab"] = "Claims"
+    assert "A plan is amended by a person with the role researcher." in [one.value for one in test.run().info]
+    assert "policy-amend" not in [one.key for one in test.button]
+    provider.sign_in("bela", "researcher")
+    test = open_app("policies")
+    test.session_state["policy-tab"] = "Claims"
+    test.run().text_area(key="policy_amend_reason").set_value("The board's policy applies.")
+    provider.claims["groups"] = ["team-approve"]
+    test.button(key="policy-amend").click().run()
+    assert provider.refusals() == [("bela", "amend", "not_allowed")]
+    assert Register(provider.home).find("C-0001").plan.version == 1
+    provider.claims["groups"] = ["team-research"]
+    test = open_app("policies")
+    test.session_state["policy-tab"] = "Claims"
+    test.run().text_area(key="policy_amend_reason").set_value("The board's policy applies.")
+    test.button(key="policy-amend").click().run()
+    assert not test.exception
+    claim = Register(provider.home).find("C-0001")
+    assert (claim.plan.version, claim.plan.pins.policy_sha256) == (2, own.sha256)
+    assert claim.deviations[0].by == f"{ISSUER}|bela"
 
 
 def test_a_session_that_changes_hands_forgets_what_was_in_it(provider: Provider) -> None:

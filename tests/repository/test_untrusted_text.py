@@ -203,6 +203,7 @@ REVIEWED: dict[str, list[str]] = {
         "monitor.recipe.layer",
         "step.draws",
     ],
+    "ui/policies/amend.py": ["roles"],
     "ui/policies/form.py": ["COUNTS", "kept['op']", "name.replace('_', ' ')", "names", "roles", "words"],
     "ui/policies/retire.py": ["day", "one.version", "roles"],
     "ui/policies/show.py": [

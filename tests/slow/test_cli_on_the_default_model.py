@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toy.golden import EXPECTED, find_pack, list_packs
 
 from audit_core.judging.trial import measure_null_draws
 from tests.spec.test_cli_refusals import ROOT, assay, is_refusal, write
@@ -97,6 +98,20 @@ def test_unequal_pairs_and_answers_that_do_not_follow_are_refused_by_row(tmp_pat
     assert "'many'" not in done.stderr, "its first token tells it from the foil"
     runs = [json.loads(line) for line in assay(tmp_path, "log", "export").stdout.splitlines()]
     assert [run["outcome"] for run in runs] == ["refused"]
+
+
+@pytest.mark.parametrize("name", list_packs("default"))
+def test_a_golden_pack_of_the_default_model_is_run_again(
+    default_subject: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every draw that the pack has, so without `loaded`; the code is another one after every change."""
+    monkeypatch.setattr("audit_core.cli.packs.open_subject", lambda name, on_progress: default_subject)
+    wanted = EXPECTED[name]["rerun"]
+    done = assay(tmp_path, "rerun", str(find_pack(name)), "--other-code", "--json")
+    assert done.returncode == 0, done.stderr
+    found = {one["claim_id"]: one for one in json.loads(done.stdout)}
+    assert {key: {level: found[key][level] for level in row} for key, row in wanted.items()} == wanted
+    assert all(one["differs"] == [] and one["n_values"] > 10 for one in found.values())
 
 
 def test_known_models_are_listed_with_digest_and_licence(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from audit_core.evidence.keys import SigningKey, open_log_key
 from audit_core.evidence.note import sign_checkpoint
 from audit_core.verifier.ed25519 import is_signed_by
-from audit_core.verifier.note import BadNote, Checkpoint, hash_note_key, read_checkpoint
+from audit_core.verifier.note import BadNote, Checkpoint, hash_note_key, read_checkpoint, read_unsigned
 
 ORIGIN = "assay/0123456789abcdef"
 CHECKPOINT = Checkpoint(ORIGIN, 7, bytes(range(32)), "ab" * 32)
@@ -107,3 +107,25 @@ def test_a_size_root_or_signature_has_one_spelling(key: SigningKey, note: str) -
         read_checkpoint(note + "x" * 70_000, origin=ORIGIN, public_key=key.public_key)
     with pytest.raises(BadNote, match="more than"):
         read_checkpoint(note + note.splitlines()[-1].join(["", "\n"]) * 101, origin=ORIGIN, public_key=key.public_key)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        ("\n\n", "\n", "no signatures below a blank line"),
+        ("=\n", "=", "no signatures below a blank line"),
+        ("\n\n", "\t\n\n", "control characters"),
+        ("\n\n", "\nmore\n\n", "one per line"),
+        (f"{ORIGIN}\n7", "\n7", "one per line"),
+        ("\n7\n", "\n07\n", "one per line"),
+        ("\n7\n", "\n-7\n", "one per line"),
+        ("ab" * 32 + "\n", "ab" * 31 + "\n", "one per line"),
+    ],
+)
+def test_a_note_in_another_form_is_refused_before_any_signature_is_looked_at(
+    note: str, old: str, new: str, match: str
+) -> None:
+    assert read_unsigned(note) == CHECKPOINT
+    place = note.rindex(old) if old == "=\n" else note.index(old)
+    with pytest.raises(BadNote, match=match):
+        read_unsigned(note[:place] + new + note[place + len(old) :])

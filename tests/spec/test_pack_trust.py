@@ -90,3 +90,11 @@ def test_a_log_may_have_had_several_keys_one_of_them_without_an_end() -> None:
         (LOG.keyid, True),
         (MALLORY.keyid, False),
     ]
+
+
+def test_one_key_may_have_every_role_and_a_log_an_old_key_that_was_revoked() -> None:
+    data = write_trust((ANNA, "preparer"), log=None).replace(b'["preparer"]', b'["preparer", "reviewer", "approver"]')
+    data += name_log_key(LOG) + name_log_key(MALLORY, revoked_at="2026-01-01T00:00:00Z")
+    found = read_trust(data)
+    assert found.keys[ANNA.keyid].roles == ("preparer", "reviewer", "approver")
+    assert {one.keyid for one in found.logs[LOG_ID]} == {LOG.keyid, MALLORY.keyid}

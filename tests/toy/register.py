@@ -8,8 +8,10 @@ from typing import Any
 from audit_core.claim import Claim
 from audit_core.component import head
 from audit_core.preregistration import Pins, Preregistration, PriorAccess
+from audit_core.prompts.prompt_set import PromptSet
 from audit_core.store.claims.earlier_runs import Sought
 from audit_core.store.claims.register import Register
+from audit_core.store.data_directory import keep_prompts
 from audit_core.store.database.connection import open_database
 from audit_core.store.database.events import Action, append_event
 
@@ -17,9 +19,19 @@ PINS = Pins("toy model", "1" * 64, "a1b2c3d4e5f6", "toy prompts", "2" * 64, 40, 
 
 
 def freeze_by_hand(
-    home: Path, *, owner: str = "anna", expires_at: str = "2999-01-01", name: str = "it is needed"
+    home: Path,
+    *,
+    owner: str = "anna",
+    expires_at: str = "2999-01-01",
+    name: str = "it is needed",
+    prompts: PromptSet | None = None,
 ) -> str:
-    """Register one claim and freeze its plan; returns its id."""
+    """Register one claim and freeze its plan; returns its id.
+
+    Args:
+        prompts: a set to keep beside it; without one its prompts are nowhere.
+    """
+    key = "own-" + "0" * 24 if prompts is None else keep_prompts(prompts, home=home)
 
     def draft(claim_id: str, now: str, access: PriorAccess) -> Preregistration:
         return Preregistration(
@@ -28,7 +40,7 @@ def freeze_by_hand(
 
     plan = Register(home).freeze(
         draft, owner=owner, declared=PriorAccess.NOTHING_RUN, expires_at=expires_at, model="toy", model_digest=PINS.model_digest,
-        prompts="own-" + "0" * 24, sought=Sought(("2" * 64,), ()),
+        prompts=key, sought=Sought(("2" * 64,), ()),
     )  # fmt: skip
     return plan.claim_id
 

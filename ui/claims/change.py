@@ -17,12 +17,13 @@ from ui.parts.header import plain
 from ui.parts.refusal import show_refusal
 
 _REFUSED, _DONE = "change_refused", "change_done"
-_KINDS = {
+KINDS = {
     ChangeKind.ERROR: "an error in the plan",
     ChangeKind.FEASIBILITY: "it cannot be done as planned",
     ChangeKind.SCOPE: "another scope",
     ChangeKind.OTHER: "another reason",
 }
+"""Kinds of reasons, in words."""
 _KEEP = "as locked"
 
 
@@ -66,7 +67,7 @@ def _ask_change(history: ClaimHistory) -> None:
     )  # fmt: skip
     left, right = st.columns([1, 2])
     left.selectbox(
-        "Kind of reason", list(_KINDS), len(_KINDS) - 1, format_func=lambda one: _KINDS[one], key=f"{place}:kind"
+        "Kind of reason", list(KINDS), len(KINDS) - 1, format_func=lambda one: KINDS[one], key=f"{place}:kind"
     )
     right.text_input("Why", key=f"{place}:reason", max_chars=2000)
     if services.person().is_local:

@@ -157,9 +157,13 @@ def _read(place: str, name: str) -> str:
 
 
 def _record(place: str, draft: FindingDraft) -> None:
-    fields = {name: _read(place, name) for name in (*_TEXTS, "severity", "due")}
+    texts = {name: _read(place, name) for name in _TEXTS}
     try:
-        made = act.record_finding(replace(draft, **fields), _read(place, "name"))
+        filled = replace(
+            draft, title=texts["title"], finding=texts["finding"], remediation=texts["remediation"], owner=texts["owner"],
+            severity=_read(place, "severity"), due=_read(place, "due"),
+        )  # fmt: skip
+        made = act.record_finding(filled, _read(place, "name"))
     except AuditError as error:
         st.session_state[_REFUSED] = error, {}
         return

@@ -17,7 +17,7 @@ TEXTS = ("source", "why")
 GATE = ("ci_level", "max_waivers", "waiver_max_days")
 APPROVAL = ("max_age_days", "preparer_ne_reviewer", "reviewer_ne_approver")
 _PREFIX = "policy:"
-_OF_TABS = ("policy_criterion", "policy_by", "policy_reason")
+_OF_TABS = ("policy_criterion", "policy_by", "policy_reason", "policy_amend_by", "policy_amend_reason")
 """Fields that belong to no value of a policy."""
 
 Place = tuple[str, ...]

@@ -10,7 +10,7 @@ if str(ROOT) not in sys.path:
 import streamlit as st  # noqa: E402
 
 from ui.parts.sample_mark import mark_page  # noqa: E402
-from ui.shell import auth, history, link, navigation, return_to  # noqa: E402
+from ui.shell import auth, history, link, navigation, return_to, theme  # noqa: E402
 
 SIDE_BAR = 210
 """Pixels: the menu's longest title, so that both maps fit beside it on a laptop."""
@@ -43,6 +43,7 @@ return_to.resume([one for pages in menu.values() for one in pages])
 with st.sidebar:
     auth.show_person(person, page.title)
     history.keep_one_entry()
+    theme.follow_theme()
 permission = navigation.find_permission(page.title)
 if not person.may(permission):
     auth.show_refused_page(person, permission, page.title)
