@@ -58,6 +58,8 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.collect()
         gc.freeze()
+        # What tests make is freed without these searches, but for small cycles; the usual thresholds suit processes that end in seconds.
+        gc.set_threshold(2_000, 20, 100)
         gc.enable()
 
 

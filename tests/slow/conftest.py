@@ -12,9 +12,9 @@ from audit_core.subjects.transformer import TransformerSubject
 
 @pytest.fixture(scope="session")
 def indirect_objects(default_subject: TransformerSubject) -> TokenisedPrompts:
-    """Two or three prompts of each of ten templates, from the half on which no circuit was searched for."""
+    """Two prompts of each of ten templates, from the half on which no circuit was searched for."""
     half = tokenise(take_split(load_prompt_set("indirect_object"), exploratory=False), default_subject.tokenizer)
-    return half.take(half.spread(24))
+    return half.take(half.spread(20))
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from notebook import NOTEBOOK, run_notebook  # noqa: E402
 pytestmark = pytest.mark.slow
 
 
-FEWER = {"most=24": "most=5"}
+FEWER = {"most=24": "most=4"}
 """Every prompt costs seconds."""
 DRAWS_ON = 1
 """Prompts of each of the 199 draws, which are nearly all of what a verdict costs."""
@@ -61,7 +61,7 @@ def test_the_snippet_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monk
     exec(compile(snippet.replace(text, fewer), "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert "L23.H3" in printed
-    assert "too few for a verdict" in printed, "five prompts are"
+    assert "too few for a verdict" in printed, "four prompts are"
     assert (tmp_path / "effects.html").stat().st_size > 1000
 
 
