@@ -61,6 +61,8 @@ def _fit(runner: WaveRunner, texts: TokenisedPrompts, on_progress: Progress) -> 
     from transformer_lens.tools.analysis import JacobianLens
 
     found = []
+    # The same for all: lenses that were fitted with different limits are not merged.
+    longest = max(len(pair.clean_ids) for pair in texts.pairs)
     for done, pair in enumerate(texts.pairs):
         # One text at a time: the lock is taken for as long.
         with runner.lock, torch.inference_mode(False):
@@ -68,7 +70,7 @@ def _fit(runner: WaveRunner, texts: TokenisedPrompts, on_progress: Progress) -> 
             try:
                 one = JacobianLens.fit(
                     runner.bridge, [pair.prompt.clean], corpus=texts.name, dim_batch=AT_ONCE,
-                    max_seq_len=len(pair.clean_ids), skip_first_positions=SKIPPED, show_progress=False,
+                    max_seq_len=longest, skip_first_positions=SKIPPED, show_progress=False,
                 )  # fmt: skip
             except (TypeError, ValueError) as error:
                 raise NotMeasured("control_failed", f"TransformerLens fits no Jacobian lens here: {error}") from error

@@ -22,7 +22,7 @@ from audit_core.lenses.results import (
     LensPart,
     LensWriting,
 )
-from audit_core.prompts.prompt_set import name_split, require_distinguished
+from audit_core.prompts.prompt_set import TokenisedPrompts, name_split, require_distinguished
 from audit_core.stats.bootstrap import bootstrap_mean, bootstrap_ratios, rank_agreement
 from audit_core.stats.estimates import Estimate, format_estimate
 from audit_core.subject import Means, Progress, Subject
@@ -30,13 +30,28 @@ from audit_core.subject import Means, Progress, Subject
 _READING = 30
 """The readings take about as long as this share, one part in so many, of the measured runs."""
 
+_FIT = 5
+"""Times one row's forward pass that one row of a Jacobian takes, measured on the default model."""
+
 _NAMED = 4
 """Parts that the finding names; the table has all."""
 
 
 def count_work_of(subject: Subject, request: LensesRequest) -> int:
-    """Rows × positions × layers of the measured runs."""
-    return subject.count_work(request.prompts, _list_runs(subject, request))
+    """Rows × positions × layers of the measured runs, and of the fit of the Jacobian lens."""
+    return subject.count_work(request.prompts, _list_runs(subject, request)) + _count_fit(subject, request)
+
+
+def _count_fit(subject: Subject, request: LensesRequest) -> int:
+    """A Jacobian has a row for each dimension of the stream."""
+    positions = sum(len(pair.clean_ids) for pair in _take_texts(request).pairs)
+    return _FIT * positions * subject.geometry.d_model * subject.geometry.n_layers
+
+
+def _take_texts(request: LensesRequest) -> TokenisedPrompts:
+    """Texts that the Jacobian lens is fitted on."""
+    n = min(request.jacobian, len(request.reference))
+    return request.reference.take(request.reference.spread(n) if n > 0 else [])
 
 
 def measure_lenses(
@@ -49,16 +64,21 @@ def measure_lenses(
     """
     require_distinguished(request.prompts.pairs)
     total = count_work_of(subject, request)
-    reading = LENSES.of(subject).read_lenses(
-        request.prompts, on_progress=lambda done, of: on_progress(total * done // (_READING * of), total)
-    )
+    measured = total - _count_fit(subject, request)
+
+    def report(start: int, end: int) -> Progress:
+        """Progress of a stage that takes the work from `start` to `end`."""
+        return lambda done, of: on_progress(start + done * (end - start) // of, total)
+
+    reading = LENSES.of(subject).read_lenses(request.prompts, on_progress=report(0, measured // _READING))
     effect = measure_effect(
         subject, request.prompts, _list_runs(subject, request), get_metric("logit_difference"), means=means, seed=request.seed,
-        on_progress=lambda done, of: on_progress(total // _READING + done * (total - total // _READING) // of, total),
+        on_progress=report(measured // _READING, measured),
     )  # fmt: skip
     check_task(effect)
     _check_same_runs(reading, effect)
-    return _Report(subject, request, reading, effect, _read_jacobian(subject, request, effect)).write()
+    jacobian = _read_jacobian(subject, request, effect, report(measured, total))
+    return _Report(subject, request, reading, effect, jacobian).write()
 
 
 @dataclass(frozen=True)
@@ -70,20 +90,18 @@ class _Jacobian:
     why_not: str
 
 
-def _read_jacobian(subject: Subject, request: LensesRequest, effect: Effect) -> _Jacobian:
-    n = min(request.jacobian, len(request.reference))
-    if n < 1:
+def _read_jacobian(subject: Subject, request: LensesRequest, effect: Effect, on_progress: Progress) -> _Jacobian:
+    texts = _take_texts(request)
+    if not texts.pairs:
         return _Jacobian(None, 0, "")
     try:
-        stream = LENSES.of(subject).read_jacobian_lens(
-            request.prompts, request.reference.take(request.reference.spread(n))
-        )
+        stream = LENSES.of(subject).read_jacobian_lens(request.prompts, texts, on_progress=on_progress)
     except ControlFailed:
         raise
     except NotMeasured as error:
         return _Jacobian(None, 0, error.detail)
     _check_end(stream[-1], effect)
-    return _Jacobian(stream, n, "")
+    return _Jacobian(stream, len(texts), "")
 
 
 def _check_same_runs(reading: LensReading, effect: Effect) -> None:

@@ -98,8 +98,10 @@ def carried(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, TokenisedPro
         copier.value[JUNK + token, token], copier.output[token, OUT + token] = 1.0, 5.0
     save_model(model, folder)
     subject = open_subject(str(folder))
+    # Texts of two lengths: TransformerLens merges only lenses that were fitted alike.
+    before = ("w01", "w02", "w03 w04")
     rows = tuple(
-        Prompt(f"p{at}", f"w0{1 + at % 3} {answer} =", f"w0{1 + at % 3} {foil} =", f" {answer}", f" {foil}", f"t{at % 3}")
+        Prompt(f"p{at}", f"{before[at % 3]} {answer} =", f"{before[at % 3]} {foil} =", f" {answer}", f" {foil}", f"t{at % 3}")
         for at, (answer, foil) in enumerate((("A", "B"), ("B", "A")) * 3)
     )  # fmt: skip
     prompts = tokenise(PromptSet("carried", rows), subject.tokenizer)
