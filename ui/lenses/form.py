@@ -21,7 +21,7 @@ TEXTS = ("0", "2", "4", "8", "16")
 FIELDS = (
     link.Field("model", "default"), link.Field("set", "indirect_object"), link.Field("form", "written"),
     link.Field("prompt", ""), link.Field("ab", "resample"),
-    link.Field("jt", "0"),
+    link.Field("jt", "8"),
 )  # fmt: skip
 
 
