@@ -23,7 +23,9 @@ def show_claims(policy: Policy, is_saved: bool, versions: Sequence[SavedPolicy])
     """Show under which policy each active claim is locked, and offer to amend those under another one."""
     claims = [one for one in Register(audit_home()).list_claims() if not one.withdrawn]
     if not claims:
-        st.markdown("No claim is locked. Lock one on *Claims*: it is listed here with the policy that it was locked under.")
+        st.markdown(
+            "No claim is locked. Lock one on *Claims*: it is listed here with the policy that it was locked under."
+        )
         return
     names = {load_shipped_policy().sha256: f"{load_shipped_policy().id} (example of this project)"}
     names |= {one.sha256: f"{one.policy_id}, version {one.version}" for one in versions}
