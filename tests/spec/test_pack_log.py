@@ -28,6 +28,7 @@ from toy.packs import (
 )
 
 from audit_core.evidence.canonical import dump_canonical
+from audit_core.verifier.log_entry import BadEntry, read_entry
 from audit_core.verifier.log_proof import BadCheckpoint
 from audit_core.verifier.note import BadNote, read_unsigned
 from audit_core.verifier.verification import Verification
@@ -52,6 +53,33 @@ def with_log(files: dict[str, bytes]) -> dict[str, bytes]:
 
 def change_proofs(change: Callable[[Any], Any]) -> dict[str, bytes]:
     return edit("log/inclusion.json", change)
+
+
+ENTRY = json.loads(BODIES[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"more": 1}, "unknown fields"),
+        *(({name: 1}, "wrong type") for name in ("log_id", "ts", "tenant", "actor", "action", "object_id", "prev", "payload")),
+        ({"v": 2}, "another version"),
+        ({"seq": -1}, "no sequence number"),
+        ({"seq": 1.0}, "no sequence number"),
+        ({"seq": True}, "no sequence number"),
+    ],
+)  # fmt: skip
+def test_an_entry_has_the_fields_of_an_entry_and_no_others(change: dict[str, Any], match: str) -> None:
+    assert read_entry(dump_canonical(ENTRY)) == ENTRY
+    with pytest.raises(BadEntry, match=match):
+        read_entry(json.dumps({**ENTRY, **change}).encode())
+
+
+def test_bytes_that_are_no_entry_are_refused() -> None:
+    fewer = {name: value for name, value in ENTRY.items() if name != "tenant"}
+    for body, match in ((json.dumps(fewer).encode(), "missing"), (b"[]", "missing"), (BODIES[0][:-1], "")):
+        with pytest.raises(BadEntry, match=match):
+            read_entry(body)
 
 
 # Inclusion.

@@ -14,8 +14,8 @@ from toy.models import BY_BLOCKS, build_random, load
 from toy.prompts import tokenise_letters
 
 from audit_core.component import Kind, head
+from audit_core.engine.kept import CAPTURES_KEPT
 from audit_core.engine.replay import Prefix
-from audit_core.engine.runner import CAPTURES_KEPT
 from audit_core.intervention import Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subjects.transformer import TransformerSubject

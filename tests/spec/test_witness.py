@@ -27,6 +27,7 @@ from audit_core.verifier.cosignature import (
 from audit_core.verifier.merkle import hash_leaf
 from audit_core.verifier.note import BadNote, Checkpoint
 from audit_core.verifier.trust import read_trust
+from audit_core.verifier.witnessed import TlogProof, read_tlog_proof, write_tlog_proof
 from audit_core.witness.asking import Outcome, ask_witness
 from audit_core.witness.identity import make_identity, open_identity
 from audit_core.witness.serving import WitnessServer
@@ -76,6 +77,41 @@ def test_it_cosigns_with_a_time_and_its_own_key_id(witness: LogWitness) -> None:
         changed = note_of(LEAVES, 8) + f"— {NAME} {base64.b64encode(bad).decode()}\n"
         with pytest.raises(BadNote, match="cosignature"):
             find_cosignature(changed, as_witness(witness.identity))
+
+
+def cosign(key: ToyKey, timestamp: int, cut: int = 0) -> str:
+    """A line below the note of eight events."""
+    text = note_of(LEAVES, 8).rpartition("\n\n")[0] + "\n"
+    raw = (
+        hash_witness_key(NAME, key.public_key)
+        + timestamp.to_bytes(8, "big")
+        + key.sign(describe_cosigned(text, timestamp))
+    )
+    return f"— {NAME} {base64.b64encode(raw[: len(raw) - cut]).decode()}\n"
+
+
+def test_the_earliest_of_its_cosignatures_counts_and_one_of_another_size_or_time_is_none() -> None:
+    key, listed = as_identity(NAME).key, as_witness(as_identity(NAME))
+    last = 253_402_300_799
+    for times in ((100, 200), (200, 100), (last, 100)):
+        assert find_cosignature(note_of(LEAVES, 8) + "".join(cosign(key, at) for at in times), listed) == 100
+    assert find_cosignature(note_of(LEAVES, 8) + cosign(key, last), listed) == last
+    for line in (cosign(key, 100, cut=1), cosign(key, last + 1)):
+        with pytest.raises(BadNote, match="wrong size, or with an impossible time"):
+            find_cosignature(note_of(LEAVES, 8) + line, listed)
+
+
+def test_a_proof_is_read_as_it_was_written_and_what_is_no_list_of_hashes_is_refused() -> None:
+    one, many = b"a" * 32, tuple(bytes([n]) * 32 for n in range(64))
+    for extension in ((), (one,), (one, b"b" * 32), many):
+        proof = TlogProof(3, many, extension, "note\n")
+        assert read_tlog_proof(write_tlog_proof(proof)) == proof
+    for extension in ((one[1:],), (*many, one)):
+        with pytest.raises(BadNote, match="not a consistency proof"):
+            read_tlog_proof(write_tlog_proof(TlogProof(3, (), extension, "note\n")))
+    for inclusion in ((one, one[1:]), (*many, one)):
+        with pytest.raises(BadNote, match="hashes of 32 bytes"):
+            read_tlog_proof(write_tlog_proof(TlogProof(3, inclusion, (), "note\n")))
 
 
 @pytest.mark.parametrize(("old", "size"), [(8, 8), (8, 9), (8, 40), (8, 16)])
