@@ -28,8 +28,7 @@ class FeatureEvaluationAudit(Audit):
         "The activations of a layer are replaced by what the dictionary rebuilds of them, beside random directions that fire as "
         "often and as many principal components. Apart from it, sparse probes and features of first letters are read."
     )
-    # It replaces a whole site in texts without an answer, so that no effect of a component is revealed.
-    shows_results: bool = False
+    counts_as: tuple[str, ...] = ("causal_results",)
     demands: tuple[Capability[Any], ...] = (ACTIVATIONS,)
     file_form: type | None = TextsFile
 
