@@ -108,21 +108,23 @@ def add_monitor_commands(monitor: argparse.ArgumentParser) -> None:
     replay.add_argument("case", type=Path)
     replay.add_argument("--monitor", type=Path, required=True, help="the monitor that the case was stored with")
     replay.add_argument("--model", default="default", help="the same model, or another one to compare with")
-    own = add(
-        "write", write_texts, "let the model write texts; those that collapse into repetition are the cases of `fit`"
-    )
-    own.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
-    own.add_argument("--texts", type=int, default=300)
-    own.add_argument("--tokens", type=int, default=36, help="of each text (default 36)")
-    own.add_argument("--temperature", type=float, default=0.3, help="low ones collapse more often (default 0.3)")
-    own.add_argument("--seed", type=int, default=0)
-    own.add_argument("--out", type=Path, required=True)
+    text = "let the model write texts; those that collapse into repetition are the cases of `fit`"
+    _ask_texts(add("write", write_texts, text))
     planted = add("planted", write_planted, "write texts for planted-strict whose cases begin at a known token")
     planted.add_argument("case", choices=("vote", "unread"), help="the output shows it, or does not")
     planted.add_argument("--normal", type=int, default=300)
     planted.add_argument("--cases", type=int, default=80)
     planted.add_argument("--seed", type=int, default=0)
     planted.add_argument("--out", type=Path, required=True)
+
+
+def _ask_texts(own: argparse.ArgumentParser) -> None:
+    own.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
+    own.add_argument("--texts", type=int, default=300)
+    own.add_argument("--tokens", type=int, default=36, help="of each text (default 36)")
+    own.add_argument("--temperature", type=float, default=0.3, help="low ones collapse more often (default 0.3)")
+    own.add_argument("--seed", type=int, default=0)
+    own.add_argument("--out", type=Path, required=True)
 
 
 def _ask_fit(fit: argparse.ArgumentParser) -> None:

@@ -151,20 +151,14 @@ def evaluate_dictionary(
     controls = _check_noise(losses, len(rows))
     probes = {} if labelled is None else _probe_families(subject, dictionary, families, labelled)
     words = read_letter_words(subject, dictionary.layer)
-    scores = [_score(name, one, x, losses, names, seed) for name, one in families.items()]
     found = []
-    for score in scores:
+    for family, directions in families.items():
+        score = _score(family, directions, x, losses, names, seed)
+        one, five = probes.get(family, (None, None))
         # Principal components are never silent, so that nothing can be absorbed.
-        letters = None
-        if words is not None and score.family != PRINCIPAL:
-            letters = measure_absorption(families[score.family], words, seed=seed)
-        one, five = probes.get(score.family, (None, None))
-        found.append(
-            replace(
-                score, probe_one=one, probe_five=five, letters=None if letters is None else letters.f1,
-                absorbed=None if letters is None else letters.share,
-            )
-        )  # fmt: skip
+        letters = None if words is None or family == PRINCIPAL else measure_absorption(directions, words, seed=seed)
+        f1, absorbed = (None, None) if letters is None else (letters.f1, letters.share)
+        found.append(replace(score, probe_one=one, probe_five=five, letters=f1, absorbed=absorbed))
     found += [_score_probe(name, *probes[name]) for name in (NEURONS, WHOLE) if name in probes]
     on_progress(STEPS, STEPS)
     return DictionaryEvaluation(

@@ -1,7 +1,7 @@
 """Makes one golden pack, by the product's own commands alone: prereg, amend, run, pack, rerun, approve.
 
 Run from the repository root: `PYTHONPATH=. python data/packs/make.py planted-strict-1`, or `default-1` for one of the default model. It makes that
-pack anew, if it is there, and leaves every other one as it is. The keys live in a temporary folder and are gone when it ends.
+pack again, if it is there, and leaves every other one as it is. The keys live in a temporary folder and are gone when it ends.
 What must come out stands in `expected.json`, by hand; `python -m pytest tests/spec/test_golden_packs.py` holds the packs to it.
 """
 

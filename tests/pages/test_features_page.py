@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.pages.test_dead_hook_on_the_page import wait_for
 from tests.pages.test_robustness_page import open_page, read
 from ui.features import browser
 from ui.features.labels import name_state, run_test
+from ui.features.recorded import find_recorded
 from ui.flow.model_pool import POOL
 
 SHIPPED = find_dictionary("default-layer-12")
@@ -178,3 +180,10 @@ def test_an_example_is_escaped_and_marked() -> None:
     assert "<script>" not in drawn.replace("\\<", "")
     assert ":violet-background[**\\*x\\]**]" in drawn
     assert "\n" not in drawn
+
+
+def test_a_record_is_of_the_chosen_dictionary_and_of_no_other() -> None:
+    for audit in ("feature_evaluation", "feature_versions"):
+        assert find_recorded(audit, "default", SHIPPED) is not None
+        assert find_recorded(audit, "default", replace(SHIPPED, sha256="0" * 64)) is None
+        assert find_recorded(audit, "planted-strict", SHIPPED) is None

@@ -43,6 +43,7 @@ from audit_core.features import (
     compare_families,
     describe_both,
     draw_dictionary,
+    evaluation,
     import_saelens,
     load_dictionary,
     measure_features,
@@ -50,7 +51,7 @@ from audit_core.features import (
     save_dictionary,
     train_dictionary,
 )
-from audit_core.features.absorption import LetterWords, measure_absorption
+from audit_core.features.absorption import Absorption, LetterWords, measure_absorption, read_letter_words
 from audit_core.features.difference import NOT_USE, compare_firing
 from audit_core.features.evaluation import (
     NEURONS,
@@ -67,9 +68,11 @@ from audit_core.intervention import Edit, Intervention, Replacement, intervene
 from audit_core.metrics.logit_difference import PLUGIN as LOGIT_DIFFERENCE
 from audit_core.probes.reading import ask_labelled
 from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.stats.estimates import Estimate
 from audit_core.store import RunLog, make_key
 from audit_core.verifier.walk import verify_pack
 
+NO_LETTERS = Absorption(Estimate(0.25, 0.1, 0.4, 20, "F1", 0.95), None)
 RECIPE = Recipe(width=48, active=2, steps=350, batch=256, rate=5e-3)
 
 
@@ -194,11 +197,18 @@ def test_one_version_has_no_difference_with_itself_and_refusals_have_reasons() -
 # Evaluation
 
 
-def test_a_dictionary_that_is_read_and_rebuilds_all_is_above_the_baselines() -> None:
+def test_a_dictionary_that_is_read_and_rebuilds_all_is_above_the_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
     """The label is the vote, which the stream holds in one direction: one feature reads it, no random one does."""
     rows, names = write_repeated()
     labelled = read_labelled_file(write_votes("majority"), "votes.csv", strict().tokenizer)
+    assert read_letter_words(strict(), write_basis().layer) is None, "words of planted models have no letters"
+    # Letters as a model with words has them: which families they are measured of.
+    asked: list[Dictionary] = []
+    monkeypatch.setattr(evaluation, "read_letter_words", lambda *_: "words")
+    monkeypatch.setattr(evaluation, "measure_absorption", lambda one, words, seed: (asked.append(one), NO_LETTERS)[1])
     found = evaluate_dictionary(strict(), write_basis(), rows, names, labelled, seed=0)
+    assert [one.sha256 == write_basis().sha256 for one in asked] == [True, False]
+    assert len(asked) == 2, "this dictionary and the random one; principal components are never silent"
     own, random, principal, neurons, whole = found.families
     assert [one.family for one in found.families] == [OWN, RANDOM, PRINCIPAL, NEURONS, WHOLE]
     assert own.fvu == pytest.approx(0, abs=1e-6)
@@ -209,7 +219,8 @@ def test_a_dictionary_that_is_read_and_rebuilds_all_is_above_the_baselines() -> 
     assert random.probe_one.value < 1
     assert principal.l0 == pytest.approx(own.l0, rel=0.1), "as many numbers a token"
     assert neurons.probe_one.value == 1.0
-    assert (own.letters, own.absorbed) == (None, None), "words of planted models have no letters"
+    assert own.letters is random.letters is NO_LETTERS.f1
+    assert (principal.letters, principal.absorbed) == (None, None)
     assert "loss recovered: above" in found.finding
     assert found.controls.identity_max <= 1e-4 < found.controls.noise_min
 

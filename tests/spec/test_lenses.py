@@ -15,7 +15,7 @@ from audit_core.engine.jacobian import SKIPPED
 from audit_core.errors import ControlFailed, NotMeasured
 from audit_core.intervention import CLEAN_RUN
 from audit_core.lenses import LensEffect, LensesRequest, LensesResult, LensWriting, count_pairs, measure_lenses
-from audit_core.lenses.measurement import _name_effect, _name_writing
+from audit_core.lenses.measurement import _name_effect, _name_writing, count_work_of
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import Prompt, PromptSet, TokenisedPrompts
 from audit_core.stats.estimates import Estimate
@@ -105,7 +105,12 @@ def carried(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, TokenisedPro
         for at, (answer, foil) in enumerate((("A", "B"), ("B", "A")) * 3)
     )  # fmt: skip
     prompts = tokenise(PromptSet("carried", rows), subject.tokenizer)
-    found = measure_lenses(subject, LensesRequest(prompts, prompts, jacobian=3), None, no_progress)
+    request, reported = LensesRequest(prompts, prompts, jacobian=3), list[tuple[int, int]]()
+    found = measure_lenses(subject, request, None, lambda done, total: reported.append((done, total)))
+    # The fit is work of its own: its three texts are reported one by one, and the last of them is the end.
+    measured, total = count_work_of(subject, replace(request, jacobian=0)), count_work_of(subject, request)
+    assert len({done for done, _ in reported if done > measured}) == 3
+    assert reported[-1] == (total, total)
     return subject, prompts, found
 
 

@@ -10,10 +10,10 @@ import streamlit as st
 from audit_core import AuditError, Auditor, Estimate, make_table
 from audit_core.features import CAVEAT, DictionaryEntry, DictionaryEvaluation, EvaluationRequest, read_labelled_file
 from audit_core.probes import SHIPPED, read_shipped
-from audit_core.recorded import RecordedAnswer, load_recorded
 from audit_core.subject_family import find_planted
 from audit_core.tables import estimate_cells
 from ui.features import texts
+from ui.features.recorded import find_recorded
 from ui.flow import answers
 from ui.flow.answers import show_refusal
 from ui.parts import figures
@@ -28,7 +28,7 @@ def show_evaluation(model: str, entry: DictionaryEntry, auditor: Auditor | None)
     with st.container(horizontal=True):
         upload = texts.ask_upload("evaluation")
         labelled = _ask_labelled(model)
-    recorded = None if upload is not None or labelled != (SHIPPED[0], None) else _find_recorded(model, entry)
+    recorded = None if upload is not None or labelled != (SHIPPED[0], None) else find_recorded(AUDIT, model, entry)
     measured = None
     if auditor is not None:
         try:
@@ -79,15 +79,6 @@ def _make_request(
     name, raw = labelled
     rows = read_labelled_file(raw or read_shipped(name), name, auditor.subject.tokenizer) if name else None
     return EvaluationRequest(read, source, entry.name, rows)
-
-
-def _find_recorded(model: str, entry: DictionaryEntry) -> RecordedAnswer[DictionaryEvaluation] | None:
-    try:
-        found = load_recorded(AUDIT)
-    except AuditError as error:
-        show_refusal(error)
-        return None
-    return next((one for one in found if one.is_of(model) and one.result.dictionary == entry.sha256), None)
 
 
 def show_result(result: DictionaryEvaluation, badge: str = "", place: str = "") -> None:

@@ -8,10 +8,10 @@ import streamlit as st
 from audit_core import AuditError, Auditor, format_estimate, make_table
 from audit_core.features import DictionaryEntry, FiringDifference, VersionsRequest
 from audit_core.models import EDITED
-from audit_core.recorded import RecordedAnswer, load_recorded
 from audit_core.subject_family import find_planted, list_planted
 from audit_core.tables import estimate_cells
 from ui.features import texts
+from ui.features.recorded import find_recorded
 from ui.flow import answers
 from ui.flow.answers import show_refusal
 from ui.parts import figures
@@ -26,7 +26,7 @@ def show_versions(model: str, entry: DictionaryEntry, auditor: Auditor | None) -
         other = _ask_other(model)
         upload = texts.ask_upload("versions")
     if not other:
-        recorded = None if upload is not None else _find_recorded(model, entry)
+        recorded = None if upload is not None else find_recorded(AUDIT, model, entry)
         if recorded is None:
             st.markdown("Name the other version: a model of this list, or a folder on the server.")
             return
@@ -64,15 +64,6 @@ def _ask_other(model: str) -> str:
         help="Another version of this model with the same tokenizer, on this machine. Nothing is fetched.",
     )  # fmt: skip
     return str(st.session_state.other or "").strip()
-
-
-def _find_recorded(model: str, entry: DictionaryEntry) -> RecordedAnswer[FiringDifference] | None:
-    try:
-        found = load_recorded(AUDIT)
-    except AuditError as error:
-        show_refusal(error)
-        return None
-    return next((one for one in found if one.is_of(model) and one.result.dictionary == entry.sha256), None)
 
 
 def show_result(result: FiringDifference, badge: str = "", place: str = "") -> None:
