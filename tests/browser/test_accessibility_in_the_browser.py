@@ -104,6 +104,7 @@ def test_no_page_has_a_flaw_of_ours(house: House, visit: Any) -> None:
         # A change of theme runs the page again, so that each page begins in the theme that the one before ended in.
         for theme, background in sorted(THEMES.items(), reverse=number % 2 == 0):
             page.emulate_media(color_scheme=theme)
+            page.locator(f"{APP}[data-drawn-for={theme}]").wait_for()
             settle(page)
             draw_tables(page)
             assert page.locator("[data-testid=stException]").count() == 0, f"{place.title} is broken"
