@@ -193,7 +193,7 @@ def test_control_labels_are_memorised_from_known_words_and_not_from_others() -> 
     draw = np.random.default_rng(0)
     words = [f"w{at % 12}" for at in range(120)]
     templates = [f"t{at // 12}" for at in range(120)]
-    vectors = {word: draw.normal(size=40) for word in set(words)}
+    vectors = {word: draw.normal(size=40) for word in sorted(set(words))}
     x = np.array([vectors[word] for word in words]) + 0.1 * draw.normal(size=(120, 40))
     labels, folds = draw_labels(words, seed=3), deal_folds(templates, 4, seed=0)
     assert len({(word, label) for word, label in zip(words, labels)}) == 12
