@@ -78,7 +78,7 @@ def offer_start(status: CampaignStatus, seconds: str) -> None:
         st.error(plain(failure), icon=":material/error:")
     if len(status.lines) == status.n_answered or not actions.may(Permission.RUN):
         return
-    word = "Go on with this campaign" if status.n_answered else "Start this campaign"
+    word = "Go on with this campaign" if status.spent_s else "Start this campaign"
     label = f"{word} (predicted: {seconds})"
     st.button(
         plain(label), icon=":material/play_arrow:", key="start-campaign", on_click=_start, args=(status.campaign_id,)

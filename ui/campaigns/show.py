@@ -33,7 +33,7 @@ def show_progress(campaign_id: str) -> None:
         show_answer(status)
         form.offer_cancel(status)
         if not status.is_running and act.is_starting(campaign_id):
-            st.markdown("Its process is starting.")
+            st.markdown("Its process is starting or ending.")
         elif not status.is_running:
             # The tabs below the picture are drawn once: they need the last state.
             st.rerun()
