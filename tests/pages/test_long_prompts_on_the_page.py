@@ -60,7 +60,7 @@ def test_of_a_long_prompt_the_largest_of_each_list_are_drawn_in_its_order() -> N
     assert not describe_rows(MOST_ROWS, range(MOST_ROWS), "effect")
 
 
-@pytest.mark.parametrize("n", [MOST_BLOCKS, MOST_BLOCKS + 1, 1001])
+@pytest.mark.parametrize("n", [MOST_BLOCKS, 1001])
 def test_a_map_of_blocks_has_every_peak(n: int) -> None:
     weights = np.zeros((n, n), np.float32)
     weights[n - 1, n - 1], weights[n // 2, 1] = 0.75, 0.5

@@ -67,7 +67,7 @@ def show_panes(found: ExplanationsResult, place: str = "") -> None:
             alt="One bar for each unit: the loss of the answer when it is replaced. The table has the numbers.",
         )
     if said := long_prompts.describe_rows(len(strip.units), rows, "measured effect, or the largest score of a method"):
-        st.markdown(said)
+        st.markdown(plain(said))
     st.markdown("Both figures show one prompt, so they have no interval.")
 
 

@@ -104,7 +104,7 @@ def show_edges(result: EdgesResult, attention: Sequence[float] | None, token: st
     if drawn := long_prompts.describe_rows(
         len(result.tokens), rows, "effect" if attention is None else "attention, and as many with the largest effect"
     ):
-        st.markdown(drawn)
+        st.markdown(plain(drawn))
     shares = (None,) * len(result.tokens) if attention is None else attention
     lines = list(zip(range(len(result.tokens)), map(repr, result.tokens), shares, result.support, strict=True))
     table_with_csv(
@@ -130,10 +130,11 @@ def show_patterns(
     if after is None:
         st.markdown("Choose a circuit to see this pattern under the intervention.")
     if (size := long_prompts.pool_pattern(before)[1]) > 1:
-        st.markdown(
+        said = (
             f"A long prompt is drawn in blocks of {size} tokens: each cell is the largest share in its block. "
             f"The table has the pairs of tokens from {long_prompts.LEAST_LISTED} on."
         )
+        st.markdown(plain(said))
     table_with_csv(
         lambda: make_table(
             ("query", "key", run, "under intervention"),
@@ -218,7 +219,7 @@ def show_token_gradients(result: TokenGradientsResult) -> None:
                 f"With {result.steps} steps the estimates miss {result.missed:.1%} of their expected sum, {result.change:+.2f} {result.unit}."
             )
     if drawn := long_prompts.describe_rows(len(result.tokens), rows, "measured effect, or the largest estimate"):
-        st.markdown(drawn)
+        st.markdown(plain(drawn))
     estimated = result.estimated or (None,) * len(result.tokens)
     lines = list(zip(range(len(result.tokens)), map(repr, result.tokens), result.measured, estimated, strict=True))
     columns = ("position", "token", f"measured effect, {result.unit}", "estimated, logits")

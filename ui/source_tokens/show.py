@@ -63,7 +63,7 @@ def show_panes(found: SourceTokensResult, way: str, place: str = "") -> None:
             alt="One bar for each source token: the loss of the metric without it. The table has the numbers.",
         )
     if said := long_prompts.describe_rows(len(tokens), drawn, "attention, and as many with the largest effect"):
-        st.markdown(said)
+        st.markdown(plain(said))
     if found.n > 1:
         st.markdown(
             "Both figures show the first measured prompt, so they have no interval. The finding above is over all prompts. "
