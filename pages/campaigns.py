@@ -4,7 +4,7 @@ import streamlit as st
 
 from audit_core import AuditError, audit_home
 from audit_core.campaigns import read_status
-from ui.campaigns import form, show
+from ui.campaigns import act, form, show
 from ui.parts.refusal import show_refusal
 from ui.parts.tabs import lazy_tabs
 from ui.shell import link
@@ -25,12 +25,14 @@ except AuditError as error:
 
 # 3. show
 
-if status.is_running:
+form.show_refused()
+if status.is_running or act.is_starting(chosen):
     show.show_progress(chosen)
 else:
     show.show_answer(status)
     if chosen:
         form.offer_cancel(status)
+        form.offer_start(status, show.write_s(status.remaining_s))
 lazy_tabs(
     {
         "Failures and refusals": lambda: show.show_failures(status),

@@ -18,13 +18,14 @@ from audit_core.prompts.chat import render_chat
 from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts, parse_prompts, take_split
 from audit_core.registry import list_plugins
 from audit_core.request import Request
-from audit_core.request_form import explain_unasked, make_request, needs_explored
+from audit_core.request_form import explain_unasked, list_form_fields, make_request, needs_explored
 from audit_core.shipped import is_shipped_set, load_prompt_set
 from audit_core.store import divide_prompts
 from audit_core.subject import Subject
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}", re.ASCII)
 MAX_ANSWERS = 50
+MAX_FILE_BYTES = 4 * 1024**2
 
 Half = Literal["", "exploratory", "confirmatory", "all"]
 
@@ -72,14 +73,45 @@ class PromptsAsked:
 
 
 @dataclass(frozen=True)
+class FileAsked:
+    """A file of an audit's own kind, such as questions with documents; a path of the server is never read."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    text: str
+    """Its text, at most 4 MB."""
+    name: str = "rows.csv"
+    """Its name; the ending may say how it is read."""
+
+    def read(self) -> bytes:
+        """Its bytes.
+
+        Raises:
+            ApiRefused: too large, or a name that is no file name.
+        """
+        raw = self.text.encode("utf-8", "replace")
+        if len(raw) > MAX_FILE_BYTES:
+            raise ApiRefused(
+                413, "file_refused", f"A file of {len(raw):,} bytes.", wanted=f"at most {MAX_FILE_BYTES:,}.", remedy="divide it."
+            )  # fmt: skip
+        if not _FILE_NAME.fullmatch(self.name):
+            raise ApiRefused(
+                422, "file_refused", f"A file name {self.name[:40]!r}.", wanted="letters, digits, dots and hyphens.", remedy="rename it."
+            )  # fmt: skip
+        return raw
+
+
+@dataclass(frozen=True)
 class AuditAsked:
-    """One audit on one model."""
+    """One audit on one model, on a prompt set or on a file of the audit's own kind."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     audit: str
     """Name of the audit, such as sweep."""
-    prompts: PromptsAsked
+    prompts: PromptsAsked | None = None
+    file: FileAsked | None = None
+    """Instead of prompts, for an audit that reads files of its own kind."""
     model: str = "default"
     answers: dict[str, str] = field(default_factory=dict)
     """Answers to the audit's form, as text; a field without one keeps its default."""
@@ -99,11 +131,21 @@ class AuditAsked:
         if self.audit not in known:
             raise Refused(f"An audit {self.audit[:40]!r}.", wanted=f"{', '.join(known)}.", remedy="choose one of them.")
         audit: Audit = known[self.audit]
-        if why := explain_unasked(audit.request):
+        if (self.prompts is None) is (self.file is None):
             raise Refused(
-                f"The audit {self.audit} by this API. {why}",
+                f"{'Neither' if self.file is None else 'Both'} prompts and file.",
+                wanted="one of them.",
+                remedy="send one.",
+            )
+        if self.file is not None:
+            self._check_file(audit)
+        elif why := explain_unasked(audit.request):
+            raise Refused(
+                f"The audit {self.audit} of a prompt set. {why}",
                 wanted="an audit of a prompt set.",
-                remedy="use its page or command.",
+                remedy="use its page or command."
+                if audit.file_form is None
+                else "send a file of its own kind as `file`.",
             )
         if len(self.answers) > MAX_ANSWERS or not 0 <= self.seed < 2**31:
             raise Refused(
@@ -113,9 +155,43 @@ class AuditAsked:
             )
         return audit
 
+    def _check_file(self, audit: Audit) -> None:
+        """Refuse a file for an audit that reads none, and what would be ignored beside a file."""
+        if audit.file_form is None:
+            raise Refused(f"A file for {audit.name}.", wanted="a prompt set.", remedy="send `prompts`.")
+        if self.half or self.prompt:
+            raise Refused(
+                "A half or a prompt beside a file.",
+                wanted="neither: the audit reads the whole file.",
+                remedy="remove it.",
+            )
+        names = [one.name for form in (audit.file_form, audit.request) for one in list_form_fields(form)]
+        if other := sorted(set(self.answers) - set(names)):
+            raise Refused(
+                f"{audit.name} has no field {other[0][:40]!r}.",
+                wanted=f"{', '.join(names)}.",
+                remedy="rename or remove it.",
+            )
+
+    def check_input(self) -> None:
+        """Read what needs no model; raises as `PromptsAsked.load` and `FileAsked.read`."""
+        if self.file is not None:
+            self.file.read()
+        elif self.prompts is not None:
+            self.prompts.load()
+
+    def name_input(self) -> str:
+        """Name of its prompts or file, for the log."""
+        if self.file is not None:
+            return self.file.name
+        return "" if self.prompts is None else self.prompts.id or self.prompts.name
+
     def make_request(self, audit: Audit, subject: Subject) -> Request:
         """The request of this audit on a loaded model; raises as `audit NAME` of the command line."""
         audit.require(subject)
+        if self.file is not None:
+            return audit.ask_file(subject, self.file.read(), self.file.name, self.answers, seed=self.seed)
+        assert self.prompts is not None
         whole = self.prompts.prepare(subject)
         half = self.half or ("confirmatory" if needs_explored(audit.request) else "exploratory")
         chosen = whole if half == "all" else take_split(whole, exploratory=half == "exploratory")

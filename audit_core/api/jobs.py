@@ -27,7 +27,7 @@ def start_audit(call: Call) -> JobDocument:
     asked: AuditAsked = call.body
     audit = asked.find_audit()
     check_model(asked.model)
-    asked.prompts.load()
+    asked.check_input()
     who, home = _find_actor(call), call.home
 
     def work(report: Report) -> JobOutcome:
@@ -38,7 +38,7 @@ def start_audit(call: Call) -> JobDocument:
         except Cancelled:
             raise
         except AuditError as error:
-            named = {"prompts": asked.prompts.id or asked.prompts.name, "model": asked.model}
+            named = {"prompts": asked.name_input(), "model": asked.model}
             record_refusal(RunLog(home), audit.name, error, actor=who, request=named)
             raise
         found = auditor.run(audit.name, request, actor=who, on_progress=report)

@@ -4,6 +4,7 @@ from audit_core.campaigns.campaign_file import AuditAsked, CampaignFile, load_ca
 from audit_core.campaigns.conduct import retry_failed, run_campaign
 from audit_core.campaigns.engines import Ended, Engine, LocalEngine
 from audit_core.campaigns.folder import CampaignFolder, Plan, find_campaign, list_campaigns
+from audit_core.campaigns.launch import check_sent, keep_file, read_output, require_free, start_process
 from audit_core.campaigns.plan import plan_campaign
 from audit_core.campaigns.question import Question
 from audit_core.campaigns.ray_engine import LOCAL, RayEngine
@@ -38,15 +39,20 @@ __all__ = [
     "RecordedCampaign",
     "Task",
     "add_seconds",
+    "check_sent",
     "describe_plan",
     "execute_task",
     "find_campaign",
+    "keep_file",
     "list_campaigns",
     "load_campaign",
     "plan_campaign",
     "read_campaign",
+    "read_output",
     "read_recorded_campaign",
     "read_status",
+    "require_free",
     "retry_failed",
     "run_campaign",
+    "start_process",
 ]

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from audit_core.campaigns import CampaignFolder, Plan, Question, QuestionState, read_status
+from audit_core.campaigns import (
+    CampaignFolder,
+    Plan,
+    Question,
+    QuestionState,
+    check_sent,
+    list_campaigns,
+    read_output,
+    read_status,
+    require_free,
+    start_process,
+)
 from audit_core.campaigns.folder import SCHEMA, Spent
+from audit_core.campaigns.launch import FILES
+from audit_core.campaigns.page_process import run_process
 from audit_core.campaigns.question import Source
 from audit_core.campaigns.recorded import read_recorded_campaign
-from audit_core.run import Ending
-from audit_core.store import RunStart
-from tests.pages.test_claims_page import HOSTILE, open_page
+from audit_core.errors import Refused
+from audit_core.run import Actor, Ending
+from audit_core.store import RunLog, RunStart
+from tests.pages.test_claims_page import HOSTILE, ROOT, open_page
+from tests.pages.test_dead_hook_on_the_page import wait_for
 from ui.campaigns.drawings import draw_states, name_row
+from ui.flow import services
 
 START = RunStart("", "", "", "", "sweep", "", "", "", "{}", "{}")
 SPENT = Spent("2026-01-01T00:00:00+00:00", 12.0, 3.0, "node-1")
@@ -91,6 +112,83 @@ def test_a_running_campaign_is_cancelled_by_a_request_that_its_process_sees(fold
         assert folder.is_stopping()
         assert "stops at its next step" in read(test)
     assert "Cancelled." in read(open_page("campaigns"))
+
+
+SMALL = """name = "small"
+models = ["planted-strict"]
+prompts = ["planted-query"]
+threads = 1
+[[audits]]
+name = "sweep"
+answers = { kind = "mlp", replacement = "zero" }
+"""
+
+
+def test_a_campaign_is_planned_and_started_from_the_page_in_the_name_of_its_user(
+    home: Path, load_planted: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = load_planted("planted-strict")
+    monkeypatch.setattr("audit_core.campaigns.question.open_subject", lambda name, **how: subject)
+
+    def run_here(action: str, given: str, folder: Path, actor: Actor) -> Any:
+        """The process's own function, in this one."""
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            code = run_process(action, folder, given, actor)
+        (folder / FILES / f"{Path(given).stem}.log").write_text(output.getvalue())
+        return SimpleNamespace(poll=lambda: code, returncode=code, wait=lambda: code)
+
+    monkeypatch.setattr("ui.campaigns.act.start_process", run_here)
+    test = AppTest.from_file(str(ROOT / "pages/campaigns.py"), default_timeout=60)
+    test.session_state["campaign-tabs"] = "Run one"
+    test.run()
+    test.text_area(key="campaign-text").set_value(SMALL.replace("planted-query", "/etc/passwd")).run()
+    test.button(key="plan-campaign").click().run()
+    assert "/etc/passwd" in read(test).replace("\\", "")
+    assert not list_campaigns(home), "a file of the server is not read"
+    test.text_area(key="campaign-text").set_value(SMALL).run()
+    test.button(key="plan-campaign").click().run()
+    wait_for(test, lambda t: any(b.key == "start-campaign" for b in t.button))
+    (campaign,) = list_campaigns(home)
+    assert "predicted" in test.button(key="start-campaign").label
+    test.button(key="start-campaign").click().run()
+    assert not test.exception
+    assert "1 question of 1 ended, 1 with a result." in read(test)
+    actors = {one["actor"] for one in RunLog(home).export() if one["kind"] == "sweep"}
+    assert actors == {services.person().id}, "the log names the user of the page"
+    assert read_status(home, campaign).counts[QuestionState.DONE] == 1
+
+
+@pytest.mark.parametrize(
+    "old, new, found",
+    [
+        ("planted-query", "../rows.csv", "prompt set"),
+        ("planted-query", "planted-../../rows", "prompt set"),
+        ("planted-strict", "someone/model", "model"),
+        ("planted-strict", "/tmp", "model"),
+        ("threads = 1", "threads = 200", "threads"),
+        ("sweep", "rm -rf", "audit"),
+        ('name = "small"', 'name = "../x"', "name"),
+        ("[[audits]]", "[[", "TOML"),
+        ("mlp", "m" * 300_000, "larger"),
+    ],
+)
+def test_a_sent_campaign_names_what_the_menus_offer_and_nothing_else(old: str, new: str, found: str) -> None:
+    check_sent(SMALL.encode())
+    with pytest.raises(Refused, match=found):
+        check_sent(SMALL.replace(old, new).encode())
+
+
+def test_the_real_process_ends_with_a_refusal_that_the_page_can_show(home: Path) -> None:
+    process = start_process("run", "none-000000000000", home, Actor("anna", "page"))
+    assert process.wait(60) == 2
+    assert read_output("none-000000000000", home).startswith("No campaign 'none-000000000000'")
+
+
+def test_a_second_campaign_is_refused_beside_a_running_one(folder: CampaignFolder) -> None:
+    require_free(folder.home)
+    with folder.hold(), pytest.raises(Refused, match="runs"):
+        require_free(folder.home)
 
 
 def test_a_folder_that_is_damaged_is_an_error_and_no_empty_page(folder: CampaignFolder) -> None:

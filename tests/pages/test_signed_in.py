@@ -430,6 +430,8 @@ ACTIONS = {
     "remove_from_installation": "admin",
     "make_own_key": "researcher reviewer approver",
     "cancel_campaign": "researcher reviewer",
+    "plan_sent": "researcher reviewer",
+    "start_campaign": "researcher reviewer",
     "record_finding": "reviewer approver",
     "write_label": "researcher reviewer",
     "save_policy": "approver",
@@ -505,6 +507,8 @@ def test_each_function_that_writes_lets_its_roles_through_and_logs_the_others(
         "save_policy": lambda: policy_act.save_policy(load_shipped_policy(), "", "", "x"),
         "retire_policy": lambda: policy_act.retire_policy(SimpleNamespace(policy_id="p", sha256="0" * 64), "why", "x"),  # type: ignore[arg-type]
         "cancel_campaign": lambda: campaign_act.cancel_campaign("none-000000000000"),
+        "plan_sent": lambda: campaign_act.plan_sent(b"no campaign"),
+        "start_campaign": lambda: campaign_act.start_campaign("none-000000000000"),
         "score_text": lambda: monitor_act.score_text(reader, monitor, "x"),
         "record_alarm: event": lambda: monitor_act.record_alarm(monitor, quiet, "x", marks_stale=False),
         "record_alarm: stale": lambda: monitor_act.record_alarm(monitor, quiet, "x", marks_stale=True),

@@ -10,9 +10,13 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from toy.api import MODEL, PACK, TRUST, list_rows, make_bearer, serve, wait_for
+from toy.probe_texts import write_votes
 
 from audit_core.cli import main
+from audit_core.dictionaries.shelf import PLANTED
+from audit_core.registry import get_plugin
 from audit_core.store import Action, audit_home, list_events, open_database
+from audit_core.subject import no_progress
 
 Bearer = dict[str, str]
 SWEEP = {"audit": "sweep", "model": MODEL, "prompts": {"text": list_rows()}}
@@ -140,6 +144,34 @@ def test_a_sweep_is_a_job_of_its_token_and_its_result_a_run(load_planted: Callab
         lines = {line["run_id"]: line for line in client.get("runs", headers=other).json()["runs"]}
         assert lines[run]["is_own"] is False
         assert "result" not in lines[run]
+
+
+def test_a_file_of_an_audits_own_kind_gives_what_the_library_gives(load_planted: Callable[[str], Any]) -> None:
+    """Labelled texts: the page, the command and the API read them by one function, and the run is the same."""
+    subject, raw = load_planted(MODEL), write_votes("majority", n_pairs=3)
+    answers = {"dictionary": PLANTED, "features": "L1.F1", "described": "A"}
+    audit = get_plugin("audits", "features")
+    with serve(subject) as client:
+        bearer = make_bearer("researcher")
+        asked = {
+            "audit": "features",
+            "model": MODEL,
+            "answers": answers,
+            "file": {"text": raw.decode(), "name": "votes.csv"},
+        }
+        done = wait_for(client, client.post("jobs", headers=bearer, json=asked).json(), bearer)
+        assert done["error"] is None, done["error"]
+        run = client.get(f"runs/{done['outcome']['run_id']}", headers=bearer).json()
+        wrong = asked | {"file": {"text": "no,columns\n1,2", "name": "votes.csv"}}
+        failed = wait_for(client, client.post("jobs", headers=bearer, json=wrong).json(), bearer)
+    request = audit.ask_file(subject, raw, "votes.csv", answers)
+    expected = audit.run(subject, request, means=None, on_progress=no_progress)
+    (row,) = run["result"]["rows"]
+    assert row["firing_rate"] == expected.rows[0].firing_rate > 0
+    assert row["label_verdict"] == expected.rows[0].label_verdict
+    assert run["run"]["kind"] == "features"
+    assert failed["state"] == "failed", "a file that cannot be read is no result"
+    assert failed["error"]["remedy"]
 
 
 def test_a_job_that_fails_says_what_was_found_wanted_and_to_do(load_planted: Callable[[str], Any]) -> None:

@@ -163,12 +163,34 @@ def test_prompts_are_no_path_and_bad_rows_are_refused_at_once(client: TestClient
     read_fault(client.post("jobs", headers=make_bearer("researcher"), json=asked), 422, code)
 
 
+@pytest.mark.parametrize(
+    ("asked", "status", "code", "named"),
+    [
+        ({}, 422, "refused", "Neither"),
+        ({"file": {"text": "a"}, "prompts": {"id": "indirect_object"}}, 422, "refused", "Both"),
+        ({"file": {"text": "a", "name": "../../etc/passwd"}}, 422, "file_refused", "etc/passwd"),
+        ({"file": {"text": "é" * 2_500_000}}, 413, "file_refused", "5,000,000"),
+        ({"file": {"text": "a"}, "half": "exploratory"}, 422, "refused", "half"),
+        ({"file": {"text": "a"}, "prompt": "q1"}, 422, "refused", "prompt"),
+        ({"file": {"text": "a"}, "answers": {"file": "/etc/passwd"}}, 422, "refused", "no field"),
+        ({"audit": "sweep", "file": {"text": "a"}}, 422, "refused", "file"),
+        ({"file": {"path": "/etc/passwd"}}, 400, "bad_body", "file"),
+        ({"audit": "tabular", "prompts": {"id": "indirect_object"}}, 422, "refused", "tabular"),
+    ],
+)
+def test_a_file_of_an_audits_own_kind_is_text_and_no_path(
+    client: TestClient, asked: Any, status: int, code: str, named: str
+) -> None:
+    body = {"audit": "tools", "model": MODEL} | asked
+    assert named in read_fault(client.post("jobs", headers=make_bearer("researcher"), json=body), status, code)["found"]
+
+
 BODIES = {
     "not JSON": (b"{", "Invalid JSON"),
     "deep": (b'{"answers":' * 5000, ""),
     "an unknown field": (b'{"audit":"sweep","prompts":{"id":"x"},"path":"/etc/passwd"}', "path"),
     "a wrong type": (b'{"audit":7,"prompts":{"id":"x"}}', "audit"),
-    "a missing field": (b'{"audit":"sweep"}', "prompts"),
+    "a missing field": (b'{"prompts":{"id":"x"}}', "audit"),
     "not UTF-8": (b'{"audit":"\xff"}', ""),
 }
 

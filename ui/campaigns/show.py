@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from audit_core import AuditError, audit_home, make_table
-from audit_core.campaigns import EXAMPLE_FILE, CampaignStatus, CostLine, QuestionState, read_status
-from ui.campaigns import form
+from audit_core.campaigns import CampaignStatus, CostLine, QuestionState, read_status
+from ui.campaigns import act, form
 from ui.campaigns.drawings import MOST_ROWS, draw_states, name_state
 from ui.flow import services
 from ui.parts import figures
@@ -32,7 +32,9 @@ def show_progress(campaign_id: str) -> None:
             return
         show_answer(status)
         form.offer_cancel(status)
-        if not status.is_running:
+        if not status.is_running and act.is_starting(campaign_id):
+            st.markdown("Its process is starting or ending.")
+        elif not status.is_running:
             # The tabs below the picture are drawn once: they need the last state.
             st.rerun()
 
@@ -127,16 +129,17 @@ def show_questions(status: CampaignStatus) -> None:
 
 
 def show_commands(status: CampaignStatus) -> None:
-    """Show how a campaign is written, run, resumed and cancelled; the page itself runs none."""
-    st.markdown("A campaign is a file in TOML. It runs as a process of its own, on this machine or on a Ray cluster.")
+    """Ask for a new campaign, and show how commands write, run, resume and cancel one."""
+    form.ask_new()
+    st.markdown(
+        "A campaign runs as a process of its own, on this machine. Commands take your own files, too, and a Ray cluster."
+    )
     st.code(
         "python -m audit_core campaign plan FILE.toml\npython -m audit_core campaign run FILE.toml\n"
         "python -m audit_core campaign run FILE.toml --engine ray --address HOST:6379\n"
         "python -m audit_core campaign cancel FILE.toml",
         language="bash",
     )
-    st.markdown("The example of this project:")
-    st.code(EXAMPLE_FILE.read_text(encoding="utf-8"), language="toml")
     st.markdown(
         f"Campaign {plain(status.campaign_id)}, planned on {plain(status.made_at[:16])} UTC in {counted(status.n_tasks, 'task')} "
         f"of {counted(status.threads, 'thread')} each."

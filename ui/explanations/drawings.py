@@ -38,21 +38,22 @@ def shorten(method: str) -> str:
     return SHORT.get(method, method.replace("_", " "))
 
 
-def draw_strips(strip: Strip) -> go.Figure:
-    """Scores of every unit by every method that does not measure, each relative to its own largest; signs are written."""
+def draw_strips(strip: Strip, rows: Sequence[int]) -> go.Figure:
+    """Scores of these units by every method that does not measure, each relative to its own largest; signs are written."""
     names = list(strip.scores)
     values = np.array([strip.scores[name] for name in names]).T
     largest = np.abs(values).max(0, keepdims=True)
     shares = np.divide(values, largest, out=np.zeros_like(values), where=largest > 0)
+    shares, values, units = shares[list(rows)], values[list(rows)], label_tokens(strip.units)
     figure = new_figure(
         go.Heatmap(
-            z=np.abs(shares), x=[shorten(name) for name in names], y=label_tokens(strip.units), colorscale=_GREY, zmin=0, zmax=1,
+            z=np.abs(shares), x=[shorten(name) for name in names], y=[units[at] for at in rows], colorscale=_GREY, zmin=0, zmax=1,
             text=[[_write(share) for share in row] for row in shares], texttemplate="%{text}", textfont={"size": TEXT_PX},
             customdata=values, showscale=False, xgap=3, ygap=1,
             hovertemplate="%{y}<br>%{x}: %{customdata:.3g}, %{text} of its largest<extra></extra>",
         )
     )  # fmt: skip
-    style_figure(figure, 70 + 24 * max(8, len(strip.units)), "", "")
+    style_figure(figure, 70 + 24 * max(8, len(rows)), "", "")
     figure.update_xaxes(side="top", tickangle=-40)
     return figure.update_yaxes(autorange="reversed", dtick=1)
 

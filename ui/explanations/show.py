@@ -11,8 +11,9 @@ from audit_core.audits import ExplanationsResult, Strip
 from audit_core.explanations import WORDS, ConflictKind, Grade, read_gain
 from audit_core.tables import estimate_cells
 from ui.explanations import drawings
-from ui.parts import figures
+from ui.parts import figures, long_prompts
 from ui.parts.header import controls_line, figure_header, plain, show_table, table_with_csv
+from ui.parts.token_figures import token_bars
 from ui.parts.workbench import Table, pane_header, show_sentence, split_panes
 
 _ESTIMATE = ("value", "low", "high", "n", "unit")
@@ -39,6 +40,7 @@ def show_panes(found: ExplanationsResult, place: str = "") -> None:
     if len(prompts) > 1:
         chosen = st.selectbox("Prompt shown", prompts, key=f"strip{place}", width=260)
         strip = next(one for one in found.strips if one.prompt == chosen)
+    rows = long_prompts.pick_rows(strip.measured, *strip.scores.values())
     left, right = split_panes(f"explain{place}")
     with left:
         pane_header(
@@ -48,7 +50,7 @@ def show_panes(found: ExplanationsResult, place: str = "") -> None:
             table=Table(lambda: _table_scores(strip), "Scores", f"scores{place}"),
         )  # fmt: skip
         figures.show(
-            drawings.draw_strips(strip),
+            drawings.draw_strips(strip, rows),
             key=f"figure-strips{place}",
             alt="A grid: one column for each method and one row for each unit of the prompt. The table has the numbers.",
         )
@@ -60,10 +62,12 @@ def show_panes(found: ExplanationsResult, place: str = "") -> None:
             table=Table(lambda: _table_measured(strip, found.unit), "Units replaced", f"measured{place}"),
         )  # fmt: skip
         figures.show(
-            figures.token_bars(strip.measured, strip.units, unit=f"loss in {found.unit}", is_effect=True),
+            token_bars(strip.measured, strip.units, unit=f"loss in {found.unit}", is_effect=True, rows=rows),
             key=f"figure-measured{place}",
             alt="One bar for each unit: the loss of the answer when it is replaced. The table has the numbers.",
         )
+    if said := long_prompts.describe_rows(len(strip.units), rows, "measured effect, or the largest score of a method"):
+        st.markdown(plain(said))
     st.markdown("Both figures show one prompt, so they have no interval.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from audit_core import AuditError, Auditor, Intervention, TokenisedPrompts, get_plugin
+from audit_core import AttentionRequest, AuditError, Auditor, Intervention, TokenisedPrompts, get_plugin
 from audit_core.errors import AccessRefused, QueueFull
 from audit_core.jobs import JobState
 from audit_core.prompts import TokenPair
@@ -22,6 +23,12 @@ from ui.parts.refusal import show_refusal
 from ui.shell import auth
 
 POLL_S = 0.5
+AT_ONCE_S = 2.0
+"""What is predicted to take longer is a job, with its time, progress and cancel: an answer at once shows nothing until it is there."""
+AT_ONCE_WORK = 20_000
+"""The same in units of work, while the pace of the machine is not known; 20 tokens of the default model take 1,200."""
+UNASKED_S = 20.0
+"""What is predicted to take longer begins when a person asks for it."""
 _STAGES = {
     "queued": "Waiting for its turn: models are loaded one at a time", "cancelling": "Stopping", "starting": "Starting", "wait": "Another process is fetching the model", "download": "Downloading the model",
     "unpack": "Unpacking", "convert": "Converting to float32", "write": "Writing", "loading": "Loading the model",
@@ -63,17 +70,31 @@ def wait_for_model(name: str) -> Auditor:
     st.stop()
 
 
-def answer_now(auditor: Auditor, audit: str, request: Any) -> Any | None:
-    """Return the result, or None after showing the refusal; a refused question is not run and logged again."""
+def answer_now(auditor: Auditor, audit: str, title: str, request: Any) -> Any | None:
+    """Return the result, or None after showing the refusal; a refused question is not run and logged again.
+
+    An answer that takes more than a moment, as on a long prompt, is a job with the title.
+    """
     refused = st.session_state.setdefault("refused", {})
     key = auditor.content_key(audit, request)
     if key not in refused:
+        if key in st.session_state.get("jobs", {}) or not _is_quick(auditor, audit, request):
+            return answer_by_job(auditor, audit, title, request, at_once=True)
         try:
             return services.answer(auditor, audit, request).result
         except AuditError as error:
             refused[key] = error
     _show_kept(refused, key)
     return None
+
+
+def _is_quick(auditor: Auditor, audit: str, request: Any) -> bool:
+    """Whether it takes a moment; a request that is refused does."""
+    try:
+        seconds = auditor.predict_s(audit, request)
+        return auditor.count_work(audit, request) <= AT_ONCE_WORK if seconds is None else seconds <= AT_ONCE_S
+    except AuditError:
+        return True
 
 
 def _show_kept(refused: dict[str, AuditError], key: str) -> None:
@@ -86,7 +107,7 @@ def _show_kept(refused: dict[str, AuditError], key: str) -> None:
 def answer(auditor: Auditor, audit: str, title: str, request: Any, *, at_once: bool) -> Any | None:
     """Answer at once, or offer a button that starts a job."""
     if at_once:
-        return answer_now(auditor, audit, request)
+        return answer_now(auditor, audit, title, request)
     return answer_by_job(auditor, audit, title, request, at_once=False)
 
 
@@ -104,6 +125,7 @@ def answer_by_job(
     """Return the result if known; else start a job, at once or by a button with the predicted time.
 
     Args:
+        at_once: whether a job starts by itself, if it is predicted to take at most `UNASKED_S`.
         show_partial: draws the partial result of a running job.
         place: key suffix, if the page uses an audit more than once.
         can_freeze: whether the question can be frozen under a policy before it runs.
@@ -116,7 +138,7 @@ def answer_by_job(
         return found.result
     mine = st.session_state.setdefault("jobs", {})
     content = auditor.content_key(audit, request)
-    if content not in mine and at_once:
+    if content not in mine and at_once and predict(auditor, audit, request) <= UNASKED_S:
         start(auditor, audit, title, request)
     if content not in mine:
         _offer_start(auditor, audit, title, request, key, can_freeze=can_freeze)
@@ -224,7 +246,7 @@ def _about(seconds: float) -> str:
     return f"about {seconds / 60:.0f} min" if seconds > 90 else f"about {max(seconds, 1):.0f} s"
 
 
-# Of all heads at once: up to 300 MB each.
+# Of all heads at once, of short prompts.
 @st.cache_data(max_entries=8, show_spinner=False)
 def _pattern(
     _auditor: Auditor, model: str, _pair: TokenPair, ids: tuple[int, ...], _intervention: Intervention, key: str,
@@ -238,6 +260,11 @@ def read_pattern(auditor: Auditor, choice: Choice, intervention: Intervention) -
     pair, reference = choice.shown.pairs[0], choice.reference
     ids = (*pair.clean_ids, -1, *pair.corrupted_ids)
     reference_key = f"{reference.sha256} {[p.prompt.id for p in reference.pairs]}"
+    asked = AttentionRequest(choice.shown, choice.source)
+    if not _is_quick(auditor, "attention", asked):
+        seconds = auditor.predict_s("attention", asked)
+        about = f"{auditor.subject.identity.short} {ids} {intervention} {reference_key} {choice.head}"
+        return _read_pattern_by_job(auditor, choice, intervention, hashlib.sha256(about.encode()).hexdigest(), seconds)
     try:
         found = _pattern(
             auditor,
@@ -253,3 +280,35 @@ def read_pattern(auditor: Auditor, choice: Choice, intervention: Intervention) -
         show_refusal(error)
         return None
     return found[choice.head.layer, choice.head.index]
+
+
+def _read_pattern_by_job(
+    auditor: Auditor, choice: Choice, intervention: Intervention, key: str, seconds: float | None
+) -> np.ndarray | None:
+    """The pattern of a long prompt; only the head in focus is kept, because all heads take up to 300 MB."""
+    head, pair, reference = choice.head, choice.shown.pairs[0], choice.reference
+    mine, refused = st.session_state.setdefault("jobs", {}), st.session_state.setdefault("refused", {})
+
+    def work(_report: Any) -> np.ndarray:
+        return auditor.draw_patterns(pair, intervention, reference)[head.layer, head.index].copy()
+
+    if key not in mine and key not in refused:
+        try:
+            title = f"Read the attention pattern of {head}"
+            mine[key] = services.submit_work(f"{title} {key}", title, work, predicted_s=seconds)
+        except AuditError as error:
+            refused[key] = error
+    if key in refused:
+        _show_kept(refused, key)
+        return None
+    snapshot = job_panel(mine[key], place="pattern")
+    if snapshot is None or snapshot.state is JobState.CANCELLED:
+        st.button(
+            "Read the pattern", key=f"again-{key}", icon=":material/refresh:", on_click=lambda: mine.pop(key, None)
+        )
+        return None
+    if snapshot.state is JobState.DONE:
+        return np.asarray(snapshot.result)
+    if not snapshot.is_active:
+        st.error(plain(snapshot.error), icon=":material/error:")
+    return None

@@ -191,7 +191,7 @@ def submit_work(about: str, title: str, work: Callable[[Report], Any], *, predic
         use_all_cores()
         return work(report)
 
-    return jobs().submit(f"{who.session} {title}", title, start, owner=who.session, predicted_s=predicted_s)
+    return jobs().submit(f"{who.session} {about} {title}", title, start, owner=who.session, predicted_s=predicted_s)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -57,6 +57,10 @@ PLANTED_PER_TEMPLATE = 12
 """Large enough that each split has more than the twenty prompts that a verdict needs."""
 
 
+_NAMED = 120
+"""Characters of a prompt in the list of prompts."""
+
+
 def ask_model() -> str:
     """Select the model: a known name, or a typed folder or hub id."""
     listed = list_models()
@@ -132,8 +136,12 @@ def _ask_prompt(prompts: PromptSet, label: str) -> None:
 
 
 def _name_prompt(prompt: Prompt) -> str:
-    """Text of a prompt; for rendered templates the end, because all start alike."""
-    return prompt.clean if prompt.form is PromptForm.PLAIN else f"…{prompt.clean[-120:]}"
+    """Text of a prompt; for rendered templates and long prompts the end, because all start alike."""
+    return (
+        prompt.clean
+        if prompt.form is PromptForm.PLAIN and len(prompt.clean) <= _NAMED
+        else f"…{prompt.clean[-_NAMED:]}"
+    )
 
 
 def ask_circuit(

@@ -13,8 +13,9 @@ from audit_core.tables import estimate_cells
 from ui.flow import answers
 from ui.flow import choice as choices
 from ui.flow.choice import Choice
-from ui.parts import figures
+from ui.parts import figures, long_prompts
 from ui.parts.header import conditions_line, controls_line, figure_header, plain, show_table, table_with_csv
+from ui.parts.token_figures import pattern, token_bars
 
 
 def show_ablation(result: AblationResult | None) -> None:
@@ -70,19 +71,26 @@ def show_next_tokens(result: AblationResult | None) -> None:
     table_with_csv(lambda: table, "Next token", "next-token")
 
 
-def show_edges(result: EdgesResult, attention: Sequence[float], token: str) -> None:
-    """The token view: attention to each token beside the effect of ablating that attention edge."""
+def show_edges(result: EdgesResult, attention: Sequence[float] | None, token: str) -> None:
+    """The token view: attention to each token beside the effect of ablating that attention edge.
+
+    Args:
+        attention: shares; None if the pattern of so long a prompt cannot be read, which its refusal says.
+    """
     left, right = st.columns(2)
-    with left:
-        figure_header(
-            "Tokens it attends to",
-            "observational",
-            f"attention of L{result.layer}.H{result.head} from {plain(repr(token))} to each token, on the clean run. It sums to 1.",
-        )
-        figures.show(
-            figures.token_bars(attention, result.tokens, unit="share of attention", is_effect=False), key="token-looks",
-             alt="Attention to each token. The table below has the numbers.",
-        )  # fmt: skip
+    numbers = [result.support] if attention is None else [attention, result.support]
+    rows = long_prompts.pick_rows(*numbers)
+    if attention is not None:
+        with left:
+            figure_header(
+                "Tokens it attends to",
+                "observational",
+                f"attention of L{result.layer}.H{result.head} from {plain(repr(token))} to each token, on the clean run. It sums to 1.",
+            )
+            figures.show(
+                token_bars(attention, result.tokens, unit="share of attention", is_effect=False, rows=rows), key="token-looks",
+                 alt="Attention to each token. The table below has the numbers.",
+            )  # fmt: skip
     with right:
         figure_header(
             "Tokens with an effect through it",
@@ -90,12 +98,17 @@ def show_edges(result: EdgesResult, attention: Sequence[float], token: str) -> N
             "effect of setting one attention weight to zero, without renormalising. One prompt, so no interval. The axis spans at least ±1.",
         )
         figures.show(
-            figures.token_bars(result.support, result.tokens, unit=f"effect, {result.unit}", is_effect=True), key="token-does",
+            token_bars(result.support, result.tokens, unit=f"effect, {result.unit}", is_effect=True, rows=rows), key="token-does",
              alt="Effect of each edge. The table below has the numbers.",
         )  # fmt: skip
-    rows = list(zip(range(len(result.tokens)), map(repr, result.tokens), attention, result.support, strict=True))
+    if drawn := long_prompts.describe_rows(
+        len(result.tokens), rows, "effect" if attention is None else "attention, and as many with the largest effect"
+    ):
+        st.markdown(plain(drawn))
+    shares = (None,) * len(result.tokens) if attention is None else attention
+    lines = list(zip(range(len(result.tokens)), map(repr, result.tokens), shares, result.support, strict=True))
     table_with_csv(
-        lambda: make_table(("position", "token", "share of attention", f"effect of the edge, {result.unit}"), rows),
+        lambda: make_table(("position", "token", "share of attention", f"effect of the edge, {result.unit}"), lines),
         "Tokens",
         "tokens",
     )
@@ -111,28 +124,44 @@ def show_patterns(
         column.markdown(f"**{name}**")
         with column:
             figures.show(
-                figures.pattern(weights, tokens), key=f"pattern-{name}",
+                pattern(weights, tokens), key=f"pattern-{name}",
                 alt=f"Attention pattern of {head}, {name}. The table below has the numbers.",
             )  # fmt: skip
     if after is None:
         st.markdown("Choose a circuit to see this pattern under the intervention.")
-    rows = [
-        (repr(q), repr(k), float(before[i, j]), None if after is None else float(after[i, j]))
-        for i, q in enumerate(tokens)
-        for j, k in enumerate(tokens)
-        if j <= i
-    ]
+    if (size := long_prompts.pool_pattern(before)[1]) > 1:
+        said = (
+            f"A long prompt is drawn in blocks of {size} tokens: each cell is the largest share in its block. "
+            f"The table has the pairs of tokens from {long_prompts.LEAST_LISTED} on."
+        )
+        st.markdown(plain(said))
     table_with_csv(
-        lambda: make_table(("query", "key", run, "under intervention"), rows), "Attention pattern", "pattern"
+        lambda: make_table(
+            ("query", "key", run, "under intervention"),
+            _list_pairs(before, after, tokens, 0.0 if size == 1 else long_prompts.LEAST_LISTED),
+        ),
+        "Attention pattern",
+        "pattern",
     )
+
+
+def _list_pairs(
+    before: np.ndarray, after: np.ndarray | None, tokens: Sequence[str], least: float
+) -> list[tuple[str, str, float, float | None]]:
+    """Pairs of tokens with their share of attention, of at least this in one of the runs."""
+    larger = before if after is None else np.maximum(before, after)
+    names = [repr(token) if least == 0 else f"{at} {token!r}" for at, token in enumerate(tokens)]
+    listed = np.argwhere(np.tril(np.ones(larger.shape, bool)) & (larger >= least)).tolist()
+    return [(names[i], names[j], float(before[i, j]), None if after is None else float(after[i, j])) for i, j in listed]
 
 
 def ask_tokens(auditor: Auditor, choice: Choice) -> None:
     """Compute and show the token view of the head in focus, and the tokens that the answer depends on."""
     before = answers.read_pattern(auditor, choice, choices.UNTOUCHED)
-    edges = answers.answer_now(auditor, "edges", choice.ask_edges())
-    if edges is not None and before is not None:
-        show_edges(edges, before[-1].tolist(), choice.shown.pairs[0].pieces[-1])
+    title = f"Remove each attention edge of {choice.head}"
+    edges = answers.answer_now(auditor, "edges", title, choice.ask_edges())
+    if edges is not None:
+        show_edges(edges, None if before is None else before[-1].tolist(), choice.shown.pairs[0].pieces[-1])
     title = "Measure which tokens the answer depends on"
     found = answers.answer_by_job(auditor, "token_gradients", title, choice.ask_tokens(), at_once=False)
     if found is not None:
@@ -158,6 +187,9 @@ def show_limits(limits: Sequence[str]) -> None:
 
 def show_token_gradients(result: TokenGradientsResult) -> None:
     """Effect of mean-ablating each token's embedding: measured, and estimated by integrated gradients."""
+    rows = long_prompts.pick_rows(
+        *([result.measured] if result.estimated is None else [result.measured, result.estimated])
+    )
     left, right = st.columns(2)
     with left:
         figure_header(
@@ -165,7 +197,7 @@ def show_token_gradients(result: TokenGradientsResult) -> None:
             "loss of the metric when that token's embedding alone is replaced by its mean. One prompt, so no interval.",
         )  # fmt: skip
         figures.show(
-            figures.token_bars(result.measured, result.tokens, unit=f"effect, {result.unit}", is_effect=True), key="tokens-measured",
+            token_bars(result.measured, result.tokens, unit=f"effect, {result.unit}", is_effect=True, rows=rows), key="tokens-measured",
              alt="Measured effect of each token. The table below has the numbers.",
         )  # fmt: skip
     with right:
@@ -177,15 +209,19 @@ def show_token_gradients(result: TokenGradientsResult) -> None:
             st.warning(f"Not drawn: {plain(result.not_estimated)}", icon=":material/warning:")
         else:
             figures.show(
-                figures.token_bars(result.estimated, result.tokens, unit="estimated, logits", is_effect=True),
+                token_bars(
+                    result.estimated, result.tokens, unit="estimated, logits", is_effect=True, rows=rows
+                ),
                 key="tokens-estimated", 
                 alt="Estimated effect of each token. The table below has the numbers.",
             )  # fmt: skip
             st.markdown(
                 f"With {result.steps} steps the estimates miss {result.missed:.1%} of their expected sum, {result.change:+.2f} {result.unit}."
             )
+    if drawn := long_prompts.describe_rows(len(result.tokens), rows, "measured effect, or the largest estimate"):
+        st.markdown(plain(drawn))
     estimated = result.estimated or (None,) * len(result.tokens)
-    rows = list(zip(range(len(result.tokens)), map(repr, result.tokens), result.measured, estimated, strict=True))
+    lines = list(zip(range(len(result.tokens)), map(repr, result.tokens), result.measured, estimated, strict=True))
     columns = ("position", "token", f"measured effect, {result.unit}", "estimated, logits")
-    table_with_csv(lambda: make_table(columns, rows), "Tokens, measured and estimated", "token-gradients")
+    table_with_csv(lambda: make_table(columns, lines), "Tokens, measured and estimated", "token-gradients")
     controls_line(result.controls)

@@ -17,7 +17,7 @@ from plotly.colors import sample_colorscale
 from audit_core import Estimate
 from audit_core.tables import import_pandas
 from ui.parts.figure_download import offer_image
-from ui.parts.figure_labels import mark_tokens, place_names
+from ui.parts.figure_labels import place_names
 
 PUOR = (
     (0.0, "#7f3b08"), (0.15, "#b35806"), (0.3, "#e08214"), (0.42, "#fdb863"), (0.5, "#f7f7f7"),
@@ -257,43 +257,6 @@ def layer_bars(layers: Sequence[Estimate], *, unit: str) -> go.Figure:
 def label_tokens(tokens: Sequence[str]) -> list[str]:
     """Position and token; Plotly reads some HTML in labels, and tokens are untrusted."""
     return [f"{i} {html.escape(repr(token), quote=False)}" for i, token in enumerate(tokens)]
-
-
-def pattern(weights: NDArray[np.float32], tokens: Sequence[str]) -> go.Figure:
-    """One head's attention, query token by key token."""
-    labels = label_tokens(tokens)
-    figure = new_figure(
-        go.Heatmap(
-            x=labels, z=weights, colorscale=LOOKS, zmin=0, zmax=1, colorbar={"thickness": 10, "title": {"text": "share of<br>attention"}, "tickfont": {"size": TEXT_PX}},
-            hovertemplate="from %{customdata[0]}<br>to %{customdata[1]}<br>%{z:.3f} of its attention<extra></extra>",
-            customdata=[[[query, key] for key in labels] for query in labels],
-        )
-    )  # fmt: skip
-    ticks = {"tickmode": "array", "tickvals": list(range(len(labels))), "ticktext": labels}
-    style_figure(figure, max(380, 150 + 18 * len(labels)), "Key token (attended to)", "Query token (attending)")
-    mark_tokens(figure)
-    return figure.update_yaxes(**ticks, autorange="reversed")
-
-
-def token_bars(values: Sequence[float], tokens: Sequence[str], *, unit: str, is_effect: bool) -> go.Figure:
-    """One bar per key token: attention (Cividis, 0–1) or effect (PuOr, symmetric)."""
-    numbers = np.asarray(values, float)
-    limit = max(float(np.abs(numbers).max()), MIN_EFFECT_RANGE)
-    colours = colour_effect(numbers, limit) if is_effect else colour_attention(numbers)
-    figure = new_figure(
-        go.Bar(
-            x=numbers, y=label_tokens(tokens), orientation="h",
-            marker={"color": colours, "line": {"color": INK, "width": 1}},
-            text=[f"{round(v, 2) + 0.0:+.2f}" if is_effect else f"{v:.2f}" for v in numbers], textposition="outside", cliponaxis=False,
-            textfont={"size": TEXT_PX},
-            hovertemplate="%{y}: %{x:.3f} " + unit + "<extra></extra>",
-        )
-    )  # fmt: skip
-    style_figure(figure, 70 + 24 * max(8, len(tokens)), unit[:1].upper() + unit[1:], "")
-    pad = 1.35 * limit
-    figure.update_xaxes(range=[-pad, pad] if is_effect else [0, 1.12])
-    # Every token is named, in the order of the prompt, so that two such figures side by side have the same rows.
-    return figure.update_yaxes(autorange="reversed", dtick=1)
 
 
 def verdict_figure(

@@ -9,8 +9,9 @@ import streamlit as st
 from audit_core import Estimate, format_estimate, make_table
 from audit_core.audits import BothSidesResult, SourceRow, SourceTokensResult
 from audit_core.tables import estimate_cells
-from ui.parts import figures
+from ui.parts import figures, long_prompts
 from ui.parts.header import controls_line, figure_header, plain, show_table, table_with_csv
+from ui.parts.token_figures import token_bars
 from ui.parts.workbench import Table, pane_header, show_sentence, split_panes
 
 WAYS = {
@@ -35,6 +36,8 @@ def show_answer(found: SourceTokensResult) -> None:
 def show_panes(found: SourceTokensResult, way: str, place: str = "") -> None:
     """Show attention at the left and effects at the right, on the same tokens of the first prompt."""
     tokens = [row.token for row in found.tokens]
+    attention, effects = [row.consulted.value for row in found.tokens], [_pick(row, way).value for row in found.tokens]
+    drawn = long_prompts.pick_rows(attention, effects)
     left, right = split_panes(f"source{place}")
     with left:
         pane_header(
@@ -43,9 +46,7 @@ def show_panes(found: SourceTokensResult, way: str, place: str = "") -> None:
             table=Table(lambda: _table_consulted(found.tokens), "Consulted source tokens", f"consulted{place}"),
         )  # fmt: skip
         figures.show(
-            figures.token_bars(
-                [row.consulted.value for row in found.tokens], tokens, unit="share of cross-attention", is_effect=False
-            ),
+            token_bars(attention, tokens, unit="share of cross-attention", is_effect=False, rows=drawn),
             key=f"figure-consulted{place}",
             alt="One bar for each source token: its share of cross-attention. The table has the numbers.",
         )
@@ -57,12 +58,12 @@ def show_panes(found: SourceTokensResult, way: str, place: str = "") -> None:
             table=Table(lambda: _table_relied(found.tokens), "Source tokens replaced", f"relied{place}"),
         )  # fmt: skip
         figures.show(
-            figures.token_bars(
-                [_pick(row, way).value for row in found.tokens], tokens, unit=found.unit, is_effect=True
-            ),
+            token_bars(effects, tokens, unit=found.unit, is_effect=True, rows=drawn),
             key=f"figure-relied{place}",
             alt="One bar for each source token: the loss of the metric without it. The table has the numbers.",
         )
+    if said := long_prompts.describe_rows(len(tokens), drawn, "attention, and as many with the largest effect"):
+        st.markdown(plain(said))
     if found.n > 1:
         st.markdown(
             "Both figures show the first measured prompt, so they have no interval. The finding above is over all prompts. "
