@@ -28,6 +28,7 @@ FRAMES = {
     2: ("Yesterday {a} saw how {b} cleaned everything so {s} said thanks to", "Once {a} had painted beside {b} for weeks {s} sold pictures to"),
 }  # fmt: skip
 """By the set's number."""
+ACCESS = {1: "results_seen", 2: "nothing_run"}
 NAMES = (("Mary", "John"), ("Anna", "Peter"), ("Laura", "Simon"))
 
 
@@ -135,6 +136,7 @@ def tell_disclosed(*hidden: int) -> Story:
         plan |= {"prereg_id": f"P-000{number}", "claims": [plan["claims"][number - 1]]}
         plan["prompts"] |= {"sha256": SETS[number], "n_items": find_explored(number).count(False)}
         plan["prompts"] |= {"split_rule": 2, "split_salt": SALT} if number == 1 else {}
+        plan["prior_access"] = ACCESS[number]
         del plan["digest"]
         plans.append(plan | {"digest": hash_document(plan)})
         _tell_run(story, number, plans[-1]["digest"], is_hidden=number in hidden)
@@ -143,7 +145,7 @@ def tell_disclosed(*hidden: int) -> Story:
     story.events[0] = (*story.events[0][:3], True)
     freezes = [
         ("prereg.frozen", f"P-000{number}", {"claim_id": f"C-000{number}", "version": 1, "digest": plans[number - 1]["digest"]} | more, True)
-        for number, more in ((1, {"prior_access": "results_seen", "seen_in_sets": 2, "seen_share": 0.6667}), (2, {"prior_access": "nothing_run"}))
+        for number, more in ((1, {"prior_access": ACCESS[1], "seen_in_sets": 2, "seen_share": 0.6667}), (2, {"prior_access": ACCESS[2]}))
     ]  # fmt: skip
     story.events[3:5] = freezes
     runs = [
