@@ -121,9 +121,7 @@ def test_a_log_that_saw_less_passes_and_one_of_another_id_does_not() -> None:
     files = change_file(disclosed_files(), LOG, freeze(seen_in_sets=1, seen_share=0.5))
     check_disclosure(read_files(files), files)
     files = change_file(disclosed_files(), LOG, lambda rows: rows[FIRST].update(log_id="assay/0000000000000000"))
-    moved = change_file(
-        files, DISCLOSURE, lambda found: found["installation"].update(log_id="assay/0000000000000000")
-    )
+    moved = change_file(files, DISCLOSURE, lambda found: found["installation"].update(log_id="assay/0000000000000000"))
     refuse(moved, "the salt of the split is not the id of the log")
 
 
@@ -141,7 +139,10 @@ def test_a_claim_of_two_plans_has_no_seed() -> None:
 
 def test_a_disclosure_left_out_or_replaced_is_refused() -> None:
     files = disclosed_files()
-    refuse({name: data for name, data in files.items() if name != DISCLOSURE}, "is not the one that the export was logged with")
+    refuse(
+        {name: data for name, data in files.items() if name != DISCLOSURE},
+        "is not the one that the export was logged with",
+    )
     found = json.loads(files[DISCLOSURE])
     found["installation"]["runs"] += 1
     refuse(files | {DISCLOSURE: dump(DISCLOSURE, found)}, "is not the one that the export was logged with")

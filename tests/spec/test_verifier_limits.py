@@ -1,0 +1,275 @@
+"""The verifier's limits at their last allowed value, its command called in this process, and what it does without an output."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from toy.disclosed import disclosed_files, make_openings
+from toy.findings import tell_finding
+from toy.packs import build_files, edit, genuine_members, seal, tell_story, write_trust, zip_up
+
+from audit_core.verifier import command, container, documents, manifest, note, statement, streams, strict_json, trust
+from audit_core.verifier.canonical_json import encode_canonical
+from audit_core.verifier.container import BadPack
+from audit_core.verifier.findings import check_findings
+from audit_core.verifier.schema import find_violation
+from audit_core.verifier.schema_words import TEXT, list_of, record
+from audit_core.verifier.strict_toml import MAX_TOML_BYTES, load_toml
+
+MEMBERS = genuine_members()
+CHECKPOINT = MEMBERS["log/checkpoint.txt"].decode()
+PLAIN = {name: data for name, data in MEMBERS.items() if not name.startswith(("attestations/", "MANIFEST"))}
+DOCUMENTS = [data for name, data in PLAIN.items() if name.endswith((".json", ".jsonl"))]
+LONGEST = max(map(len, PLAIN["log/entries.jsonl"].splitlines()))
+ENVELOPE = MEMBERS[statement.PACK_ENVELOPE]
+
+
+def read_pack_envelope() -> object:
+    return statement.read_statements(MEMBERS, manifest.check_manifest(MEMBERS))
+
+
+@pytest.mark.parametrize(
+    ("module", "limit", "largest", "read", "said"),
+    [
+        (strict_json, "MAX_JSON_BYTES", 4, lambda: strict_json.load_strict(b"1234"), "bytes of JSON"),
+        (strict_json, "MAX_JSON_DIGITS", 4, lambda: strict_json.load_strict(b"1234"), "a number of 4 digits"),
+        (strict_json, "MAX_JSON_DIGITS", 4, lambda: strict_json.load_strict(b"1.25"), "a number of 4 digits"),
+        (documents, "MAX_ALL_DOCUMENTS_BYTES", sum(map(len, DOCUMENTS)), lambda: documents.read_documents(PLAIN), "bytes of documents"),
+        (documents, "MAX_DOCUMENT_BYTES", max(map(len, DOCUMENTS)), lambda: documents.read_documents(PLAIN), "is larger than"),
+        (documents, "MAX_LINE_BYTES", LONGEST, lambda: documents.read_documents(PLAIN), "of log/entries.jsonl is larger than"),
+        (documents, "MAX_POLICY_BYTES", len(MEMBERS["policy/policy.toml"]), lambda: documents.read_documents(PLAIN), "is larger than"),
+        (note, "MAX_NOTE_BYTES", len(CHECKPOINT), lambda: note.split_note(CHECKPOINT), "too long"),
+        (note, "_MAX_SIGNATURES", 1, lambda: note.split_note(CHECKPOINT), "more than 0 signatures"),
+        (trust, "MAX_TRUST_BYTES", len(write_trust()), lambda: trust.read_trust(write_trust()), "larger than"),
+        (manifest, "MAX_MANIFEST_BYTES", len(MEMBERS["MANIFEST.sha256"]), lambda: manifest.check_manifest(MEMBERS), "is larger than"),
+        (statement, "MAX_ENVELOPE_BYTES", len(ENVELOPE), read_pack_envelope, "is larger than"),
+        (statement, "MAX_APPROVALS", 0, read_pack_envelope, "0 approvals; at most -1"),
+    ],
+)  # fmt: skip
+def test_the_largest_size_is_read_and_one_more_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    limit: str,
+    largest: int,
+    read: Callable[[], object],
+    said: str,
+) -> None:
+    monkeypatch.setattr(module, limit, largest)
+    assert read() is not None
+    monkeypatch.setattr(module, limit, largest - 1)
+    with pytest.raises(ValueError, match=said):
+        read()
+
+
+def test_the_member_with_most_lines_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MAX_LINES", 5)
+    with pytest.raises(BadPack, match="most of them in log/entries"):
+        documents.read_documents(PLAIN)
+
+
+def test_a_large_file_of_toml_is_not_parsed() -> None:
+    assert load_toml(b"a = 1\n" + b"#" * (MAX_TOML_BYTES - 6)) == {"a": 1}
+    with pytest.raises(ValueError, match="bytes of TOML"):
+        load_toml(b"a = 1\n" + b"#" * (MAX_TOML_BYTES - 5))
+
+
+def test_of_a_large_file_no_more_is_read_than_shows_that_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(b"x" * 20)
+    monkeypatch.setattr(container, "MAX_PACK_BYTES", 10)
+    assert container.read_pack(path) == b"x" * 11
+    assert command._read(path, 10) == b"x" * 11
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        CHECKPOINT.replace("\n\n", "\n"), CHECKPOINT[:-1], CHECKPOINT.replace("\n\n", "\n\n\x01"), CHECKPOINT.replace("\n\n", "\n\n\n"),
+        "\n" + CHECKPOINT.split("\n", 1)[1], "assay/x\n" + CHECKPOINT, CHECKPOINT.replace("\n14\n", "\n014\n"),
+    ],
+)  # fmt: skip
+def test_a_note_of_another_form_is_none(bad: str) -> None:
+    assert note.read_unsigned(CHECKPOINT).size == 14
+    with pytest.raises(note.BadNote):
+        note.read_unsigned(bad)
+
+
+def test_an_annotation_ends_no_schema_and_every_key_is_compared() -> None:
+    assert find_violation(5, {"$id": "x", "title": "y", "type": "string"}) is not None
+    assert find_violation({"a": 1, "b": 2}, {"const": {"a": 1, "b": 2}}) is None
+    assert find_violation({"a": 1, "b": 3}, {"const": {"a": 1, "b": 2}}) is not None
+    assert find_violation([1, 3], {"const": [1, 2]}) is not None
+
+
+def test_building_blocks_of_schemas() -> None:
+    assert record({"a": TEXT}, {"b": TEXT}) == {
+        "type": "object", "required": ["a"], "properties": {"a": TEXT, "b": TEXT}, "additionalProperties": False,
+    }  # fmt: skip
+    assert record({"a": TEXT})["properties"] == {"a": TEXT}
+    assert list_of(TEXT) == {"type": "array", "items": TEXT}
+    assert list_of(TEXT, least=1, most=0) == {"type": "array", "items": TEXT, "minItems": 1, "maxItems": 0}
+
+
+def tell_beginning(**changes: Any) -> BadPack | None:
+    """A pack with a finding, and a log that begins with an event of another one."""
+    story = tell_story()
+    tell_finding(story)
+    story.events[0] = ("finding.recorded", "F-0009", {"claims": ["C-0009"]}, True)
+    read = documents.read_documents(build_files(story))
+    first = dict(read.entries[0]) | changes
+    parsed = {**read.parsed, "log/entries.jsonl": [first, *read.entries[1:]]}
+    try:
+        check_findings(documents.Documents(parsed, read.policy, read.lines))
+    except BadPack as error:
+        return error
+    return None
+
+
+def test_only_the_first_entry_may_be_about_a_finding_of_no_claim_of_the_pack() -> None:
+    assert tell_beginning() is None
+    for changes in (
+        {"seq": 1}, {"payload": {"claims": ["C-0001"]}}, {"payload": {"claims": ["C-0009", "C-0002"]}}, {"payload": {"claims": "C-0009"}},
+        {"payload": {}},
+    ):  # fmt: skip
+        assert "shows finding 'F-0009'" in str(tell_beginning(**changes)), changes
+
+
+# The command, in this process: what it writes, and the exit code.
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "pack.zip").write_bytes(zip_up(MEMBERS))
+    (tmp_path / "hidden.zip").write_bytes(zip_up(seal(disclosed_files(1))))
+    (tmp_path / "false.zip").write_bytes(
+        zip_up(edit("verdict/verdict.json", lambda one: one.update(overall="INCONCLUSIVE")))
+    )
+    (tmp_path / "none.zip").write_bytes(b"nothing")
+    (tmp_path / "trust.toml").write_bytes(write_trust())
+    (tmp_path / "saved.txt").write_text(CHECKPOINT)
+    (tmp_path / "openings.json").write_bytes(encode_canonical(make_openings(1)))
+    wrong = make_openings(1)
+    wrong["items"][0]["salt"] = "00" * 16
+    (tmp_path / "wrong.json").write_bytes(encode_canonical(wrong))
+    (tmp_path / "bad").write_text("x = 1")
+    return tmp_path
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.chdir(folder)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = command.run_verifier(arguments)
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+TRUST = ("--trust", "trust.toml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "lines"),
+    [
+        (("pack.zip", *TRUST), 0, ["authenticity   SIGNER_VERIFIED", "time           UNANCHORED", "exit 0: integrity and signer verified"]),
+        (("pack.zip", *TRUST, "--checkpoint", "saved.txt"), 0, ["time           ANCHORED", "1 container    PASSED", "8 time         NOT_CHECKED"]),
+        (("pack.zip",), 3, ["pack           01JD5ZK3M8Q4V7W9X2Y6T0R1SN", "exit 3: not decided"]),
+        (("false.zip", *TRUST), 4, ["integrity      INTEGRITY_FAILED", "exit 4: integrity or authenticity failed"]),
+        (("none.zip", *TRUST), 4, ["pack           unknown", "exit 4: integrity or authenticity failed"]),
+        (("hidden.zip", *TRUST), 0, ["prompts        PROMPTS_NOT_CHECKED", "exit 0: "]),
+        (("hidden.zip", *TRUST, "--openings", "openings.json"), 0, ["prompts        PROMPTS_MATCH", "exit 0: "]),
+        (("hidden.zip", *TRUST, "--openings", "wrong.json"), 4, ["prompts        PROMPTS_FAILED", "exit 4: the openings do not match this pack"]),
+    ],
+)  # fmt: skip
+def test_lines_and_exit_code_of_the_command(run: Run, arguments: tuple[str, ...], code: int, lines: list[str]) -> None:
+    found, out, err = run(*arguments)
+    assert (found, err) == (code, "")
+    assert not [line for line in lines if f"\n{line}" not in f"\n{out}"], out
+
+
+def test_json_of_the_command(run: Run) -> None:
+    code, out, _ = run("hidden.zip", *TRUST, "--json")
+    found = json.loads(out)
+    assert out.startswith('{\n "')
+    assert out.endswith("\n}\n")
+    assert (code, found["exit_code"], found["integrity"]) == (0, 0, "INTEGRITY_VERIFIED")
+    assert [row["step"] for row in found["steps"]] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert found["prompts"]["result"] == "PROMPTS_NOT_CHECKED"
+
+
+@pytest.mark.parametrize("option", ["--trust", "--checkpoint", "--openings", "--witnesses"])
+def test_a_file_of_another_kind_is_wrong_usage(run: Run, option: str) -> None:
+    for name in ("bad", "missing", "."):
+        code, out, err = run("pack.zip", option, name)
+        assert (code, out) == (2, ""), name
+        assert "Wanted: " in err
+        assert "What to do: " in err
+
+
+class Broken(io.StringIO):
+    """A stream on a full disk, or whose reader has gone."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
+    def flush(self) -> None:
+        raise self.error
+
+
+def test_a_result_that_cannot_be_written_is_no_result(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    for arguments in (("pack.zip", *TRUST), ("--help",)):
+        monkeypatch.setattr(sys, "stdout", Broken(OSError(errno.ENOSPC, "No space left on device")))
+        assert command.run_verifier(arguments) == 2
+        assert sys.stdout is None, "else the exit would fail again"
+    monkeypatch.setattr(sys, "stdout", None)
+    assert command.run_verifier(("pack.zip",)) == 2
+    said = written.getvalue()
+    assert "could not be written to standard output: No space left on device." in said
+    assert "Standard output: No space left on device." in said
+    assert "Standard output is closed." in said
+    assert said.count("What to do: ") == 2
+
+
+def test_a_reader_that_has_gone_is_no_error_and_help_ends_the_command(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Broken(BrokenPipeError()))
+    streams.write_result("x")
+    assert sys.stdout is None
+    streams.write_result("nothing is written without an output")
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    with pytest.raises(SystemExit) as end:
+        command.run_verifier(("--help",))
+    assert end.value.code == 0
+    assert "--openings" in out.getvalue()
+    assert "--json" in out.getvalue()
+    assert streams.flush_output()
+
+
+def test_a_result_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, encoding="utf-8"))
+    streams.write_result("a line\n")
+    assert buffer.getvalue() == b"a line\n"
+
+
+@pytest.mark.parametrize("name", ["utf-8", "UTF8", "utf_8", "utf-8-sig", "cp65001", None])
+def test_utf_8_has_many_names(name: str | None) -> None:
+    assert streams.is_utf8(name)
+    assert not any(streams.is_utf8(other) for other in ("ascii", "cp1252", "utf-16", "latin-1"))
