@@ -216,3 +216,12 @@ def test_a_plan_states_no_less_access_to_results_than_the_log_of_its_freezing(
     found = check(seal(build_files(Story(documents, [tuple(event) for event in events]))))
     said = f"semantics: P-0001 states {stated}, the log of its freezing {logged}"
     assert (found.exit_code, name_failure(found)) == ((4, said) if is_refused else (0, ""))
+
+
+def test_other_events_and_plans_of_other_claims_say_nothing_of_a_plans_access() -> None:
+    """The first entry is in every pack, whatever it is about."""
+    story = tell_disclosed()
+    story.events[0] = ("prereg.frozen", "P-0009", {"claim_id": "C-0009", "prior_access": "results_seen"}, True)
+    story.events[2] = (*story.events[2][:2], {"claim_id": "C-0002", "prior_access": "results_seen"}, True)
+    found = check(seal(build_files(story)))
+    assert (found.exit_code, name_failure(found)) == (0, "")
