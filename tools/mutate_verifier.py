@@ -35,7 +35,7 @@ _LIGHT = (
 )  # fmt: skip
 """Tests that import little, as a fork of a small process costs little; quick and far-reaching files first."""
 _HEAVY = (
-    "findings_in_packs", "answers_in_packs", "witness", "witnessed_packs", "hostile_text", "pack_statements", "pack_writing", "disclosure",
+    "findings_in_packs", "answers_in_packs", "witness", "witnessed_packs", "hostile_text", "pack_statements", "pack_writing",
 )  # fmt: skip
 TESTS = tuple(tuple(f"tests/spec/test_{name}.py" for name in names) for names in (_LIGHT, _HEAVY))
 """Tests that call the verifier in this process on packs of toys, and build no model; each group in a process of its own."""

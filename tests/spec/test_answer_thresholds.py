@@ -148,7 +148,7 @@ def make_number(value: float | None, **changes: Any) -> dict[str, Any]:
 
 RESULT = {
     "share": make_number(0.5), "bare": {name: 1 for name in make_number(1) if name != "templates"}, "clustered": make_number(1, templates=2),
-    "short": {"value": 1}, "text": "x", "a b": make_number(1),
+    "short": {"value": 1}, "text": "my share", "a b": make_number(1),
     "rows": [
         {"share": make_number(7)}, {"label": "a", "share": make_number(1)}, {"label": "b", "share": None}, {"label": "c", "share": make_number(2)},
         {"label": "c", "share": make_number(3)}, {"label": 4, "share": make_number(4)}, "no table",
@@ -165,7 +165,7 @@ NONE: list[float | None] = [None]
         ("rows[*].share", [7, 1, None, 2, 3, 4], "not measured: the result has no estimate at rows[*].share"), ("many[*].v", [1] * 1_000, ""),
         ("rows[label=b].share", NONE, "no estimate at"), ("short", NONE, "no estimate at"), ("text", NONE, "no estimate at"),
         ("rows[label=c].share", NONE, "the result has no numbers at"), ("rows[label=z].share", NONE, "the result has no numbers at"),
-        ("rows.share", NONE, "the result has no numbers at"), ("text.share", NONE, "the result has no numbers at"),
+        ("rows.share", NONE, "the result has no numbers at"), ("text.share", NONE, "the result has no numbers at"), ("share.value.share", NONE, "the result has no numbers at"),
         ("share[*].value", NONE, "the result has no numbers at"), ("nothing", NONE, "the result has no numbers at"),
         ("a b", NONE, "the result has no numbers at"), ("share[]", NONE, "the result has no numbers at"),
         ("more[*].v", NONE, "the result has 1001 numbers at"), ("share.value", NONE, "no estimate at"),

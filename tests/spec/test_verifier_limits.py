@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import io
 import json
@@ -14,14 +15,28 @@ from typing import Any
 import pytest
 from toy.disclosed import disclosed_files, make_openings
 from toy.findings import tell_finding
-from toy.packs import build_files, edit, genuine_members, seal, tell_story, write_trust, zip_up
+from toy.packs import ANNA, build_files, check, edit, genuine_members, seal, tell_story, write_trust, zip_up
 
-from audit_core.verifier import command, container, documents, manifest, note, statement, streams, strict_json, trust
+from audit_core.verifier import (
+    command,
+    container,
+    cosignature,
+    documents,
+    manifest,
+    note,
+    statement,
+    streams,
+    strict_json,
+    trust,
+)
+from audit_core.verifier.answers import compute_model_digest
 from audit_core.verifier.canonical_json import encode_canonical
 from audit_core.verifier.container import BadPack
 from audit_core.verifier.findings import check_findings
 from audit_core.verifier.schema import find_violation
 from audit_core.verifier.schema_words import TEXT, list_of, record
+from audit_core.verifier.schemas_signed import STATEMENT_TYPE, _describe_statement
+from audit_core.verifier.semantics import recompute_verdict
 from audit_core.verifier.strict_toml import MAX_TOML_BYTES, load_toml
 
 MEMBERS = genuine_members()
@@ -29,6 +44,10 @@ CHECKPOINT = MEMBERS["log/checkpoint.txt"].decode()
 PLAIN = {name: data for name, data in MEMBERS.items() if not name.startswith(("attestations/", "MANIFEST"))}
 DOCUMENTS = [data for name, data in PLAIN.items() if name.endswith((".json", ".jsonl"))]
 LONGEST = max(map(len, PLAIN["log/entries.jsonl"].splitlines()))
+VKEY = cosignature.Witness("toy.example/witness", ANNA.public_key, "").vkey
+WITNESSES = (
+    f'schema = "assay/witnesses/1"\nquorum = 1\n[[witnesses]]\nkey = "{VKEY}"\nurl = "http://127.0.0.1:1"\n'.encode()
+)
 ENVELOPE = MEMBERS[statement.PACK_ENVELOPE]
 
 
@@ -51,6 +70,7 @@ def read_pack_envelope() -> object:
         (trust, "MAX_TRUST_BYTES", len(write_trust()), lambda: trust.read_trust(write_trust()), "larger than"),
         (manifest, "MAX_MANIFEST_BYTES", len(MEMBERS["MANIFEST.sha256"]), lambda: manifest.check_manifest(MEMBERS), "is larger than"),
         (statement, "MAX_ENVELOPE_BYTES", len(ENVELOPE), read_pack_envelope, "is larger than"),
+        (cosignature, "MAX_WITNESSES_BYTES", len(WITNESSES), lambda: cosignature.read_witnesses(WITNESSES), "larger than"),
         (statement, "MAX_APPROVALS", 0, read_pack_envelope, "0 approvals; at most -1"),
     ],
 )  # fmt: skip
@@ -89,17 +109,35 @@ def test_of_a_large_file_no_more_is_read_than_shows_that_it_is(monkeypatch: pyte
     assert command._read(path, 10) == b"x" * 11
 
 
+SIGNED = CHECKPOINT.split("\n\n")[1]
+
+
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "said"),
     [
-        CHECKPOINT.replace("\n\n", "\n"), CHECKPOINT[:-1], CHECKPOINT.replace("\n\n", "\n\n\x01"), CHECKPOINT.replace("\n\n", "\n\n\n"),
-        "\n" + CHECKPOINT.split("\n", 1)[1], "assay/x\n" + CHECKPOINT, CHECKPOINT.replace("\n14\n", "\n014\n"),
+        (SIGNED, "no signatures below a blank line"), (CHECKPOINT[:-1], "no signatures below a blank line"),
+        (CHECKPOINT[:-1] + "x", "no signatures below a blank line"), (CHECKPOINT.replace("\n\n", "\n"), "no signatures below a blank line"),
+        (CHECKPOINT.replace("assay/", "assay\t"), "control characters"), (CHECKPOINT.replace("\n\n", "\n\n\n"), "not origin, size, root and head"),
+        ("\n" + CHECKPOINT.split("\n", 1)[1], "not origin, size, root and head"), (f"x\n{CHECKPOINT}", "not origin, size, root and head"),
+        (CHECKPOINT.replace("\n14\n", "\n014\n"), "not origin, size, root and head"),
     ],
 )  # fmt: skip
-def test_a_note_of_another_form_is_none(bad: str) -> None:
+def test_a_note_of_another_form_is_none(bad: str, said: str) -> None:
     assert note.read_unsigned(CHECKPOINT).size == 14
-    with pytest.raises(note.BadNote):
+    with pytest.raises(note.BadNote, match=said):
         note.read_unsigned(bad)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_a_statement_is_about_one_manifest(n: int) -> None:
+    subject = {"name": "MANIFEST.sha256", "digest": {"sha256": "0" * 64}}
+    said = {"_type": STATEMENT_TYPE, "subject": [subject] * n, "predicateType": "t", "predicate": "p"}
+    assert (find_violation(said, _describe_statement("t", TEXT)) is None) is (n == 1)
+
+
+def test_a_signature_counts_from_the_second_in_which_its_key_is_valid() -> None:
+    for valid_from, code in (("2026-11-21T12:00:00Z", 0), ("2026-11-21T12:00:01Z", 4)):
+        assert check(MEMBERS, write_trust().replace(b"2026-01-01T00:00:00Z", valid_from.encode())).exit_code == code
 
 
 def test_an_annotation_ends_no_schema_and_every_key_is_compared() -> None:
@@ -154,6 +192,8 @@ def folder(tmp_path: Path) -> Path:
     )
     (tmp_path / "none.zip").write_bytes(b"nothing")
     (tmp_path / "trust.toml").write_bytes(write_trust())
+    expired = write_trust(more={ANNA: 'valid_to = "2026-02-01T00:00:00Z"'})
+    (tmp_path / "expired.toml").write_bytes(expired)
     (tmp_path / "saved.txt").write_text(CHECKPOINT)
     (tmp_path / "openings.json").write_bytes(encode_canonical(make_openings(1)))
     wrong = make_openings(1)
@@ -190,6 +230,7 @@ TRUST = ("--trust", "trust.toml")
         (("none.zip", *TRUST), 4, ["pack           unknown", "exit 4: integrity or authenticity failed"]),
         (("hidden.zip", *TRUST), 0, ["prompts        PROMPTS_NOT_CHECKED", "exit 0: "]),
         (("hidden.zip", *TRUST, "--openings", "openings.json"), 0, ["prompts        PROMPTS_MATCH", "exit 0: "]),
+        (("hidden.zip", "--trust", "expired.toml", "--openings", "wrong.json"), 4, ["prompts        PROMPTS_FAILED", "exit 4: integrity or"]),
         (("hidden.zip", *TRUST, "--openings", "wrong.json"), 4, ["prompts        PROMPTS_FAILED", "exit 4: the openings do not match this pack"]),
     ],
 )  # fmt: skip
@@ -273,3 +314,34 @@ def test_a_result_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_utf_8_has_many_names(name: str | None) -> None:
     assert streams.is_utf8(name)
     assert not any(streams.is_utf8(other) for other in ("ascii", "cp1252", "utf-16", "latin-1"))
+
+
+def test_the_digest_of_a_model_is_twelve_digits_over_what_determines_its_numbers() -> None:
+    """By sha256sum, of `["7777", null, "9999", "float32", "eager"]`."""
+    identity = {
+        "weights_sha256": "7777",
+        "config_sha256": "9999",
+        "dtype": "float32",
+        "attention": "eager",
+        "model": "toy",
+    }
+    assert compute_model_digest(identity) == "dd78bf181dde"
+
+
+def test_claims_that_have_no_verdict_are_named() -> None:
+    read = documents.read_documents(PLAIN)
+    assert recompute_verdict(read)["overall"] == "MEETS"
+    twice = {**read.parsed, "claims/claims.json": [read.claims[0], read.claims[0]]}
+    with pytest.raises(BadPack, match="the verdict cannot be computed: every claim has a unique id"):
+        recompute_verdict(documents.Documents(twice, read.policy, read.lines))
+
+
+def test_a_key_of_a_witness_that_is_none_is_named() -> None:
+    name, key_id, material = VKEY.split("+", 2)
+    assert cosignature.read_vkey(VKEY) == (name, ANNA.public_key)
+    other = base64.b64encode(b"\1" + ANNA.public_key).decode()
+    for bad, said in (
+        (material[:-1], "not base64"), (other, "is not an Ed25519 key"), (material[:-4], "is not an Ed25519 key"), (material, "its id"),
+    ):  # fmt: skip
+        with pytest.raises(cosignature.BadWitnessList, match=rf"the key of {name}.*{said}"):
+            cosignature.read_vkey(f"{name}+{'0' * 8 if bad is material else key_id}+{bad}")
