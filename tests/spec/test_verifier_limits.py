@@ -227,6 +227,7 @@ TRUST = ("--trust", "trust.toml")
         (("pack.zip", *TRUST, "--checkpoint", "saved.txt"), 0, ["time           ANCHORED", "1 container    PASSED", "8 time         NOT_CHECKED"]),
         (("pack.zip",), 3, ["pack           01JD5ZK3M8Q4V7W9X2Y6T0R1SN", "exit 3: not decided"]),
         (("false.zip", *TRUST), 4, ["integrity      INTEGRITY_FAILED", "exit 4: integrity or authenticity failed"]),
+        (("false.zip",), 4, ["integrity      INTEGRITY_FAILED", "exit 4: integrity or authenticity failed"]),
         (("none.zip", *TRUST), 4, ["pack           unknown", "exit 4: integrity or authenticity failed"]),
         (("hidden.zip", *TRUST), 0, ["prompts        PROMPTS_NOT_CHECKED", "exit 0: "]),
         (("hidden.zip", *TRUST, "--openings", "openings.json"), 0, ["prompts        PROMPTS_MATCH", "exit 0: "]),
@@ -257,6 +258,15 @@ def test_a_file_of_another_kind_is_wrong_usage(run: Run, option: str) -> None:
         assert (code, out) == (2, ""), name
         assert "Wanted: " in err
         assert "What to do: " in err
+
+
+@pytest.mark.parametrize("arguments", [(), ("a", "b"), ("pack.zip", "--no-such-option"), ("pack.zip", "--trust")])
+def test_a_call_of_another_form_is_wrong_usage(run: Run, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(*arguments)
+    assert end.value.code == 2
+    code, out, err = run("missing.zip")
+    assert (code, out, "missing.zip: No such file" in err) == (2, "", True)
 
 
 class Broken(io.StringIO):
