@@ -29,6 +29,7 @@ from audit_core.verifier.disclosure import (
     check_disclosure,
     list_explored_rows,
 )
+from audit_core.verifier.semantics import check_semantics
 
 PLANS, LOG = "prereg/prereg.json", "log/entries.jsonl"
 FIRST, FREEZE = 0, 3
@@ -90,6 +91,13 @@ def test_a_disclosure_that_contradicts_plans_or_log_is_refused(change: Change, s
     files = disclosed_files()
     check_disclosure(read_files(files), files)
     refuse(change_file(files, DISCLOSURE, change), said)
+
+
+@pytest.mark.parametrize("change", [lambda found: found["installation"].update(runs=3), of_set(1, n_labels=5)])
+def test_what_is_disclosed_is_part_of_what_a_pack_is_checked_for(change: Change) -> None:
+    changed = change_file(disclosed_files(), DISCLOSURE, change)
+    with pytest.raises(BadPack, match=r"prereg/disclosure\.json"):
+        check_semantics(read_files(changed), changed, None)
 
 
 def freeze(**fields: Any) -> Change:
@@ -169,6 +177,8 @@ def test_a_prompt_of_a_template_that_is_not_listed_is_refused_before_it_is_looke
     genuine = read_files(disclosed_files())
     assert list_explored_rows(genuine, sets[0]["sha256"]) == find_explored(1)
     assert list_explored_rows(genuine, sets[1]["sha256"]) is None, "of the first rule"
+    few = change_file(disclosed_files(), DISCLOSURE, count(1, 1, 1, 0))
+    assert list_explored_rows(read_files(few), sets[0]["sha256"]) == find_explored(1), "one prompt makes it exploratory"
 
 
 @pytest.mark.parametrize(

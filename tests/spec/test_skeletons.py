@@ -116,7 +116,8 @@ def differ(text: str, n: int) -> str:
         (TWENTY, differ(TWENTY, 4), (2, 3), True), (TWENTY, differ(TWENTY, 7), (1, 1), False), (TEN, f"x {TEN}", (3, 3), True),
         ("a b c d e", "a b c d e _", (3, 3), True), ("a b c d e", "a b _ c d e", (3, 3), True), ("a b c d e", "_ a b c d e", (3, 3), True),
         ("a b _ d e", "a _ c d e", (3, 3), False), ("a b x", "a b y", (1, 1), False), ("a b c _", "a b c", (3, 3), True),
-        ("a _ b _ c d e", "b _ a _ e d c", (1, 1), False),
+        ("a _ b _ c d e", "b _ a _ e d c", (1, 1), False), (TWENTY, TWENTY[:31], (3, 3), False), (TWENTY, TWENTY[:33], (3, 3), True),
+        ("a b c d e _ # _ #", "a b x y z _ # _ #", (3, 3), False),
     ],
 )  # fmt: skip
 def test_alike_skeletons_are_one_template(one: str, other: str, prompts: tuple[int, int], is_alike: bool) -> None:
