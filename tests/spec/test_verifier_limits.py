@@ -15,7 +15,21 @@ from typing import Any
 import pytest
 from toy.disclosed import disclosed_files, make_openings
 from toy.findings import tell_finding
-from toy.packs import ANNA, build_files, check, edit, genuine_members, seal, tell_story, write_trust, zip_up
+from toy.packs import (
+    ANNA,
+    BEN,
+    CLEO,
+    MALLORY,
+    approve,
+    build_files,
+    check,
+    edit,
+    genuine_members,
+    seal,
+    tell_story,
+    write_trust,
+    zip_up,
+)
 
 from audit_core.verifier import (
     command,
@@ -38,6 +52,7 @@ from audit_core.verifier.schema_words import TEXT, list_of, record
 from audit_core.verifier.schemas_signed import STATEMENT_TYPE, _describe_statement
 from audit_core.verifier.semantics import recompute_verdict
 from audit_core.verifier.strict_toml import MAX_TOML_BYTES, load_toml
+from audit_core.verifier.walk import verify_pack
 
 MEMBERS = genuine_members()
 CHECKPOINT = MEMBERS["log/checkpoint.txt"].decode()
@@ -355,3 +370,9 @@ def test_a_key_of_a_witness_that_is_none_is_named() -> None:
     ):  # fmt: skip
         with pytest.raises(cosignature.BadWitnessList, match=rf"the key of {name}.*{said}"):
             cosignature.read_vkey(f"{name}+{'0' * 8 if bad is material else key_id}+{bad}")
+
+
+def test_decisions_by_keys_that_count_are_counted() -> None:
+    members = approve(approve(approve(MEMBERS, BEN, "reviewer"), CLEO, "approver"), MALLORY, "reviewer")
+    assert check(members).decisions.detail.startswith("3 in this pack, 2 by keys that count")
+    assert verify_pack(zip_up(members)).decisions.detail.startswith("3 in this pack; no signature was checked")
