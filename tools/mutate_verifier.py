@@ -129,6 +129,9 @@ class Mutator:
                 tests = [first, *(one for one in tests if one is not first)]
             limit_s = CPU_S + 3 * int(sum(seconds[one] for one in tests)) + (60 if is_fresh else 0)
             result, by = fork_and_run(mutant, tests, limit_s, is_fresh)
+            if result == KILLED:
+                # A test that fails now and then notices nothing: a failure counts if it occurs again.
+                result, by = fork_and_run(mutant, tests, limit_s, is_fresh)
             results[result] += 1
             self.record.add(mutant, result, by or name)
             if by:
