@@ -323,3 +323,98 @@ def test_a_claim_that_the_policy_is_not_about_says_why() -> None:
         rows = evaluate_policy(policy, [claim | {"scope": scope}], [], json.loads('{"C-0001": {}}'))["criteria"]
         (row,) = [one for one in rows if one["id"] == "applies_to"]
         assert (row["result"], row["reason"]) == ("NOT_EVALUATED", reason)
+
+
+def of_gate(**fields: Any) -> Change:
+    return lambda policy: policy["gate"].update(fields)
+
+
+def with_claims(**fields: Any) -> Change:
+    """Both kinds of criteria, and what else is set for the claims'."""
+    return lambda policy: (
+        policy.update(criteria={"effect": make_criterion(**fields)}),
+        policy["gate"].update(optional=["effect"]),
+    )
+
+
+NOBODY = {"preparer_ne_reviewer": False, "reviewer_ne_approver": False}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda policy: policy.update(approval=NOBODY), None),
+        (lambda policy: (of_gate(optional=["four_eyes"])(policy), policy.update(approval=NOBODY | {"reviewer_ne_approver": True})), None),
+        (lambda policy: (of_gate(optional=["four_eyes"])(policy), policy.update(approval=NOBODY | {"preparer_ne_reviewer": True})), None),
+        (lambda policy: (of_gate(optional=["four_eyes"])(policy), policy.update(approval=NOBODY)), "one person may act in all roles"),
+        (lambda policy: policy.update(applies_to={"models": "*"}), "Unknown key 'models' in applies_to"),
+        (lambda policy: policy.update(applies_to={"model": ["a", "b"]}), None),
+        (lambda policy: policy.update(applies_to={"model": 5}), "ids of models"),
+        (lambda policy: policy.update(applies_to={"model": ["a", 5]}), "ids of models"),
+        (lambda policy: policy.update(applies_to={"model": ["a", ""]}), "ids of models"),
+        (of_gate(max_waivers=100, waiver_max_days=366), None), (of_gate(waiver_max_days=1), None),
+        (of_gate(max_waivers=101), "a whole number from 0 to 100"), (of_gate(waiver_max_days=0), "a whole number from 1 to 366"),
+        (of_gate(waiver_max_days=367), "a whole number from 1 to 366"),
+        (with_claims(min_n=1, min_templates=1, min_gap_logit=0), None), (with_claims(min_n=10**9, min_templates=10**9, min_gap_logit=1e6), None),
+        (with_claims(min_n=0), "a whole number from 1"), (with_claims(min_n=10**9 + 1), "a whole number from 1"),
+        (with_claims(min_templates=0), "a whole number from 1"), (with_claims(min_templates=10**9 + 1), "a whole number from 1"),
+        (with_claims(min_gap_logit=1e6 + 1), "a number from 0"), (with_claims(threshold=1e9 + 1), "a number from -1e+09"),
+        (lambda policy: policy.update(criteria={"integrity": {}}), "A table criteria.integrity"),
+        (lambda policy: policy.update(criteria={"rerun": {}}), "A table criteria.rerun"),
+        (lambda policy: policy.update(approval={"max_age_days": 3660}), None), (lambda policy: policy.update(approval={"max_age_days": 1}), None),
+        (lambda policy: policy.update(approval={"max_age_days": 3661}), "a whole number from 1 to 3660"),
+        (lambda policy: policy.update(approval={"other": 1}), "Unknown key 'other' in approval"),
+        (of_gate(multiplicity=None), "No gate.multiplicity"), (of_gate(ci_level=0.5), None), (of_gate(ci_level=True), "a number from 0.5"),
+        (of_gate(optional=[5]), "a list of names"), (lambda policy: policy.update(id=5), "a name without spaces"),
+    ],
+)  # fmt: skip
+def test_the_last_allowed_value_of_each_key_is_read_and_the_next_is_refused(change: Change, said: str | None) -> None:
+    policy = make_policy()
+    change(policy)
+    if said is None:
+        assert resolve_policy(resolve_policy(policy)) == resolve_policy(policy)
+        return
+    with pytest.raises(PolicyMalformed) as refusal:
+        resolve_policy(policy)
+    assert said in str(refusal.value)
+
+
+def evaluate_claim(*rows: dict[str, Any], status: str = "tested", **facts: Any) -> dict[str, dict[str, Any]]:
+    """Rows of a verdict by criterion, of a claim whose drop must be at least 0.3."""
+    policy = make_policy()
+    with_claims()(policy)
+    claim = {"claim_id": "C-0001", "kind": "necessity", "status": status, "scope": {}, "claim": {"role": "necessary"}}
+    metric = {"metric": "necessity_drop", "claim_id": "C-0001", "ci_level": 0.95, "n": 9}
+    known = {"C-0001": {"prereg_frozen_before_run": MET} | facts}
+    found = evaluate_policy(policy, [claim], [metric | row for row in rows], known)["criteria"]
+    return {row["id"]: row for row in found if row["claim_id"] == "C-0001"}
+
+
+LATE = {"result": "DOES_NOT_MEET", "reason": "late"}
+
+
+def test_what_makes_a_claim_exploratory_never_makes_it_better() -> None:
+    known = {"result": "INCONCLUSIVE", "reason": "seen"}
+    for facts, result, reason in (
+        ({}, "MEETS", None), ({"deviation": known}, "INCONCLUSIVE", "affected by a deviation: seen"), ({"deviation": MET}, "MEETS", None),
+        ({"prereg_frozen_before_run": LATE, "deviation": known}, "DOES_NOT_MEET", "late"),
+    ):  # fmt: skip
+        row = evaluate_claim(**facts)["prereg_frozen_before_run"]
+        assert (row["result"], row["reason"]) == (result, reason)
+    draft = evaluate_claim(status="draft", prereg_frozen_before_run=LATE)["prereg_frozen_before_run"]
+    assert (draft["result"], draft["reason"]) == ("DOES_NOT_MEET", "late")
+    assert evaluate_claim(status="draft")["prereg_frozen_before_run"]["result"] == "INCONCLUSIVE"
+    for reason in (5, ""):
+        fact = {"result": "DOES_NOT_MEET", "reason": reason}
+        assert evaluate_claim(prereg_frozen_before_run=fact)["prereg_frozen_before_run"]["reason"] is None
+
+
+def test_an_estimate_at_an_end_of_its_interval_counts_and_one_outside_does_not() -> None:
+    for estimate, result in ((0.4, "MEETS"), (0.6, "MEETS"), (0.39, "INCONCLUSIVE"), (0.61, "INCONCLUSIVE")):
+        row = evaluate_claim({"estimate": estimate, "ci_low": 0.4, "ci_high": 0.6})["effect"]
+        assert row["result"] == result, estimate
+    for reason in (5, "", None):
+        row = evaluate_claim({"estimate": None, "reason": reason})["effect"]
+        assert (row["result"], row["reason"]) == ("NOT_EVALUATED", "no number and no reason")
+    both = evaluate_claim({"estimate": 0.5, "ci_low": 0.4, "ci_high": 0.6}, {"estimate": 0.5, "n": None})["effect"]
+    assert (both["ci_low"], both["n"], both["estimate"]) == (None, None, 0.5)
