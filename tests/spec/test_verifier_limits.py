@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from toy.answers import tell_answer
 from toy.disclosed import disclosed_files, make_openings
 from toy.findings import tell_finding
 from toy.packs import (
@@ -46,18 +47,21 @@ from audit_core.verifier import (
 from audit_core.verifier.answers import compute_model_digest
 from audit_core.verifier.canonical_json import encode_canonical
 from audit_core.verifier.container import BadPack
+from audit_core.verifier.facts import _find_deviations
 from audit_core.verifier.findings import check_findings
 from audit_core.verifier.schema import find_violation
 from audit_core.verifier.schema_words import TEXT, list_of, record
 from audit_core.verifier.schemas_signed import STATEMENT_TYPE, _describe_statement
-from audit_core.verifier.semantics import recompute_verdict
-from audit_core.verifier.strict_toml import MAX_TOML_BYTES, load_toml
+from audit_core.verifier.semantics import check_semantics, recompute_verdict
+from audit_core.verifier.strict_toml import MAX_TOML_BYTES, MAX_TOML_DOTS, load_toml
 from audit_core.verifier.walk import verify_pack
 
 MEMBERS = genuine_members()
 CHECKPOINT = MEMBERS["log/checkpoint.txt"].decode()
 PLAIN = {name: data for name, data in MEMBERS.items() if not name.startswith(("attestations/", "MANIFEST"))}
 DOCUMENTS = [data for name, data in PLAIN.items() if name.endswith((".json", ".jsonl"))]
+LINES = sum(data.count(b"\n") for name, data in PLAIN.items() if name.endswith(".jsonl"))
+VALUES = LINES + sum(1 + sum(data.count(sign) for sign in (b",", b"[", b"{")) for data in DOCUMENTS)
 LONGEST = max(map(len, PLAIN["log/entries.jsonl"].splitlines()))
 VKEY = cosignature.Witness("toy.example/witness", ANNA.public_key, "").vkey
 WITNESSES = (
@@ -76,6 +80,10 @@ def read_pack_envelope() -> object:
         (strict_json, "MAX_JSON_BYTES", 4, lambda: strict_json.load_strict(b"1234"), "bytes of JSON"),
         (strict_json, "MAX_JSON_DIGITS", 4, lambda: strict_json.load_strict(b"1234"), "a number of 4 digits"),
         (strict_json, "MAX_JSON_DIGITS", 4, lambda: strict_json.load_strict(b"1.25"), "a number of 4 digits"),
+        (strict_json, "MAX_JSON_VALUES", 3, lambda: strict_json.load_strict(b"[1,2]"), "values in one document"),
+        (strict_json, "MAX_JSON_VALUES", 3, lambda: strict_json.load_strict(b'{"a":1,"b":2}'), "values in one document"),
+        (documents, "MAX_LINES", LINES, lambda: documents.read_documents(PLAIN), "lines of JSON"),
+        (documents, "MAX_JSON_VALUES", VALUES, lambda: documents.read_documents(PLAIN), "values in all documents"),
         (documents, "MAX_ALL_DOCUMENTS_BYTES", sum(map(len, DOCUMENTS)), lambda: documents.read_documents(PLAIN), "bytes of documents"),
         (documents, "MAX_DOCUMENT_BYTES", max(map(len, DOCUMENTS)), lambda: documents.read_documents(PLAIN), "is larger than"),
         (documents, "MAX_LINE_BYTES", LONGEST, lambda: documents.read_documents(PLAIN), "of log/entries.jsonl is larger than"),
@@ -112,6 +120,10 @@ def test_the_member_with_most_lines_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_large_file_of_toml_is_not_parsed() -> None:
     assert load_toml(b"a = 1\n" + b"#" * (MAX_TOML_BYTES - 6)) == {"a": 1}
+    dots = b"." * MAX_TOML_DOTS
+    assert load_toml(b"b = 2\n# " + dots + b"\n# " + dots) == {"b": 2}
+    with pytest.raises(ValueError, match="more than 32 dots"):
+        load_toml(b"b = 2\n# " + dots + b".")
     with pytest.raises(ValueError, match="bytes of TOML"):
         load_toml(b"a = 1\n" + b"#" * (MAX_TOML_BYTES - 5))
 
@@ -376,3 +388,28 @@ def test_decisions_by_keys_that_count_are_counted() -> None:
     members = approve(approve(approve(MEMBERS, BEN, "reviewer"), CLEO, "approver"), MALLORY, "reviewer")
     assert check(members).decisions.detail.startswith("3 in this pack, 2 by keys that count")
     assert verify_pack(zip_up(members)).decisions.detail.startswith("3 in this pack; no signature was checked")
+
+
+def test_a_change_before_results_could_be_seen_affects_no_claim() -> None:
+    row = {"id": "D-1", "field": "delta", "effect_on_claims": ["C-0001"]}
+    for access, found in (
+        ("nothing_run", {}),
+        ("results_seen", {"deviation": {"result": "INCONCLUSIVE", "reason": "D-1 changed delta"}}),
+    ):
+        assert _find_deviations([row | {"prior_access": access}], "C-0001") == found
+        assert _find_deviations([row | {"prior_access": access}], "C-0002") == {}
+
+
+@pytest.mark.parametrize("name", ["prompts", "findings", "answers"])
+def test_every_part_is_checked_with_the_others(name: str) -> None:
+    story = tell_story()
+    tell_finding(story)
+    tell_answer(story)
+    genuine = build_files(story)
+    check_semantics(documents.read_documents(genuine), genuine, None)
+    story.documents["pack.json"]["withheld_count"] = 1 if name == "prompts" else 0
+    if name != "prompts":
+        story.events[-1][2].pop(name)
+    changed = build_files(story)
+    with pytest.raises(BadPack, match="withheld items|was logged with"):
+        check_semantics(documents.read_documents(changed), changed, None)
