@@ -57,6 +57,7 @@ def test_a_genuine_pack_passes_whatever_it_withholds(hidden: tuple[int, ...]) ->
         ((1, 2), MEASURED[0], lambda rows: rows[1].update(item_id="item-99"), "names an item that is not withheld: 'item-99'"),
         ((1, 2), MEASURED[0], lambda rows: rows[1].update(item_commitment="0" * 64), "another commitment for 'item-1'"),
         ((1, 2), MEASURED[0], lambda rows: rows[1].update(item_commitment=None), "another commitment for 'item-1'"),
+        ((1, 2), MEASURED[0], lambda rows: [row.update(item_commitment=None) for row in rows], "another commitment for 'item-0'"),
         ((1, 2), MEASURED[0], lambda rows: rows[1].update(clean=1.0), "discloses withheld fields of 'item-1'"),
         ((1, 2), MEASURED[0], lambda rows: rows[1].update(effect=1.0), "discloses withheld fields of 'item-1'"),
         ((1, 2), MEASURED[0], lambda rows: rows[1].update(template="t0"), "discloses withheld fields of 'item-1'"),
