@@ -156,28 +156,35 @@ def _mark(short: str, line: int) -> ast.stmt:
 
 
 def _compile_changed(function: ast.FunctionDef, node: ast.AST, changed: ast.AST) -> types.CodeType | None:
+    keeps_class = any(isinstance(one, ast.Name) and one.id == "super" for one in ast.walk(function))
     for parent in ast.walk(function):
         for field, value in ast.iter_fields(parent):
             if value is node:
                 setattr(parent, field, ast.copy_location(changed, node))
                 try:
-                    return _compile(function)
+                    return _compile(function, keeps_class=keeps_class)
                 finally:
                     setattr(parent, field, node)
             if isinstance(value, list) and any(one is node for one in value):
                 at = next(number for number, one in enumerate(value) if one is node)
                 value[at] = ast.copy_location(changed, node)
                 try:
-                    return _compile(function)
+                    return _compile(function, keeps_class=keeps_class)
                 finally:
                     value[at] = node
     return None
 
 
-def _compile(function: ast.FunctionDef) -> types.CodeType:
-    """Compile the function alone: the decorators that keep answers are left to the function that stands in the module."""
+def _compile(function: ast.FunctionDef, *, keeps_class: bool = False) -> types.CodeType:
+    """Compile the function alone: the decorators that keep answers are left to the function that stands in the module.
+
+    Args:
+        keeps_class: whether the code uses the variable of `super()` even where the call was taken away, as a function's code can
+            only be replaced by one with the same free variables.
+    """
     alone = copy.deepcopy(function)
     alone.decorator_list = []
+    alone.body += ast.parse("__class__").body if keeps_class else []
     body: ast.stmt = alone
     if function.args.args and function.args.args[0].arg == "self":
         # `super()` finds its class through a variable that only a class gives.

@@ -16,7 +16,7 @@ from audit_core.verifier.disclosure import check_disclosed_prompts, check_disclo
 from audit_core.verifier.documents import Documents
 from audit_core.verifier.facts import derive_answers, derive_facts
 from audit_core.verifier.findings import check_findings
-from audit_core.verifier.schemas_claims import SEEN
+from audit_core.verifier.schemas_claims import PRIOR_ACCESS, SEEN
 from audit_core.verifier.withheld import check_prompt_sets
 
 PLAN_FIELDS = {
@@ -46,6 +46,7 @@ def check_semantics(documents: Documents, members: Mapping[str, bytes], signed_p
         raise BadPack(f"the signature is for pack {signed_pack_id}, the header names {documents.pack['pack_id']}")
     _check_claims(documents)
     _check_plans(documents, members["policy/policy.toml"])
+    _check_access(documents)
     attempts = list_attempts(documents.entries, documents.pack["claim_ids"])
     _check_attempts(documents, attempts)
     starts: dict[tuple[str, str], list[Attempt]] = {}
@@ -118,6 +119,16 @@ def _check_plans(documents: Documents, policy: bytes) -> None:
         (claim["claim_id"], claim["claim"]["sha256"]) for claim in documents.claims
     ):
         raise BadPack("the preregistrations and claims.json name different claims, or one of them twice")
+
+
+def _check_access(documents: Documents) -> None:
+    """Check that no plan states less access to results than the log does of its freezing, or of an earlier version's."""
+    for entry in documents.entries:
+        logged, plan = entry["payload"].get("prior_access"), documents.find_plan(str(entry["payload"].get("claim_id")))
+        if not entry["action"].startswith("prereg.") or logged not in PRIOR_ACCESS or plan is None:
+            continue
+        if PRIOR_ACCESS.index(logged) > PRIOR_ACCESS.index(plan["prior_access"]):
+            raise BadPack(f"{plan['prereg_id']} states {plan['prior_access']}, the log of its freezing {logged}")
 
 
 def _check_attempts(documents: Documents, attempts: tuple[Attempt, ...]) -> None:

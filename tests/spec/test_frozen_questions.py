@@ -233,33 +233,6 @@ def test_a_question_in_the_log_leaves_packs_of_other_policies_as_they_were() -> 
     assert MEMBER in (found.documents.parsed if found.documents else {})
 
 
-def make_number(value: float) -> dict[str, Any]:
-    return {"value": value, "low": value, "high": value, "n": 3, "unit": "u", "level": 0.95, "templates": None}
-
-
-RESULT = {
-    "share": make_number(0.5),
-    "rows": [
-        {"label": "a", "share": make_number(1)}, {"label": "b", "share": None}, {"label": "c", "share": make_number(2)},
-        {"label": "c", "share": make_number(2)},
-    ],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("path", "found"),
-    [
-        ("share", [0.5]), ("rows[label=a].share", [1]), ("rows[*].share", [1, None, 2, 2]), ("rows[label=b].share", [None]),
-        ("rows[label=c].share", [None]), ("rows[label=z].share", [None]), ("rows.share", [None]), ("share.value", [None]),
-        ("nothing", [None]), ("share[*].value", [None]),
-    ],
-)  # fmt: skip
-def test_numbers_are_found_by_their_path_or_named_as_missing(path: str, found: list[float | None]) -> None:
-    rows = find_answer_numbers(RESULT, path)
-    assert [row["estimate"] for row in rows] == found
-    assert all(row["reason"] for row in rows if row["estimate"] is None)
-
-
 @pytest.mark.parametrize(
     ("change", "match"),
     [

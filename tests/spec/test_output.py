@@ -18,7 +18,6 @@ from audit_core.cli.output import print_json, print_json_text, print_result
 from audit_core.errors import Refused
 from audit_core.stats.estimates import Estimate, format_estimate
 from audit_core.store import RunLog
-from audit_core.verifier.streams import is_utf8
 from tests.toy.golden import find_pack, list_packs
 from tests.toy.models import build_random
 
@@ -73,12 +72,6 @@ def test_a_name_that_is_no_text_is_still_json(monkeypatch: pytest.MonkeyPatch) -
     cli.output.open_output()
     print_json({"path": "a\udcff"})
     assert json.loads(buffer.getvalue()) == {"path": "a\udcff"}
-
-
-@pytest.mark.parametrize("name", ["utf-8", "UTF8", "utf_8", "cp65001", None])
-def test_utf_8_has_many_names(name: str | None) -> None:
-    assert is_utf8(name)
-    assert not is_utf8("cp1252")
 
 
 def test_a_command_runs_to_its_end_in_an_encoding_without_its_letters(
