@@ -70,5 +70,7 @@ def draw_states(status: CampaignStatus) -> Any:
         barmode="stack", showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
     )
     figure.update_yaxes(autorange="reversed", type="category")
-    figure.update_xaxes(rangemode="tozero", tickformat="d")
+    most = max(sum((line.model, line.audit) == row for line in status.lines) for row in rows)
+    # Ticks between whole numbers would be written as whole numbers.
+    figure.update_xaxes(rangemode="tozero", tickformat="d", dtick=1 if most <= 10 else None)
     return figure

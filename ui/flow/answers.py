@@ -294,7 +294,7 @@ def _read_pattern_by_job(
 
     if key not in mine and key not in refused:
         try:
-            title = f"Read the attention pattern of {head}"
+            title = f"Read the attention pattern of {head}{' under intervention' if intervention.edits else ''}"
             mine[key] = services.submit_work(f"{title} {key}", title, work, predicted_s=seconds)
         except AuditError as error:
             refused[key] = error
