@@ -174,15 +174,15 @@ def test_a_block_with_other_bits_is_not_used(load_family: Load, monkeypatch: pyt
     runner = load_family("llama").runner
 
     class OneOff(LlamaBlock):
-        def run(self, residual: torch.Tensor, call: Any) -> torch.Tensor:
-            out = super().run(residual, call)
+        def run(self, residual: torch.Tensor, call: Any, cache: Any) -> torch.Tensor:
+            out = super().run(residual, call, cache)
             if self._block is runner.bridge.blocks[1]:
                 out[0, -1, 0] = torch.nextafter(out[0, -1, 0], out.new_tensor(torch.inf))
             return out
 
     class OtherLayout(LlamaBlock):
-        def run(self, residual: torch.Tensor, call: Any) -> torch.Tensor:
-            return attend(self, residual, residual, residual, {}, scale=1, groups=1)
+        def run(self, residual: torch.Tensor, call: Any, cache: Any) -> torch.Tensor:
+            return attend(self, residual, residual, residual, {}, None, scale=1, groups=1)
 
     for family, wanted in ((OneOff, [0, 2]), (OtherLayout, [])):
         monkeypatch.setattr(find, "FAMILIES", (family,))
