@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
-
-_SILU = ("SiLU", "SiLUActivation")
-"""Modules of torch and of `transformers` that compute x · sigmoid(x)."""
 
 
 def add(x: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -19,15 +16,6 @@ def add(x: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 def multiply(x: torch.Tensor, other: torch.Tensor | float) -> torch.Tensor:
     """x · other, with the same bits either way."""
     return x * other if records_gradients() else x.mul_(other)
-
-
-def activate(function: Any, x: torch.Tensor) -> torch.Tensor:
-    """The activation function of x, with the same bits either way."""
-    import torch
-
-    if records_gradients() or type(function).__name__ not in _SILU:
-        return cast(torch.Tensor, function(x))
-    return torch.nn.functional.silu(x, inplace=True)
 
 
 def records_gradients() -> bool:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from audit_core.component import Kind
-from audit_core.engine.direct.arithmetic import add
 from audit_core.engine.sites import HOOKS
 
 if TYPE_CHECKING:
@@ -81,21 +80,6 @@ class DirectBlock(ABC):
         """The value of a site after its hooks, if it has any now."""
         hooked: torch.Tensor = self._points[kind](value) if self.has_hooks(kind) else value
         return hooked
-
-    def add_mlp(self, output: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-        """Residual stream plus the output of the MLP after its hooks, which may keep it."""
-        if self.has_hooks(Kind.MLP):
-            return self.pass_hooks(Kind.MLP, output) + residual
-        return add(output, residual)
-
-
-def call_plainly(module: Any) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A linear map without the call of its module: `DirectBlock.can_run` asks whether that has hooks."""
-    from torch import nn
-
-    if type(module) is not nn.Linear:
-        return cast(Callable[..., Any], module)
-    return lambda x: nn.functional.linear(x, module.weight, module.bias)
 
 
 def _has_only_own(hooks: Mapping[int, Any]) -> bool:

@@ -40,7 +40,7 @@ class Gpt2Block(DirectBlock):
         heads = attend(self, queries, keys, values, call, cache, scale=self._scale, groups=1)
         residual = add(self._output(heads), residual)
         neurons = self._activation(self._in(self._norm(1, residual)))
-        return self.add_mlp(self._out(self.pass_hooks(Kind.NEURON, neurons)), residual)
+        return self.pass_hooks(Kind.MLP, self._out(self.pass_hooks(Kind.NEURON, neurons))) + residual
 
     def _norm(self, which: int, x: torch.Tensor) -> torch.Tensor:
         """The layer norm as TransformerLens computes it for this family, with its scale as a number of its own."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Kind
-from audit_core.engine.direct.arithmetic import activate, add, multiply, records_gradients
+from audit_core.engine.direct.arithmetic import add, multiply, records_gradients
 from audit_core.engine.direct.attention import attend
-from audit_core.engine.direct.direct_block import DirectBlock, call_plainly
+from audit_core.engine.direct.direct_block import DirectBlock
 
 if TYPE_CHECKING:
     import torch
@@ -24,13 +24,11 @@ class LlamaBlock(DirectBlock):
         layer = block.original_component
         attention, mlp = layer.self_attn.original_component, layer.mlp.original_component
         self._norms = [norm.original_component for norm in (layer.input_layernorm, layer.post_attention_layernorm)]
-        *self._projections, self._output = (
-            call_plainly(getattr(attention, f"{name}_proj").original_component) for name in "qkvo"
-        )
+        *self._projections, self._output = (getattr(attention, f"{name}_proj").original_component for name in "qkvo")
         norms = [getattr(attention, f"{name}_norm", None) for name in "qk"]
         self._head_norms = [norm and norm.original_component for norm in norms]
         self._gate, self._up, self._down = (
-            call_plainly(getattr(mlp, f"{name}_proj").original_component) for name in ("gate", "up", "down")
+            getattr(mlp, f"{name}_proj").original_component for name in ("gate", "up", "down")
         )
         self._activation = mlp.act_fn
         self._d_head, self._scale, self._groups = attention.head_dim, attention.scaling, attention.num_key_value_groups
@@ -52,8 +50,8 @@ class LlamaBlock(DirectBlock):
         # Sums into tensors that nothing else has: `residual` itself may be kept.
         residual = add(self._output(heads), residual)
         normed = _norm(self._norms[1], residual)
-        neurons = multiply(activate(self._activation, self._gate(normed)), self._up(normed))
-        return self.add_mlp(self._down(self.pass_hooks(Kind.NEURON, neurons)), residual)
+        neurons = multiply(self._activation(self._gate(normed)), self._up(normed))
+        return self.pass_hooks(Kind.MLP, self._down(self.pass_hooks(Kind.NEURON, neurons))) + residual
 
 
 def _norm(norm: Any, x: torch.Tensor) -> torch.Tensor:
