@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from audit_core.engine.sites import HookedModel
@@ -19,8 +19,6 @@ class _CachePlace:
 
 
 _CACHE = _CachePlace()
-_MOST_CUTS = 4
-"""Start positions whose arguments a call keeps; a run has few."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,25 +28,6 @@ class BlockCall:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     n_positions: int
-    _cuts: dict[int, dict[str, Any]] = field(default_factory=dict, init=False, repr=False)
-
-    def cut(self, names: Sequence[str], start: int) -> Mapping[str, Any]:
-        """The arguments by name, from a start position; with batch size one, and a placeholder for the cache.
-
-        Args:
-            names: of the positional ones.
-        """
-        if (known := self._cuts.get(start)) is None:
-            known = {name: self._fit(v, start) for name, v in (*zip(names, self.args), *self.kwargs.items())}
-            if len(self._cuts) >= _MOST_CUTS:
-                self._cuts.clear()
-            self._cuts[start] = known
-        return known
-
-    def _fit(self, value: Any, start: int) -> Any:
-        if isinstance(value, tuple):
-            return tuple(self._fit(v, start) for v in value)
-        return _cut(value, start, self.n_positions) if hasattr(value, "expand") else value
 
     def expand(self, rows: int, start: int, cache: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments for some rows, from a start position, with a cache inserted."""
@@ -181,10 +160,10 @@ def call_block(
     model: HookedModel, layer: int, residual: torch.Tensor, call: BlockCall, *, start: int, cache: Any
 ) -> torch.Tensor:
     """Run one block on any number of rows; shape in and out (row, pos, d_model)."""
-    if (direct := model.direct.get(layer)) is not None:
-        named = call.cut(direct.argument_names, start)
-        if direct.can_run(residual, named):
-            return direct.run(residual, named, cache)
     args, kwargs = call.expand(residual.shape[0], start, cache)
+    if (direct := model.direct.get(layer)) is not None:
+        named = dict(zip(direct.argument_names, args)) | kwargs
+        if direct.can_run(residual, named):
+            return direct.run(residual, named)
     out = model.bridge.blocks[layer](residual, *args, **kwargs)
     return out[0] if isinstance(out, tuple) else out

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Kind
-from audit_core.engine.direct.arithmetic import add, multiply, records_gradients
+from audit_core.engine.direct.arithmetic import add, multiply
 from audit_core.engine.memory import SCORE_BYTES
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ def attend(
     keys: torch.Tensor,
     values: torch.Tensor,
     call: Mapping[str, Any],
-    cache: Any,
     *,
     scale: float,
     groups: int,
@@ -34,19 +33,21 @@ def attend(
 
     Args:
         queries: shape (row, head, pos, d_head).
-        keys: with `values`, shape (row, key-value head, pos, d_head); the cache puts earlier positions before.
+        keys: with `values`, shape (row, key-value head, pos, d_head); the cache in `call` puts earlier positions before.
         groups: query heads per key-value head.
     """
+    cache, mask = call.get("past_key_values"), call["attention_mask"]
     if cache is not None:
         keys, values = cache.update(keys, values, 0)
-    mask = call["attention_mask"][..., -queries.shape[2] :, : keys.shape[2]]
+    mask = mask[..., -queries.shape[2] :, : keys.shape[2]]
     if block.has_hooks(Kind.PATTERN):
         mixed = _mix(
             queries, keys, values, mask, scale, groups, lambda pattern: block.pass_hooks(Kind.PATTERN, pattern)
         )
     else:
         mixed = _mix_in_parts(queries, keys, values, mask, scale, groups)
-    return block.pass_hooks(Kind.HEAD, mixed.reshape(*mixed.shape[:2], -1))
+    heads = mixed.transpose(1, 2)
+    return block.pass_hooks(Kind.HEAD, heads.reshape(*heads.shape[:2], -1))
 
 
 def _mix_in_parts(
@@ -55,20 +56,19 @@ def _mix_in_parts(
     """As `_mix`, so many rows or key-value heads at a time: each row and head has products of its own, and so the same bits."""
     import torch
 
-    mix = _mix if groups == 1 or records_gradients() else _mix_groups
     rows, n_keys = keys.shape[0], keys.shape[1]
     of_a_head = groups * queries.shape[2] * keys.shape[2]
     n_rows = MAX_SCORES // (n_keys * of_a_head)
     if n_rows >= rows:
-        return mix(queries, keys, values, mask, scale, groups)
+        return _mix(queries, keys, values, mask, scale, groups)
     step = n_keys if n_rows else max(1, MAX_SCORES // of_a_head)
     found = []
     for at in (slice(start, start + max(1, n_rows)) for start in range(0, rows, max(1, n_rows))):
         parts = []
         for first in range(0, n_keys, step):
             asked, read = slice(first * groups, (first + step) * groups), slice(first, first + step)
-            parts.append(mix(queries[at, asked], keys[at, read], values[at, read], mask, scale, groups))
-        found.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=2))
+            parts.append(_mix(queries[at, asked], keys[at, read], values[at, read], mask[at], scale, groups))
+        found.append(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
     return torch.cat(found)
 
 
@@ -81,39 +81,15 @@ def _mix(
     groups: int,
     use: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
-    """Outputs of the heads, shape (row, pos, head, d_head).
+    """Outputs of the heads, shape (row, head, pos, d_head).
 
     Args:
-        mask: the same for all rows, shape (1, 1, query, key).
         use: called with the pattern, shape (row, head, query, key); what it returns takes its place.
     """
     keys, values = _repeat(keys, groups), _repeat(values, groups)
     scores = add(multiply(queries @ keys.transpose(-2, -1), scale), mask)
     pattern = scores.softmax(-1)
-    return ((pattern if use is None else use(pattern)) @ values).transpose(1, 2)
-
-
-def _mix_groups(
-    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor, scale: float, groups: int
-) -> torch.Tensor:
-    """As `_mix`, without a copy of keys and values for each query head that reads them.
-
-    Each head has a product of its own as there, because one product for all heads of a group has other bits.
-    """
-    import torch
-
-    rows, n_keys, n_before, size = keys.shape
-    shape = (groups, rows, n_keys, queries.shape[2])
-    asked = queries.unflatten(1, (n_keys, groups)).permute(2, 0, 1, 3, 4).reshape(groups, -1, shape[3], size)
-    keys, values = keys.reshape(-1, n_before, size), values.reshape(-1, n_before, size)
-    scores = asked.new_empty(*asked.shape[:3], n_before)
-    for one, out in zip(asked, scores):
-        torch.bmm(one, keys.transpose(1, 2), out=out)
-    pattern = scores.mul_(scale).view(*shape, n_before).add_(mask).softmax(-1).view(scores.shape)
-    mixed = torch.empty_like(asked)
-    for one, out in zip(pattern, mixed):
-        torch.bmm(one, values, out=out)
-    return mixed.view(*shape, size).permute(1, 3, 2, 0, 4).reshape(rows, shape[3], -1, size)
+    return (pattern if use is None else use(pattern)) @ values
 
 
 def _repeat(x: torch.Tensor, groups: int) -> torch.Tensor:

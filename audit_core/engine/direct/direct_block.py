@@ -64,12 +64,11 @@ class DirectBlock(ABC):
         )
 
     @abstractmethod
-    def run(self, residual: torch.Tensor, call: Mapping[str, Any], cache: Any) -> torch.Tensor:
+    def run(self, residual: torch.Tensor, call: Mapping[str, Any]) -> torch.Tensor:
         """Residual stream after the block; shape in and out (row, pos, d_model), float32.
 
         Args:
-            call: the block's other arguments by name, as `transformers` gives them for one row.
-            cache: puts keys and values of earlier positions before the new ones, or keeps them; None for neither.
+            call: the block's other arguments by name, as `transformers` gives them.
         """
 
     def has_hooks(self, kind: Kind) -> bool:

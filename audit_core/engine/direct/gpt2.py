@@ -29,7 +29,7 @@ class Gpt2Block(DirectBlock):
         self._in, self._out, self._activation = mlp.c_fc.original_component, mlp.c_proj.original_component, mlp.act
         self._n_heads, self._epsilon, self._scale = config.n_heads, config.eps, config.d_head**-0.5
 
-    def run(self, residual: torch.Tensor, call: Mapping[str, Any], cache: Any) -> torch.Tensor:
+    def run(self, residual: torch.Tensor, call: Mapping[str, Any]) -> torch.Tensor:
         residual = self.pass_hooks(Kind.RESID, residual)
         normed = self._norm(0, residual)
         shape = (*normed.shape[:2], self._n_heads, -1)
@@ -37,7 +37,7 @@ class Gpt2Block(DirectBlock):
             self.pass_hooks(kind, project(normed)).view(shape).transpose(1, 2)
             for kind, project in zip((Kind.QUERY, Kind.KEY, Kind.VALUE), self._projections)
         )
-        heads = attend(self, queries, keys, values, call, cache, scale=self._scale, groups=1)
+        heads = attend(self, queries, keys, values, call, scale=self._scale, groups=1)
         residual = add(self._output(heads), residual)
         neurons = self._activation(self._in(self._norm(1, residual)))
         return self.pass_hooks(Kind.MLP, self._out(self.pass_hooks(Kind.NEURON, neurons))) + residual

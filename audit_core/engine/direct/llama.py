@@ -33,7 +33,7 @@ class LlamaBlock(DirectBlock):
         self._activation = mlp.act_fn
         self._d_head, self._scale, self._groups = attention.head_dim, attention.scaling, attention.num_key_value_groups
 
-    def run(self, residual: torch.Tensor, call: Mapping[str, Any], cache: Any) -> torch.Tensor:
+    def run(self, residual: torch.Tensor, call: Mapping[str, Any]) -> torch.Tensor:
         cos, sin = call["position_embeddings"]
         residual = self.pass_hooks(Kind.RESID, residual)
         normed = _norm(self._norms[0], residual)
@@ -46,7 +46,7 @@ class LlamaBlock(DirectBlock):
             _rotate(heads if norm is None else _norm(norm, heads), cos.unsqueeze(1), sin.unsqueeze(1))
             for norm, heads in zip(self._head_norms, (queries, keys))
         )
-        heads = attend(self, queries, keys, values, call, cache, scale=self._scale, groups=self._groups)
+        heads = attend(self, queries, keys, values, call, scale=self._scale, groups=self._groups)
         # Sums into tensors that nothing else has: `residual` itself may be kept.
         residual = add(self._output(heads), residual)
         normed = _norm(self._norms[1], residual)
