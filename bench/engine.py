@@ -26,7 +26,14 @@ def clock(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def measure_gemm() -> float:
+def clock_cpu(work: Callable[[], Any]) -> float:
+    """CPU seconds of this thread, which other work on the machine hardly changes; all of the work with one thread of torch."""
+    start = time.thread_time()
+    work()
+    return time.thread_time() - start
+
+
+def measure_gemm(clock: Callable[[Callable[[], Any]], float] = clock) -> float:
     """Multiply-adds per second of large square matrices: more than the engine's own shapes can reach."""
     import torch
 
@@ -39,6 +46,44 @@ def count_multiply_adds(subject, prompts, edits) -> float:
     """Of the blocks alone: parameters of one block × rows × positions × layers, captures included."""
     weights = sum(p.numel() for p in subject.bridge.blocks[0].parameters() if p.dim() == 2)
     return float(weights) * subject.count_work(prompts, edits)
+
+
+def compare_cpu(subject, prompts, edits) -> dict[str, float]:
+    """One thread, CPU time: the sweep, and its products alone at their own shapes, over the same multiply-adds in large squares."""
+    import torch
+
+    threads, sweep, products = torch.get_num_threads(), [], []
+    torch.set_num_threads(1)
+    try:
+        for _ in range(REPEATS):
+            subject.runner.clear_captures()
+            floor = count_multiply_adds(subject, prompts, edits) / measure_gemm(clock_cpu)
+            sweep.append(clock_cpu(lambda: subject.run(prompts, edits)) / floor)
+            products.append(clock_cpu(lambda: run_products(subject, prompts, edits)) / floor)
+    finally:
+        torch.set_num_threads(threads)
+    return {"cpu_floor_ratio": statistics.median(sweep), "own_shapes_floor_ratio": statistics.median(products)}
+
+
+def run_products(subject, prompts, edits) -> None:
+    """Every product of a sweep with the blocks' weights, and nothing else; for prompts of one length that are captured together."""
+    import torch
+
+    runner, length = subject.runner, len(prompts.pairs[0].clean_ids)
+    variants = runner.compile(prompts, edits)
+    (group,) = runner._plan(prompts, variants)
+    layers = [[p for p in block.parameters() if p.dim() == 2] for block in subject.bridge.blocks]
+    sizes = [[group.capture_work // len(layers)] * len(layers)]
+    for chunk in group.chunks:
+        each = len(group.prompts) * (length - chunk.start)
+        joined = [sum(variants[i].first_layer <= layer for i in chunk.variants) for layer in range(len(layers))]
+        sizes.append([each * count for count in joined])
+    with torch.inference_mode():
+        rows = {w.shape[1]: torch.randn(max(map(max, sizes)), w.shape[1]) for w in layers[0]}
+        for size in sizes:
+            for weights, count in zip(layers, size):
+                for weight in weights:
+                    torch.nn.functional.linear(rows[weight.shape[1]][:count], weight)
 
 
 def bench_engine() -> dict[str, float]:
@@ -63,6 +108,7 @@ def bench_engine() -> dict[str, float]:
         return [intervene([part], replacement, direction=direction) for part in parts]
 
     found = compare_with_loop(subject, one, plan())
+    found |= {f"sweep.{name}": value for name, value in compare_cpu(subject, one, plan()).items()}
     found["sweep.direct_vs_wrapped"] = compare_blocks(subject, one, plan())
     found |= bench_growth(subject, rows, plan())
     found |= bench_sets(subject, rows)

@@ -6,7 +6,7 @@ import shutil
 import statistics
 import tempfile
 
-from engine import REPEATS, clock, compare_blocks, count_multiply_adds, measure_gemm
+from engine import REPEATS, clock, compare_blocks, compare_cpu, count_multiply_adds, measure_gemm
 
 WIDTHS = (256, 512, 1024, 2048)
 """Of the residual stream."""
@@ -16,13 +16,12 @@ def bench_widths() -> dict[str, float]:
     """A sweep of all heads of one pair, at each width."""
     found = {}
     for width in WIDTHS:
-        floor, blocks = compare(width)
-        found |= {f"sweep.gemm_floor_ratio_width_{width}": floor, f"sweep.direct_vs_wrapped_width_{width}": blocks}
+        found |= {f"sweep.{name}_width_{width}": value for name, value in compare(width).items()}
     return found
 
 
-def compare(width: int) -> tuple[float, float]:
-    """Wall time over the time of the bare products, and over the time through TransformerLens' blocks; medians."""
+def compare(width: int) -> dict[str, float]:
+    """Times over that of the bare products, and over the time through TransformerLens' blocks; medians."""
     from audit_core import Kind, PromptSet, Replacement, intervene, load_prompt_set, tokenise
 
     subject = build(width)
@@ -33,7 +32,11 @@ def compare(width: int) -> tuple[float, float]:
         subject.runner.clear_captures()
         wall = clock(lambda: subject.run(prompts, edits))
         ratios.append(wall / (count_multiply_adds(subject, prompts, edits) / measure_gemm()))
-    return statistics.median(ratios), compare_blocks(subject, prompts, edits)
+    return {
+        "gemm_floor_ratio": statistics.median(ratios),
+        **compare_cpu(subject, prompts, edits),
+        "direct_vs_wrapped": compare_blocks(subject, prompts, edits),
+    }
 
 
 def build(width: int):
