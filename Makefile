@@ -15,7 +15,7 @@ export DO_NOT_TRACK := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick collected check style types imports model bench bench-peers intervals lock reference structure sample notebook circuits campaign campaign-tests mixture t5 vision clean
+.PHONY: help run test quick collected check style types imports model bench bench-peers intervals lock reference structure sample notebook circuits campaign campaign-tests mlflow-tests mixture t5 vision clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -86,6 +86,16 @@ build/ray/done: requirements-cluster.lock
 	$(PYTHON) -m venv build/ray
 	build/ray/bin/pip install $(PIP_OPTIONS) --require-hashes --no-deps -r requirements-cluster.lock
 	build/ray/bin/python tests/cluster/borrow_packages.py "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@touch $@
+
+# As those of Ray: an environment of its own for MLflow's client.
+mlflow-tests: .venv/dev build/mlflow/done ## send runs to an MLflow store with its own client; seconds once it is installed
+	PYTHONPATH=. build/mlflow/bin/python tests/tracking/mlflow_runs.py
+
+build/mlflow/done: requirements-mlflow.lock
+	$(PYTHON) -m venv build/mlflow
+	build/mlflow/bin/pip install $(PIP_OPTIONS) --require-hashes --no-deps -r requirements-mlflow.lock
+	build/mlflow/bin/python tests/cluster/borrow_packages.py "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@touch $@
 
 vision: .venv/dev ## train the image classifiers of data/vision again; two minutes of one core

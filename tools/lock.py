@@ -17,6 +17,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN, DEV = "requirements.lock", "requirements-dev.lock"
+APART = ("requirements-cluster", "requirements-mlflow")
+"""Extras with an environment of their own; each lock has all that its extra needs."""
 PLATFORM_BUILD = re.compile(r"torch|triton|nvidia-.*|cuda-.*")
 """torch and what its CUDA build brings along: chosen for each machine, so that no one digest fits."""
 _BROWSER = "sys_platform == 'emscripten'"
@@ -169,8 +171,10 @@ def main() -> None:
     torch = next(pin for pin in everything if pin.name == "torch")
     lists = split_versions([pin.requirement for pin in [*pins, torch]])
     metadata = [row for one in lists for row in read_metadata(one)]
+    apart = {name: resolve(f"{name}.txt", installer, known=write_constraints(everything)) for name in APART}
     # Written last and together, so that a failure leaves the files as they were.
     for name, text in (
+        *((f"{name}.lock", write_lock([pin for pin in found if pin.name != "pip"])) for name, found in apart.items()),
         (RUN, write_lock(run)),
         (DEV, write_lock(dev)),
         ("constraints.txt", write_constraints([*pins, torch])),

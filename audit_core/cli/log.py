@@ -18,6 +18,7 @@ from audit_core.cli.session import current_actor
 from audit_core.cli.witness import add_log_witness, cosign_log
 from audit_core.errors import IntegrityError, NotMeasured, Refused
 from audit_core.evidence.keys import has_log_key
+from audit_core.exchange.tracked_runs import send_runs
 from audit_core.store import (
     Action,
     AnchorKind,
@@ -58,6 +59,8 @@ def add_log_commands(log: argparse.ArgumentParser) -> None:
 
     export = add("export", export_log, "every run, or every event, one JSON object per line")
     export.add_argument("--events", action="store_true", help="the audit log's events, as they are hashed")
+    export.add_argument("--mlflow", metavar="URI", help="instead: each ended run into an MLflow tracking server")
+    export.add_argument("--experiment", default="assay", help="of --mlflow; created if it is not there")
     verify = add("verify", verify_events, "check that the log is unaltered; exit 4 if not")
     verify.add_argument(
         "--checkpoint", type=Path, nargs="+", default=(), help="checkpoint notes that were handed out earlier"
@@ -89,7 +92,9 @@ def add_log_commands(log: argparse.ArgumentParser) -> None:
 
 
 def export_log(options: argparse.Namespace) -> int:
-    """Print one object per line, oldest first; with --json one array."""
+    """Print one object per line, oldest first; with --json one array. With --mlflow, write runs there."""
+    if options.mlflow:
+        return _export_to_mlflow(options)
     if options.events:
         with open_database(audit_home()) as connection:
             bodies = [event.body for event in list_events(connection)]
@@ -103,6 +108,23 @@ def export_log(options: argparse.Namespace) -> int:
         return print_json(list(runs))
     for run in runs:
         print_json(run)
+    return 0
+
+
+def _export_to_mlflow(options: argparse.Namespace) -> int:
+    if options.events:
+        raise Refused(
+            "--events with --mlflow.",
+            wanted="one of them.",
+            remedy="MLflow has runs; events stay in the log and its packs.",
+        )
+    sent = send_runs(RunLog(audit_home()), options.mlflow, options.experiment)
+    if options.json:
+        return print_json(asdict(sent))
+    print_result(
+        f"{options.mlflow}, experiment {options.experiment}: {sent.new} runs added, of which {sent.without_effects} without effects; "
+        f"{sent.known} were there; {sent.left_out} have not ended and are left out."
+    )
     return 0
 
 

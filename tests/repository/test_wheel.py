@@ -89,6 +89,8 @@ def test_each_requirement_is_one_of_the_wheel_or_of_one_extra(wheel: zipfile.Zip
     assert {line.split("==")[0] for line in dashboard} == {"streamlit", "plotly", "authlib"}
     cluster = {pin(line.strip()) for line, _, marker in rows if "'cluster'" in marker}
     assert {line.split("==")[0] for line in cluster} == {"ray"}
+    tracking = {pin(line.strip()) for line, _, marker in rows if "'mlflow'" in marker}
+    assert {line.split("==")[0] for line in tracking} == {"mlflow-skinny"}
     dev = {pin(line.strip()) for line, _, marker in rows if "'dev'" in marker}
     text = (ROOT / "requirements-dev.txt").read_text()
     assert dev - dashboard - api - explain - stamps == {pin(line) for line in text.splitlines() if "==" in line}
