@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 from toy.packs import check, genuine_members, name_failure, zip_up
 
+from audit_core.verifier import container
 from audit_core.verifier.container import (
     MAX_MEMBER_BYTES,
     MAX_MEMBERS,
@@ -77,6 +78,31 @@ def test_stored_members_and_streamed_archives_read_back() -> None:
         for name, data in FILES.items():
             archive.writestr(name, data)
     assert read_members(buffer.getvalue()) == FILES
+
+
+def test_an_archive_without_members_has_none_and_a_member_needs_a_name() -> None:
+    assert read_members(b"PK\5\6" + bytes(18)) == {}
+    refuse(zip_up([("README.txt", b"x"), ("", b"")]), "unsafe member name")
+
+
+def test_only_a_streamed_member_leaves_its_sizes_to_what_stands_behind_it() -> None:
+    class Stream(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def tell(self) -> int:
+            raise OSError
+
+    stream = Stream()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("README.txt", b"hello")
+    data = stream.getvalue()
+    assert read_members(data) == {"README.txt": b"hello"}
+    assert data[14:26] == bytes(12)
+    refuse(data[:22] + b"\4" + data[23:], "other properties than the directory")
+    plain = zip_up(FILES)
+    assert read_members(plain) == FILES
+    refuse(plain[:14] + bytes(12) + plain[26:], "other properties than the directory")
 
 
 def test_sizes_behind_the_data_must_be_those_of_the_directory() -> None:
@@ -146,6 +172,10 @@ def test_a_member_that_is_also_a_folder_is_refused() -> None:
 def test_links_folders_and_devices_are_refused(mode: int) -> None:
     refuse(patch_directory(zip_up(FILES), 38, struct.pack("<I", mode << 16)), "not a file")
     refuse(patch_directory(zip_up(FILES), 38, struct.pack("<I", 0x10)), "not a file")
+
+
+def test_a_file_that_may_be_run_is_a_file() -> None:
+    assert read_members(patch_directory(zip_up(FILES), 38, struct.pack("<I", 0o100755 << 16))) == FILES
 
 
 @pytest.mark.parametrize("flags", [0x01, 0x20, 0x40, 0x2000])
@@ -295,6 +325,11 @@ def test_times_and_owners_that_archivers_add_are_read_over() -> None:
         info.extra = struct.pack("<2H", 0x5455, 5) + bytes(5)
         archive.writestr(info, b"x")
     assert read_members(buffer.getvalue()) == {"README.txt": b"x"}
+    empty = io.BytesIO()
+    with zipfile.ZipFile(empty, "w") as archive:
+        info.extra = struct.pack("<2H", 0x5455, 0)
+        archive.writestr(info, b"x")
+    assert read_members(empty.getvalue()) == {"README.txt": b"x"}
     for place in (buffer.getvalue().index(b"UT"), buffer.getvalue().rindex(b"UT")):
         second_name = buffer.getvalue()[:place] + struct.pack("<H", 0x7075) + buffer.getvalue()[place + 2 :]
         refuse(second_name, "second size or name")
@@ -309,6 +344,26 @@ def test_a_bomb_is_refused_by_what_it_says_and_by_what_it_does() -> None:
     small = patch_both(bomb, 22, 24, struct.pack("<I", 1000))
     refuse(small, "another size than")
     assert time.monotonic() - began < 5
+
+
+def test_a_ratio_is_refused_above_its_limit_and_only_in_a_large_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    zeros = zip_up({"a.txt": bytes(1000)})
+    (packed,) = struct.unpack_from("<I", zeros, 18)
+    assert 2 * packed < 1000
+    monkeypatch.setattr(container, "MAX_RATIO", 2)
+    for smallest, ratio, is_read in ((1000, 2, True), (999, 2, False), (0, 1000 // packed + 1, True)):
+        monkeypatch.setattr(container, "RATIO_FROM_BYTES", smallest)
+        monkeypatch.setattr(container, "MAX_RATIO", ratio)
+        if is_read:
+            assert read_members(zeros) == {"a.txt": bytes(1000)}
+        else:
+            refuse(zeros, "would unpack to 1,000 bytes")
+    monkeypatch.setattr(container, "RATIO_FROM_BYTES", 0)
+    monkeypatch.setattr(container, "MAX_RATIO", 1)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("a.txt", b"as large as it is packed")
+    assert read_members(buffer.getvalue()) == {"a.txt": b"as large as it is packed"}
 
 
 def test_limits_of_size_and_number_are_kept() -> None:
