@@ -174,8 +174,9 @@ def test_links_folders_and_devices_are_refused(mode: int) -> None:
     refuse(patch_directory(zip_up(FILES), 38, struct.pack("<I", 0x10)), "not a file")
 
 
-def test_a_file_that_may_be_run_is_a_file() -> None:
-    assert read_members(patch_directory(zip_up(FILES), 38, struct.pack("<I", 0o100755 << 16))) == FILES
+@pytest.mark.parametrize("attributes", [0o100755 << 16, 0x01])
+def test_a_file_that_may_be_run_or_not_be_written_is_a_file(attributes: int) -> None:
+    assert read_members(patch_directory(zip_up(FILES), 38, struct.pack("<I", attributes))) == FILES
 
 
 @pytest.mark.parametrize("flags", [0x01, 0x20, 0x40, 0x2000])

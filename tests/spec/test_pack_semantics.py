@@ -191,7 +191,10 @@ def test_header_and_claims_name_the_same_claims() -> None:
     fail(edit(CLAIMS, lambda claims: claims.append(claims[0])), "name different claims")
     both = edit(CLAIMS, lambda claims: claims.append(claims[0]))
     pack = {**json.loads(both[PACK]), "claim_ids": ["C-0001", "C-0001", "C-0002"]}
-    fail(seal({**both, PACK: dump_canonical(pack)}), "or one of them twice")
+    fail(
+        seal({**both, PACK: dump_canonical(pack)}),
+        "pack.json and claims.json name different claims, or one of them twice",
+    )
 
 
 def test_a_claim_is_the_one_that_its_digest_names() -> None:
