@@ -385,11 +385,11 @@ def test_limits_of_size_and_number_are_kept() -> None:
     refuse(buffer.getvalue(), "would unpack to")
 
 
-def test_a_hundred_thousand_members_are_refused_at_once() -> None:
+def test_more_members_than_the_end_can_count_are_refused_at_once() -> None:
     """Their number does not fit the directory's end: it would need zip64."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for number in range(100_000):
+        for number in range(66_000):
             archive.writestr(zipfile.ZipInfo(f"m{number}.txt"), b"")
     began = time.monotonic()
     refuse(buffer.getvalue(), "zip64")
