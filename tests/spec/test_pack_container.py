@@ -80,12 +80,9 @@ def test_stored_members_and_streamed_archives_read_back() -> None:
     assert read_members(buffer.getvalue()) == FILES
 
 
-def test_an_archive_without_members_has_none_and_a_member_needs_a_name() -> None:
-    assert read_members(b"PK\5\6" + bytes(18)) == {}
-    refuse(zip_up([("README.txt", b"x"), ("", b"")]), "unsafe member name")
+def stream_up() -> bytes:
+    """An archive of one member, written to where no program can go back."""
 
-
-def test_only_a_streamed_member_leaves_its_sizes_to_what_stands_behind_it() -> None:
     class Stream(io.BytesIO):
         def seekable(self) -> bool:
             return False
@@ -96,7 +93,16 @@ def test_only_a_streamed_member_leaves_its_sizes_to_what_stands_behind_it() -> N
     stream = Stream()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("README.txt", b"hello")
-    data = stream.getvalue()
+    return stream.getvalue()
+
+
+def test_an_archive_without_members_has_none_and_a_member_needs_a_name() -> None:
+    assert read_members(b"PK\5\6" + bytes(18)) == {}
+    refuse(zip_up([("README.txt", b"x"), ("", b"")]), "unsafe member name")
+
+
+def test_only_a_streamed_member_may_state_its_sizes_after_its_data() -> None:
+    data = stream_up()
     assert read_members(data) == {"README.txt": b"hello"}
     assert data[14:26] == bytes(12)
     refuse(data[:22] + b"\4" + data[23:], "other properties than the directory")
@@ -106,17 +112,7 @@ def test_only_a_streamed_member_leaves_its_sizes_to_what_stands_behind_it() -> N
 
 
 def test_sizes_behind_the_data_must_be_those_of_the_directory() -> None:
-    class Stream(io.BytesIO):
-        def seekable(self) -> bool:
-            return False
-
-        def tell(self) -> int:
-            raise OSError
-
-    stream = Stream()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("README.txt", b"hello")
-    data = stream.getvalue()
+    data = stream_up()
     assert read_members(data) == {"README.txt": b"hello"}
     at = data.index(b"PK\x07\x08")
     refuse(data[: at + 4] + b"\0\0\0\0" + data[at + 8 :], "other sizes")
