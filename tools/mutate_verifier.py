@@ -30,7 +30,7 @@ from _pytest.runner import runtestprotocol
 from verifier_mutants import ROOT, Mutant, find_function, list_modules, list_mutants, mark_statements
 
 _LIGHT = (
-    "skeletons", "prompts_in_packs", "disclosed_by_hand", "answer_thresholds", "verifier_limits", "policy_rule", "strict_json", "pack_trust",
+    "skeletons", "prompts_in_packs", "disclosed_by_hand", "answer_thresholds", "verifier_limits", "what_is_decided", "policy_rule", "strict_json", "pack_trust",
     "pack_amounts", "policy_file", "pack_tampering", "pack_semantics", "pack_log", "decisions", "note", "merkle", "pack_documents", "pack_container",
 )  # fmt: skip
 """Tests that import little, as a fork of a small process costs little; quick and far-reaching files first."""

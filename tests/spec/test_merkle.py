@@ -73,6 +73,15 @@ def test_every_consistency_proof_holds() -> None:
     assert (len(shown), all(shown)) == (65 * 66 // 2, True)
 
 
+def test_a_proof_has_at_most_64_hashes() -> None:
+    """The first leaf of a tree of 2^n leaves, whose other subtrees all have the same root."""
+    for n, is_read in ((63, True), (64, True), (65, False)):
+        root = LEAVES[0]
+        for _ in range(n):
+            root = hash_node(root, LEAVES[1])
+        assert is_included(0, 1 << n, LEAVES[0], [LEAVES[1]] * n, root) is is_read
+
+
 def corrupt_inclusion(at: int, size: int) -> Iterator[Inclusion]:
     """As the tests of transparency-dev/merkle do: bits, ends, positions, sizes, roots, and leaves of another place."""
     leaf, proof, root = LEAVES[at], list(prove_inclusion(at, LEAVES[:size])), ROOTS[size]

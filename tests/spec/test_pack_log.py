@@ -77,7 +77,12 @@ def test_an_entry_has_the_fields_of_an_entry_and_no_others(change: dict[str, Any
 
 def test_bytes_that_are_no_entry_are_refused() -> None:
     fewer = {name: value for name, value in ENTRY.items() if name != "tenant"}
-    for body, match in ((json.dumps(fewer).encode(), "missing"), (b"[]", "missing"), (BODIES[0][:-1], "JSON")):
+    for body, match in (
+        (json.dumps(fewer).encode(), "missing"),
+        (b"[]", "missing"),
+        (json.dumps(list(ENTRY)).encode(), "missing"),
+        (BODIES[0][:-1], "JSON"),
+    ):
         with pytest.raises(BadEntry, match=match):
             read_entry(body)
 

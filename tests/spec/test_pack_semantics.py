@@ -99,6 +99,7 @@ def test_the_last_attempts_left_out_contradict_the_event_of_the_export() -> None
         ("pack.refused", "01JD5ZK3M8Q4V7W9X2Y6T0R1SN", {"claims": {"C-0001": {"attempts": 2}, "C-0002": {"attempts": 2}}}, True),
         ("pack.exported", "01JD5ZK3M8Q4V7W9X2Y6T0R1SN", {"claims": {"C-0001": {"attempts": 2}}}, True),
         ("pack.exported", "01JD5ZK3M8Q4V7W9X2Y6T0R1SN", {"claims": {"C-0001": 2, "C-0002": 2}}, True),
+        ("pack.exported", "01JD5ZK3M8Q4V7W9X2Y6T0R1SN", {"claims": {"C-0001": {"attempts": 2}, "C-0002": 2}}, True),
         ("pack.exported", "01JD5ZK3M8Q4V7W9X2Y6T0R1SN", {}, True),
     ],
 )  # fmt: skip
@@ -119,6 +120,19 @@ def test_a_run_that_another_process_found_abandoned_counts_as_abandoned() -> Non
         story.events.insert(-1, ("run.ended", LOST, {"outcome": "abandoned"}, True))
 
     assert check(retell(end)).exit_code == 0
+
+
+def test_a_run_without_an_end_says_that_it_was_abandoned() -> None:
+    def stop(story: Story) -> None:
+        story.events.remove(next(event for event in story.events if event[:2] == ("run.ended", RUNS[0])))
+        story.documents[MANIFEST]["identity"]["status"] = "abandoned"
+        story.documents[PACK]["attempts"].update(completed=1, abandoned=2)
+
+    assert check(retell(stop)).exit_code == 0
+    fail(
+        retell(lambda story: (stop(story), settle("identity/status", to="done")(story.documents[MANIFEST]))[0]),
+        "or outcome",
+    )
 
 
 # Runs.
@@ -177,7 +191,10 @@ def test_header_and_claims_name_the_same_claims() -> None:
     fail(edit(CLAIMS, lambda claims: claims.append(claims[0])), "name different claims")
     both = edit(CLAIMS, lambda claims: claims.append(claims[0]))
     pack = {**json.loads(both[PACK]), "claim_ids": ["C-0001", "C-0001", "C-0002"]}
-    fail(seal({**both, PACK: dump_canonical(pack)}), "or one of them twice")
+    fail(
+        seal({**both, PACK: dump_canonical(pack)}),
+        "pack.json and claims.json name different claims, or one of them twice",
+    )
 
 
 def test_a_claim_is_the_one_that_its_digest_names() -> None:
@@ -474,10 +491,23 @@ def other_prompts(story: Story) -> None:
     story.documents[MANIFEST]["prompts"]["prompt_set_sha256"] = "9" * 64
 
 
+def start_before(story: Story) -> None:
+    started = next(event for event in story.events if event[:2] == ("run.started", RUNS[0]))
+    story.events.insert(0, started)
+
+
+def test_a_plan_that_was_frozen_again_after_a_run_was_frozen_before_it() -> None:
+    def freeze_again(story: Story) -> None:
+        story.events.insert(-1, next(event for event in story.events if event[0] == "prereg.frozen"))
+
+    assert facts(freeze_again)["prereg_frozen_before_run"]["result"] == "MEETS"
+
+
 @pytest.mark.parametrize(
     ("change", "result", "match"),
     [
         (lambda story: drop_events(story, "P-0001"), "DOES_NOT_MEET", "no freezing"),
+        (start_before, "DOES_NOT_MEET", "before the preregistration was frozen"),
         (freeze_another, "DOES_NOT_MEET", "no freezing"),
         (move_freeze, "DOES_NOT_MEET", "before the preregistration was frozen"),
         (other_model, "DOES_NOT_MEET", "another model"),

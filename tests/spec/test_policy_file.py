@@ -48,6 +48,7 @@ def test_a_resolved_policy_cannot_be_changed_for_the_next_reader() -> None:
         ("max_waivers = 1", "max_waivers = 1\nmax_waiver = 2", "Unknown key 'max_waiver' in gate"),
         ("max_waivers = 1", "max_waivers = -1", "a whole number from 0"),
         ("max_waivers = 1", "max_waivers = true", "a whole number from 0"),
+        ("max_waivers = 1", "max_waivers = 1.5", "a whole number from 0"),
         ("ci_level = 0.95", "ci_level = 95", "a number from 0.5"),
         ("ci_level = 0.95", "", "gate.ci_level = None"),
         ('method = "none"', 'method = "bonferroni"', "holm or none"),

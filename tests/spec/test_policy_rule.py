@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from toy.policies import make_claim, make_facts, make_number, read_toy
 
+from audit_core.verifier import criteria
 from audit_core.verifier.criteria import (
     DOES_NOT_MEET,
     INCONCLUSIVE,
@@ -373,6 +374,40 @@ def test_intervals_are_not_adjusted_by_holm_because_they_have_no_p() -> None:
     assert set(results(evaluate(rows, ('method = "none"', 'method = "holm"'), claims=claims))) == {MEETS}
 
 
+STEP = criteria._ROUNDING
+
+
+@pytest.mark.parametrize(
+    ("just", "beyond"),
+    [
+        ({"estimate": 0.9 - STEP, "ci_low": 0.9}, {"estimate": 0.9 - 3 * STEP, "ci_low": 0.9}),
+        ({"estimate": 0.9 + STEP, "ci_high": 0.9}, {"estimate": 0.9 + 3 * STEP, "ci_high": 0.9}),
+        ({"estimate": 1e6 + 5e5 * STEP, "ci_high": 1e6}, {"estimate": 1e6 + 2e6 * STEP, "ci_high": 1e6}),
+        ({"ci_level": 0.95 - STEP}, {"ci_level": 0.95 - 3 * STEP}),
+    ],
+)
+def test_rounding_is_forgiven_up_to_its_last_step(just: dict[str, Any], beyond: dict[str, Any]) -> None:
+    """Each number lies outside by as much as rounding may put it there; beside a large estimate that is more."""
+    for change, result in ((just, MEETS), (beyond, INCONCLUSIVE)):
+        assert find(evaluate([make_number(0.85, 0.95, **change)]))["result"] == result
+
+
+def test_holms_step_down_forgives_rounding() -> None:
+    assert results(percentiles(1 - 0.025 - STEP, 0.96)) == [MEETS, MEETS]
+    assert results(percentiles(1 - 0.025 - 3 * STEP, 0.96)) == [INCONCLUSIVE, INCONCLUSIVE]
+
+
+def test_a_number_at_the_end_of_the_range_is_no_measurement() -> None:
+    for value, result in ((0.9e300, MEETS), (1e300, NOT_EVALUATED)):
+        assert find(evaluate([make_number(0.9, value, estimate=1.0)]))["result"] == result
+
+
+def test_the_reason_is_that_of_the_worst_row() -> None:
+    weak = make_number(None, None, estimate=None, reason="not drawn")
+    row = find(evaluate([make_number(0.85, 0.95, ci_level=0.5), weak]))
+    assert (row["result"], row["reason"]) == (NOT_EVALUATED, "not drawn")
+
+
 def test_the_worst_result_is_the_overall_one() -> None:
     order = [INTEGRITY_FAILED, DOES_NOT_MEET, NOT_EVALUATED, INCONCLUSIVE, MEETS]
     for at, worst in enumerate(order):
@@ -408,6 +443,7 @@ def test_words_in_a_pack_have_no_say() -> None:
         ([make_claim()], [], {"C-0001": "fine"}),
         ([make_claim(), make_claim()], [], {}),
         ([make_claim("")], [], {}),
+        ([make_claim(claim_id=5)], [], {}),
         ([make_claim(claim=None)], [], {}),
     ],
 )

@@ -35,6 +35,13 @@ def test_brackets_in_text_are_no_depth() -> None:
     assert load_strict(b"[" * MAX_JSON_DEPTH + b"]" * MAX_JSON_DEPTH) is not None
 
 
+def test_brackets_that_were_closed_before_count_once() -> None:
+    deepest = b"[" * (MAX_JSON_DEPTH - 1), b"]" * (MAX_JSON_DEPTH - 1)
+    assert load_strict(b"[" + b"[]," * 70 + deepest[0] + deepest[1] + b"]") is not None
+    with pytest.raises(NotStrictJson, match="nested more than 64 deep"):
+        load_strict(b"[" + b"[]," * 70 + deepest[0] + b"[]" + deepest[1] + b"]")
+
+
 @given(VALUES)
 def test_canonical_bytes_read_back_and_are_their_own_canonical_form(value: object) -> None:
     data = dump_canonical(value)

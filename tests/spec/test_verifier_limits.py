@@ -68,6 +68,7 @@ WITNESSES = (
     f'schema = "assay/witnesses/1"\nquorum = 1\n[[witnesses]]\nkey = "{VKEY}"\nurl = "http://127.0.0.1:1"\n'.encode()
 )
 ENVELOPE = MEMBERS[statement.PACK_ENVELOPE]
+ZIPPED = zip_up(MEMBERS)
 
 
 def read_pack_envelope() -> object:
@@ -95,6 +96,11 @@ def read_pack_envelope() -> object:
         (statement, "MAX_ENVELOPE_BYTES", len(ENVELOPE), read_pack_envelope, "is larger than"),
         (cosignature, "MAX_WITNESSES_BYTES", len(WITNESSES), lambda: cosignature.read_witnesses(WITNESSES), "larger than"),
         (statement, "MAX_APPROVALS", 0, read_pack_envelope, "0 approvals; at most -1"),
+        (cosignature, "MAX_WITNESSES", 1, lambda: cosignature.read_witnesses(WITNESSES), "1 to 0"),
+        (container, "MAX_PACK_BYTES", len(ZIPPED), lambda: container.read_members(ZIPPED), "the file is larger than"),
+        (container, "MAX_TOTAL_BYTES", sum(map(len, MEMBERS.values())), lambda: container.read_members(ZIPPED), "bytes unpacked; at most"),
+        (container, "MAX_MEMBERS", len(MEMBERS), lambda: container.read_members(ZIPPED), "members or zip64; at most"),
+        (container, "MAX_NAME_BYTES", max(map(len, MEMBERS)), lambda: container.read_members(ZIPPED), "unsafe member name"),
     ],
 )  # fmt: skip
 def test_the_largest_size_is_read_and_one_more_is_not(
@@ -110,6 +116,19 @@ def test_the_largest_size_is_read_and_one_more_is_not(
     monkeypatch.setattr(module, limit, largest - 1)
     with pytest.raises(ValueError, match=said):
         read()
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ('schema = "assay/witnesses/2"\nwitnesses = []', "wanted schema"), ('schema = "assay/witnesses/1"\nwitnesses = []', "1 to 32"),
+        ('schema = "assay/witnesses/1"\nwitnesses = 5', "1 to 32"), ('schema = "assay/witnesses/1"\nwitnesses = [["key"]]', "no other"),
+    ],
+)  # fmt: skip
+def test_a_witness_list_is_a_list_of_tables(rows: str, said: str) -> None:
+    assert cosignature.read_witnesses(WITNESSES).quorum == 1
+    with pytest.raises(cosignature.BadWitnessList, match=said):
+        cosignature.read_witnesses(f"quorum = 1\n{rows}".encode())
 
 
 def test_the_member_with_most_lines_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,6 +191,7 @@ def test_an_annotation_ends_no_schema_and_every_key_is_compared() -> None:
     assert find_violation({"a": 1, "b": 2}, {"const": {"a": 1, "b": 2}}) is None
     assert find_violation({"a": 1, "b": 3}, {"const": {"a": 1, "b": 2}}) is not None
     assert find_violation([1, 3], {"const": [1, 2]}) is not None
+    assert str(find_violation(5, {"type": "string"})).startswith("the document is 5")
 
 
 def test_building_blocks_of_schemas() -> None:
@@ -345,6 +365,19 @@ def test_a_result_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, encoding="utf-8"))
     streams.write_result("a line\n")
     assert buffer.getvalue() == b"a line\n"
+
+
+def test_a_letter_that_an_output_lacks_is_numbered_and_a_lost_message_is_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, encoding="ascii"))
+    monkeypatch.setattr(sys, "stderr", Broken(OSError(errno.ENOSPC, "No space left on device")))
+    assert streams.prepare_streams()
+    streams.write_result("\u6a21\n")
+    assert buffer.getvalue() == b"\\u6a21\n"
+    streams.write_message("x")
+    assert sys.stderr is None, "else the exit would fail"
 
 
 @pytest.mark.parametrize("name", ["utf-8", "UTF8", "utf_8", "utf-8-sig", "cp65001", None])
