@@ -59,7 +59,7 @@ def test_the_first_screen_of_each_claim_of_the_sample_is_one_page() -> None:
     """A last line alone on a second page is not what a reader of the first page decides on."""
     home = zipfile.ZipFile(SAMPLE_HOME)
     packs = [read_report(home.read(name)) for name in home.namelist() if name.endswith(".zip")]
-    assert [len(starts) for starts, _ in packs] == [1, 2], "packs of one claim and of two"
+    assert sorted(len(starts) for starts, _ in packs) == [1, 2], "packs of one claim and of two"
     for starts, pages in packs:
         assert starts == list(range(len(starts)))
         for at in starts:

@@ -66,7 +66,7 @@ def test_its_comparison_of_two_models_names_the_edited_head(opened: Path) -> Non
 def test_every_record_says_that_it_is_a_sample(opened: Path) -> None:
     assert all(one.name.startswith("Sample: ") for one in read_statuses(opened))
     facts = read_home(opened)
-    assert {event.actor.split("-")[0] for event in facts.events} <= {"sample", "audit log"}
+    assert {event.actor.split("-")[0] for event in facts.events} == {"sample", "audit log", "findings register"}
     for case in list_cases(opened):
         with zipfile.ZipFile(opened / f"desk/{case.pack.pack_sha256}.zip") as pack:
             assert b"Sample organisation" in pack.read("pack.json")

@@ -180,4 +180,6 @@ def _draw(brief: Brief) -> tuple[Block, ...]:
     more = len(brief.untested) - UNTESTED_SHOWN
     rest = line(f" And {more} more, under Findings.") if more > 0 else ()
     untested = (*join_untested(brief.untested[:UNTESTED_SHOWN]), *rest)
-    return (*blocks, Paragraph(untested), *map(Paragraph, brief.history))
+    # One paragraph: a last one of a single line would stand alone on a second page.
+    history = tuple(span for at, one in enumerate(brief.history) for span in (*line(" " if at else ""), *one))
+    return (*blocks, Paragraph(untested), *((Paragraph(history),) if history else ()))

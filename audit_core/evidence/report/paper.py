@@ -24,7 +24,8 @@ FACES = {
 MARGIN, FOOT = 22.0, 24.0
 INK, SOFT, RULE = (27, 31, 36), (87, 96, 106), (213, 218, 224)
 TONES = {"for": (84, 39, 136), "against": (154, 74, 6), "open": SOFT}
-LEADING = 1.5
+LEADING, PAGE_LEADING = 1.5, 1.38
+"""Line height over the size of the text; on pages that must hold a claim's whole first screen, less."""
 POINT_MM = 0.3528
 _PAGES = "\ue000" * 6
 """A private-use character; in documents it is printed as a code point, so it cannot collide."""
@@ -57,6 +58,7 @@ class Paper(FPDF):
         self.set_margins(MARGIN, 20, MARGIN)
         self.c_margin = 0.0
         self.set_auto_page_break(True, FOOT)
+        self.leading = LEADING
         self.set_title(_drawn(f"{report.kind}: {plain(report.title)}"))
         self.set_creator("Assay")
         self.set_lang("en")
@@ -102,7 +104,7 @@ class Paper(FPDF):
     def say(self, line: Line | str, size: float = 9.5, style: str = "", indent_mm: float = 0.0) -> None:
         """Write a paragraph, wrapped between words, each span in its style."""
         spans = (Span(line),) if isinstance(line, str) else line
-        height, left = size * POINT_MM * LEADING, MARGIN + indent_mm
+        height, left = size * POINT_MM * self.leading, MARGIN + indent_mm
         self.set_y(self.get_y())
         x, waiting = left, list[_Run]()
         for word in self._split(spans, size, style):

@@ -27,6 +27,7 @@ from audit_core.evidence.report.paper import (
     INK,
     LEADING,
     MARGIN,
+    PAGE_LEADING,
     POINT_MM,
     RULE,
     SOFT,
@@ -66,9 +67,11 @@ def write_pdf(report: Report) -> bytes:
     paper.ink()
     paper.say(report.title, 21, "B")
     front = 0
+    paper.leading = PAGE_LEADING
     while front < len(report.sections) and report.sections[front].is_page:
         _section(paper, report.sections[front], is_first=front == 0)
         front += 1
+    paper.leading = LEADING
     if front:
         paper.add_page()
     else:
@@ -151,7 +154,7 @@ def _bullet(paper: Paper, item: tuple) -> None:
     y = paper.get_y()
     paper.set_font("text", "", 9.5)
     paper.set_xy(MARGIN + 0.6, y)
-    paper.cell(4, 9.5 * POINT_MM * LEADING, "•")
+    paper.cell(4, 9.5 * POINT_MM * paper.leading, "•")
     paper.set_xy(MARGIN, y)
     paper.say(item, 9.5, indent_mm=5)
     paper.gap(0.8)
