@@ -63,7 +63,8 @@ def test_the_first_screen_of_each_claim_of_the_sample_is_one_page() -> None:
     for starts, pages in packs:
         assert starts == list(range(len(starts)))
         for at in starts:
-            assert re.search(r"Not tested: .*And \d+ more, under Findings\.", pages[at])
+            assert re.search(r"Not tested: .*(And \d+ more, under Findings|outside the prompt set)\.", pages[at])
+            assert "judged prompts" in pages[at], "the last sentence, on what came before the plan"
         assert "Claim " not in pages[len(starts)][:60], "what follows begins on a page of its own"
         assert "Training data, and behaviour outside the prompt set." in "".join(pages[len(starts) :])
 

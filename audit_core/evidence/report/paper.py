@@ -24,7 +24,7 @@ FACES = {
 MARGIN, FOOT = 22.0, 24.0
 INK, SOFT, RULE = (27, 31, 36), (87, 96, 106), (213, 218, 224)
 TONES = {"for": (84, 39, 136), "against": (154, 74, 6), "open": SOFT}
-LEADING, PAGE_LEADING = 1.5, 1.38
+LEADING, PAGE_LEADING = 1.5, 1.3
 """Line height over the size of the text; on pages that must hold a claim's whole first screen, less."""
 POINT_MM = 0.3528
 _PAGES = "\ue000" * 6
