@@ -14,7 +14,8 @@ from audit_core.prompts import Prompt
 from audit_core.store import note_opened
 from tests.pages.test_dead_hook_on_the_page import texts, wait_for
 from tests.pages.test_live_audit_page import open_page
-from ui.flow import actions
+from ui.flow import actions, services
+from ui.flow.model_pool import ModelPool
 from ui.parts.long_prompts import MOST_BLOCKS, MOST_ROWS, describe_rows, pick_rows, pool_pattern
 from ui.parts.token_figures import pattern, token_bars
 
@@ -77,6 +78,8 @@ def test_a_long_prompt_is_answered_by_jobs_that_begin_when_asked_and_equal_the_a
     home: Path, long_model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ui.flow.model_pool.open_subject", lambda name, on_progress: long_model)
+    # A pool of its own: later tests of this process want the planted model by this name.
+    monkeypatch.setattr(services, "POOL", ModelPool())
     note_opened(home, "planted-strict")
     key = actions.keep_own(write_long())
     link = {"model": "planted-strict", "set": key, "scope": "one", "prompt": "0", "c": "L1.H0"}

@@ -23,6 +23,8 @@ from ui.parts.refusal import show_refusal
 from ui.shell import auth
 
 POLL_S = 0.5
+LONG_TOKENS = 256
+"""Shorter prompts are answered as their page says, whatever the load of the machine makes of a prediction."""
 AT_ONCE_S = 2.0
 """What is predicted to take longer is a job, with its time, progress and cancel: an answer at once shows nothing until it is there."""
 AT_ONCE_WORK = 20_000
@@ -88,8 +90,14 @@ def answer_now(auditor: Auditor, audit: str, title: str, request: Any) -> Any | 
     return None
 
 
+def _is_long(request: Any) -> bool:
+    return any(len(pair.clean_ids) > LONG_TOKENS for pair in request.prompts.pairs)
+
+
 def _is_quick(auditor: Auditor, audit: str, request: Any) -> bool:
     """Whether it takes a moment; a request that is refused does."""
+    if not _is_long(request):
+        return True
     try:
         seconds = auditor.predict_s(audit, request)
         return auditor.count_work(audit, request) <= AT_ONCE_WORK if seconds is None else seconds <= AT_ONCE_S
@@ -125,7 +133,7 @@ def answer_by_job(
     """Return the result if known; else start a job, at once or by a button with the predicted time.
 
     Args:
-        at_once: whether a job starts by itself, if it is predicted to take at most `UNASKED_S`.
+        at_once: whether a job starts by itself, if it is short, or predicted to take at most `UNASKED_S`.
         show_partial: draws the partial result of a running job.
         place: key suffix, if the page uses an audit more than once.
         can_freeze: whether the question can be frozen under a policy before it runs.
@@ -138,7 +146,7 @@ def answer_by_job(
         return found.result
     mine = st.session_state.setdefault("jobs", {})
     content = auditor.content_key(audit, request)
-    if content not in mine and at_once and predict(auditor, audit, request) <= UNASKED_S:
+    if content not in mine and at_once and (not _is_long(request) or predict(auditor, audit, request) <= UNASKED_S):
         start(auditor, audit, title, request)
     if content not in mine:
         _offer_start(auditor, audit, title, request, key, can_freeze=can_freeze)
