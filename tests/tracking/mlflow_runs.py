@@ -10,7 +10,9 @@ import io
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -28,6 +30,7 @@ from audit_core.store import RunLog
 
 
 def check(folder: Path, uri: str) -> None:
+    """Each run once, with all of its numbers and nothing private."""
     from mlflow import MlflowClient
 
     log, name = RunLog(folder / "home"), f"assay-{os.getpid()}"
@@ -38,7 +41,7 @@ def check(folder: Path, uri: str) -> None:
     client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name(name).experiment_id
 
-    def read() -> dict[str, object]:
+    def read() -> dict[str, Any]:
         return {run.data.tags[RUN_ID]: run for run in client.search_runs([experiment])}
 
     runs = read()
@@ -62,11 +65,16 @@ def check(folder: Path, uri: str) -> None:
 
     assert send_runs(log, uri, name) == Sent(0, 2, 0, 1)
     print("sent again: nothing added")
+    check_stopped(log, uri, name, client, done, read)
+    check_no_server(log, name)
 
+
+def check_stopped(log: RunLog, uri: str, name: str, client: Any, done: Any, read: Callable[[], dict[str, Any]]) -> None:
+    """An export that is stopped within a run leaves no part of it behind the next one."""
     client.delete_run(done.info.run_id)
     stop, send = [KeyboardInterrupt], tracked_runs._send
 
-    def send_part(mlflow: object, there: MlflowClient, number: str, run: tracked_runs.TrackedRun) -> None:
+    def send_part(mlflow: object, there: Any, number: str, run: tracked_runs.TrackedRun) -> None:
         class Stopped:
             def __getattr__(self, called: str) -> object:
                 if called == "log_text" and stop:
@@ -86,6 +94,8 @@ def check(folder: Path, uri: str) -> None:
     assert again[DONE.run_id].data.metrics == done.data.metrics
     print("stopped in the middle and sent again: each run once, with all of its numbers")
 
+
+def check_no_server(log: RunLog, name: str) -> None:
     try:
         send_runs(log, "http://127.0.0.1:9", name)
     except Refused as error:
