@@ -337,16 +337,16 @@ def with_claims(**fields: Any) -> Change:
     )
 
 
-NOBODY = {"preparer_ne_reviewer": False, "reviewer_ne_approver": False}
+ONE_PERSON = {"preparer_ne_reviewer": False, "reviewer_ne_approver": False}
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda policy: policy.update(approval=NOBODY), None),
-        (lambda policy: (of_gate(optional=["four_eyes"])(policy), policy.update(approval=NOBODY | {"reviewer_ne_approver": True})), None),
-        (lambda policy: (of_gate(optional=["four_eyes"])(policy), policy.update(approval=NOBODY | {"preparer_ne_reviewer": True})), None),
-        (lambda policy: (of_gate(optional=["four_eyes"])(policy), policy.update(approval=NOBODY)), "one person may act in all roles"),
+        (lambda policy: policy.update(approval=ONE_PERSON), None),
+        (lambda policy: (of_gate(optional=["four_eyes"])(policy), policy.update(approval=ONE_PERSON | {"reviewer_ne_approver": True})), None),
+        (lambda policy: (of_gate(optional=["four_eyes"])(policy), policy.update(approval=ONE_PERSON | {"preparer_ne_reviewer": True})), None),
+        (lambda policy: (of_gate(optional=["four_eyes"])(policy), policy.update(approval=ONE_PERSON)), "one person may act in all roles"),
         (lambda policy: policy.update(applies_to={"models": "*"}), "Unknown key 'models' in applies_to"),
         (lambda policy: policy.update(applies_to={"model": ["a", "b"]}), None),
         (lambda policy: policy.update(applies_to={"model": 5}), "ids of models"),
