@@ -22,7 +22,6 @@ from audit_core.campaigns import (
     list_campaigns,
     read_output,
     read_status,
-    require_free,
     start_process,
 )
 from audit_core.campaigns.folder import SCHEMA, Spent
@@ -35,6 +34,7 @@ from audit_core.run import Actor, Ending
 from audit_core.store import RunLog, RunStart
 from tests.pages.test_claims_page import HOSTILE, ROOT, open_page
 from tests.pages.test_dead_hook_on_the_page import wait_for
+from ui.campaigns import act
 from ui.campaigns.drawings import draw_states, name_row
 from ui.flow import services
 
@@ -185,10 +185,14 @@ def test_the_real_process_ends_with_a_refusal_that_the_page_can_show(home: Path)
     assert read_output("none-000000000000", home).startswith("No campaign 'none-000000000000'")
 
 
-def test_a_second_campaign_is_refused_beside_a_running_one(folder: CampaignFolder) -> None:
-    require_free(folder.home)
+def test_a_second_campaign_is_refused_beside_a_running_one(
+    folder: CampaignFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    monkeypatch.setattr("ui.campaigns.act.start_process", lambda *asked: started.append(asked))
     with folder.hold(), pytest.raises(Refused, match="runs"):
-        require_free(folder.home)
+        act.start_campaign(folder.path.name)
+    assert not started
 
 
 def test_a_folder_that_is_damaged_is_an_error_and_no_empty_page(folder: CampaignFolder) -> None:
