@@ -21,7 +21,7 @@ from audit_core.audit import Audit
 from audit_core.capability import PATTERNS
 from audit_core.circuits.circuit_search import KnownOrders
 from audit_core.dictionaries.shelf import attach_dictionary, split_name
-from audit_core.engine.pace import Pace
+from audit_core.engine.pace import Pace, measure_growth
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
 from audit_core.intervention import Intervention
@@ -149,7 +149,8 @@ class Auditor:
             while len(self._work) >= _WORK_KEPT:
                 self._work.popitem(last=False)
             work = get_plugin("audits", audit).count_work(self.subject, request)
-            self._work[key] = round(work * count_places(request))
+            lengths = [len(pair.clean_ids) for pair in request.prompts.pairs]
+            self._work[key] = round(work * count_places(request) * measure_growth(self.subject.geometry, lengths))
         return self._work[key]
 
     def run(

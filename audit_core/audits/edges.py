@@ -74,6 +74,8 @@ class EdgesAudit(Audit):
     examples: tuple[Example, ...] = _EXAMPLES
     counts_as: tuple[str, ...] = ("causal_results",)
     demands: tuple[Capability[Any], ...] = (HEADS,)
+    # Each row computes one position and reads the keys and values of all before it.
+    pace: float = 4.0
 
     def count_work(self, subject: Subject, request: EdgesRequest) -> int:
         return subject.count_work(request.prompts, _list_edges(request))

@@ -21,12 +21,13 @@ from audit_core.audits.claim_test import ClaimTestRequest
 from audit_core.audits.sweep import SweepRequest
 from audit_core.claim import Claim, Role
 from audit_core.component import Kind, head, mlp
-from audit_core.engine.pace import MIN_WORK
+from audit_core.engine.pace import MIN_WORK, measure_growth
 from audit_core.errors import Cancelled, NotMeasured, PromptRefused, Refused, StoreRefused
 from audit_core.intervention import CLEAN_RUN, Direction, Replacement, intervene
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.run import Actor, Auditor, RunOutcome, open_subject, record_refusal
 from audit_core.store import RunLog
+from audit_core.subject import Geometry
 from audit_core.subjects.transformer import TransformerSubject
 
 ACTOR = Actor("me", "session 1")
@@ -201,7 +202,8 @@ def test_time_is_predicted_from_the_pace_of_runs_large_enough_to_have_one(audito
     asked = ask_zero(pair_up(auditor.subject))
     auditor.run("ablation", asked, actor=ACTOR)
     assert auditor.predict_s("ablation", asked) is None, "sixty units are mostly overhead"
-    work = auditor.subject.count_work(asked.prompts, [CLEAN_RUN] * 3)
+    work = auditor.count_work("ablation", asked)
+    assert auditor.subject.count_work(asked.prompts, [CLEAN_RUN] * 3) <= work, "attention grows with length"
     auditor._pace.keep("ablation", 2.0, MIN_WORK)
     assert auditor.predict_s("ablation", asked) == pytest.approx(2 * work / MIN_WORK)
     auditor._pace.keep("ablation", 4.0, MIN_WORK)
@@ -209,6 +211,22 @@ def test_time_is_predicted_from_the_pace_of_runs_large_enough_to_have_one(audito
     auditor._pace.keep("ablation", 100.0, MIN_WORK - 1)
     auditor._pace.keep("sweep", 100.0, MIN_WORK)
     assert auditor.predict_s("ablation", asked) == pytest.approx(4 * work / MIN_WORK)
+
+
+@pytest.mark.parametrize(
+    ("model", "geometry"),
+    [("default", Geometry(30, 9, 3, 576, 64, 49_152, 1_536)), ("256", Geometry(8, 4, 4, 256, 64, 49_152, 682))],
+)
+def test_predictions_grow_with_length_as_recorded_sweeps_did(model: str, geometry: Geometry) -> None:
+    recorded = json.loads((Path(__file__).parents[2] / "bench/lengths.json").read_text(encoding="utf-8"))
+    least = recorded[f"{model} 128"]["microseconds"]
+    for length in (256, 512, 1024, 2048):
+        grown = measure_growth(geometry, [length]) / measure_growth(geometry, [128])
+        assert grown == pytest.approx(recorded[f"{model} {length}"]["microseconds"] / least, rel=0.3)
+    assert measure_growth(geometry, [128, 2048]) == pytest.approx(
+        (128 * measure_growth(geometry, [128]) + 2048 * measure_growth(geometry, [2048])) / (128 + 2048)
+    )
+    assert measure_growth(replace(geometry, d_model=0, n_neurons=0), [128]) == 1.0
 
 
 def test_an_unknown_audit_metric_or_model_is_refused(auditor: Auditor) -> None:
