@@ -50,19 +50,36 @@ def count_multiply_adds(subject, prompts, edits) -> float:
 
 def compare_cpu(subject, prompts, edits) -> dict[str, float]:
     """One thread, CPU time: the sweep, and its products alone at their own shapes, over the same multiply-adds in large squares."""
+    return {
+        "cpu_floor_ratio": compare_sweeps(subject, prompts, edits),
+        "own_shapes_floor_ratio": _compare_with_floor(
+            subject, prompts, edits, lambda: run_products(subject, prompts, edits)
+        ),
+    }
+
+
+def compare_sweeps(subject, prompts, edits) -> float:
+    """One thread, CPU time: the sweep with its unedited runs, over its multiply-adds in large squares."""
+
+    def sweep() -> None:
+        subject.runner.clear_captures()
+        subject.run(prompts, edits)
+
+    return _compare_with_floor(subject, prompts, edits, sweep)
+
+
+def _compare_with_floor(subject, prompts, edits, work: Callable[[], None]) -> float:
     import torch
 
-    threads, sweep, products = torch.get_num_threads(), [], []
+    threads, ratios = torch.get_num_threads(), []
     torch.set_num_threads(1)
     try:
         for _ in range(REPEATS):
-            subject.runner.clear_captures()
             floor = count_multiply_adds(subject, prompts, edits) / measure_gemm(clock_cpu)
-            sweep.append(clock_cpu(lambda: subject.run(prompts, edits)) / floor)
-            products.append(clock_cpu(lambda: run_products(subject, prompts, edits)) / floor)
+            ratios.append(clock_cpu(work) / floor)
     finally:
         torch.set_num_threads(threads)
-    return {"cpu_floor_ratio": statistics.median(sweep), "own_shapes_floor_ratio": statistics.median(products)}
+    return statistics.median(ratios)
 
 
 def run_products(subject, prompts, edits) -> None:

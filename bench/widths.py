@@ -6,10 +6,12 @@ import shutil
 import statistics
 import tempfile
 
-from engine import REPEATS, clock, compare_blocks, compare_cpu, count_multiply_adds, measure_gemm
+from engine import REPEATS, clock, compare_blocks, compare_cpu, compare_sweeps, count_multiply_adds, measure_gemm
 
 WIDTHS = (256, 512, 1024, 2048)
 """Of the residual stream."""
+PAIRS = 20
+"""A sweep of one pair has 30 to 160 rows a product, for which each weight is read once; so many pairs have rows enough."""
 
 
 def bench_widths() -> dict[str, float]:
@@ -25,7 +27,8 @@ def compare(width: int) -> dict[str, float]:
     from audit_core import Kind, PromptSet, Replacement, intervene, load_prompt_set, tokenise
 
     subject = build(width)
-    prompts = tokenise(PromptSet("bench", load_prompt_set("indirect_object").prompts[:1]), subject.tokenizer)
+    rows = load_prompt_set("indirect_object").prompts
+    prompts, several = (tokenise(PromptSet("bench", rows[:n]), subject.tokenizer) for n in (1, PAIRS))
     edits = [intervene([part], Replacement.RESAMPLE) for part in subject.components(Kind.HEAD)]
     ratios = []
     for _ in range(REPEATS):
@@ -35,6 +38,7 @@ def compare(width: int) -> dict[str, float]:
     return {
         "gemm_floor_ratio": statistics.median(ratios),
         **compare_cpu(subject, prompts, edits),
+        f"cpu_floor_ratio_{PAIRS}_pairs": compare_sweeps(subject, several, edits),
         "direct_vs_wrapped": compare_blocks(subject, prompts, edits),
     }
 
