@@ -30,8 +30,11 @@ def test_a_first_visit_shows_a_recorded_circuit_on_the_first_screen(server: Serv
     expect(page.get_by_role("button", name="Download CSV").first).to_be_visible()
 
 
-def test_a_circuit_is_found_asked_quickly_and_proposed_as_a_claim(server: Server, page: Page, tmp_path: Path) -> None:
-    page.goto(server.url + LINK + "&method=exact&size=2")
+def test_a_place_is_refused_with_a_remedy_and_a_circuit_is_found_asked_quickly_and_proposed_as_a_claim(
+    server: Server, page: Page, tmp_path: Path
+) -> None:
+    page.goto(server.url + LINK + "&method=exact&size=2&c=L1.H0@-1")
+    expect(page.get_by_text("whole heads and MLPs of this model")).to_be_visible(timeout=LONG)
     page.get_by_role("button", name=re.compile("Search with exact")).click(timeout=LONG)
     page.get_by_role("button", name="Use the first 2 as the circuit").click(timeout=LONG)
     expect(page.get_by_text("Not measured: this circuit")).to_be_visible(timeout=LONG)
@@ -45,8 +48,3 @@ def test_a_circuit_is_found_asked_quickly_and_proposed_as_a_claim(server: Server
     download.value.save_as(file)
     assert tomllib.loads(file.read_text())["role"] == "sufficient"
     assert len(load_claim(file).components) == 2
-
-
-def test_a_place_in_a_circuit_is_refused_with_a_remedy(server: Server, page: Page) -> None:
-    page.goto(server.url + LINK + "&c=L1.H0@-1")
-    expect(page.get_by_text("whole heads and MLPs of this model")).to_be_visible(timeout=60_000)
