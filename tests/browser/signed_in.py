@@ -65,7 +65,7 @@ class House:
 
 @contextmanager
 def open_house(processes: Any, home: Path) -> Iterator[House]:
-    """The app and its provider until the block ends, with a claim that is frozen, the keys of those who sign, and nobody's packs."""
+    """The app and its provider until the block ends, with a claim that is frozen and the keys of those who sign, without packs."""
     provider_port, port = processes.free_port(), processes.free_port()
     issuer, url = f"http://localhost:{provider_port}", f"http://localhost:{port}"
     section = f'client_id = "assay"\nclient_secret = "not-a-secret"\nserver_metadata_url = "{issuer}/.well-known/openid-configuration"\n'
