@@ -38,8 +38,8 @@ class Office:
         # A page behind another one is drawn so rarely that its figures take minutes.
         page.bring_to_front()
         # By way of another page: on the desk itself, what was chosen there counts and not the address.
-        go(page, "/audit_log")
-        see_title(page, "Audit log")
+        go(page, "/changes")
+        see_title(page, "Changes")
         go(page, "/desk" + f"?case={digest}" * bool(digest))
         see_title(page, "Review desk")
         if digest:
@@ -74,9 +74,9 @@ def open_office(house: House, pages: dict[str, Any]) -> Office:
         page.set_default_timeout(60_000)
         # Dora showed the provider who she is two hours ago.
         house.employ(who, f"team-{GROUPS[who]}", auth_time=int(time.time()) - 7200 * (who == "dora"))
-        page.goto(f"{house.url}/desk")
+        page.goto(f"{house.url}/changes")
         sign_in(page, who)
-        see_title(page, "Review desk")
+        see_title(page, "Changes")
     return made
 
 
