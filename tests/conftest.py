@@ -71,9 +71,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 HEAVY = (
     "server", "default_subject", "test_killed_processes", "test_planted_models", "test_models_hub",
-    "test_accessibility_in_the_browser", "test_audits", "test_confirmation", "test_journey_in_the_browser",
-    "test_examples", "test_prompt_cards", "test_tools", "test_pack_fuzz", "test_wavefront", "test_sign_in_in_the_browser", "test_models_default",
-    "test_loading_beside_running", "test_encoder_decoder", "test_documents", "test_findings_in_the_browser", "test_paths", "test_dead_hook_on_the_page", "test_models_fetch", "test_telemetry",
+    "house", "test_audits", "test_confirmation",
+    "test_examples", "test_prompt_cards", "test_tools", "test_pack_fuzz", "test_wavefront", "test_models_default",
+    "test_loading_beside_running", "test_encoder_decoder", "test_documents", "test_paths", "test_dead_hook_on_the_page", "test_models_fetch", "test_telemetry",
     "test_log_attacks", "test_balance", "test_repair", "test_report_pdf", "test_signed_in", "test_claims_page",
     "test_link_never_acts", "test_measurable", "test_power", "test_golden_packs", "test_withheld_prompts",
     "test_output", "test_audit_log", "test_revalidation", "test_faithfulness", "test_overview_page",
@@ -113,8 +113,8 @@ def _name_group(nodeid: str) -> str:
 @cache
 def _name_file_group(path: str) -> str:
     text = (ROOT / path).read_text(encoding="utf-8")
-    if path.startswith("tests/browser/") and re.search(r"\b(server|ready): Server\b", text):
-        return "server"
+    if path.startswith("tests/browser/") and (shared := re.search(r"\b(server|ready|house)\b: (Server|House)\b", text)):
+        return "house" if shared[2] == "House" else "server"
     return "default_subject" if path.startswith("tests/slow/") and "default_subject" in text else Path(path).stem
 
 

@@ -10,8 +10,9 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,8 +22,10 @@ import pytest
 from audit_core.sample import remove_sample
 from audit_core.store import note_opened
 from audit_core.subjects import list_planted
+from tests.browser.signed_in import House, open_house
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 # The shell has the same engine without the parts of a browser with windows: a page costs a third less CPU in it.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((found for name in BROWSERS if (found := shutil.which(name))), None)
@@ -102,10 +105,8 @@ def _serve(home: Path, *options: str, port: int | None = None, **environment: st
         yield Server(url, started, home)
 
 
-@pytest.fixture(scope="session")
-def processes() -> Any:
-    """To start more than one server: `free_port()`, `run(command, log, url)`, `serve(home, …)`."""
-    return SimpleNamespace(free_port=_free_port, run=_run, serve=_serve)
+PROCESSES = SimpleNamespace(free_port=_free_port, run=_run, serve=_serve)
+"""What starts a server, and a provider for it."""
 
 
 @pytest.fixture(scope="session")
@@ -133,37 +134,58 @@ def ready(server: Server) -> Server:
     return server
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """A browser for one file: while Playwright is on, its event loop runs in this thread, and no other test can run one."""
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("No Chromium. CI must install one: every browser test would be skipped.")
-        warnings.warn("NO BROWSER TEST WAS RUN: install chromium to run them.", stacklevel=1)
-        pytest.skip("no chromium on this machine")
+_OPENED = ExitStack()
+"""Browser, its profile and the house, until the last of the browser tests that follow each other has ended."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """While Playwright is on, its event loop runs in this thread, and no other test can run one: it ends before those begin."""
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or HERE not in nextitem.path.parents:
+            _OPENED.close()
+            for opened in (_launch, _list_free, _open_house):
+                opened.cache_clear()
+
+
+@cache
+def _launch() -> Any:
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=90_000)
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+    browser = _OPENED.enter_context(sync_playwright()).chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    _OPENED.callback(browser.close)
+    return browser
 
 
-@pytest.fixture(scope="module")
-def profile(chromium: Any) -> Iterator[Any]:
-    """The browser profile of a file's tests: the app's scripts are fetched and compiled once, a third of what a page costs."""
-    context = chromium.new_context(viewport={"width": 1500, "height": 1000}, accept_downloads=True)
-    yield context
-    context.close()
+@cache
+def _list_free() -> list[Any]:
+    """Profiles that no test uses: each keeps its cache of the app's scripts, and nothing of the person before."""
+    return []
 
 
-@pytest.fixture
-def context(profile: Any) -> Iterator[Any]:
-    """The profile with nothing in it of the test before, other than the cache: another person."""
+@contextmanager
+def _lend_profile() -> Iterator[Any]:
+    """A browser profile in which nothing is left but the cache: fetching and compiling the scripts is a third of what a page costs."""
+    free = _list_free()
+    if not free:
+        free.append(_launch().new_context(viewport={"width": 1500, "height": 1000}, accept_downloads=True))
+        _OPENED.callback(free[-1].close)
+    profile, addresses = free.pop(), set[str]()
+
+    def follow(page: Any) -> None:
+        page.on("framenavigated", lambda frame: addresses.add(frame.url))
+
+    profile.on("page", follow)
     yield profile
-    origins = {"/".join(page.url.split("/")[:3]) for page in profile.pages if page.url.startswith("http")}
+    profile.remove_listener("page", follow)
+    _forget_person(profile, {"/".join(url.split("/")[:3]) for url in addresses if url.startswith("http")})
+    free.append(profile)
+
+
+def _forget_person(profile: Any, origins: set[str]) -> None:
     for page in profile.pages[1:]:
         page.close()
     for page in profile.pages:
@@ -175,24 +197,56 @@ def context(profile: Any) -> Iterator[Any]:
     profile.clear_permissions()
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Any:
+    """A browser, one for all files that follow each other."""
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("No Chromium. CI must install one: every browser test would be skipped.")
+        warnings.warn("NO BROWSER TEST WAS RUN: install chromium to run them.", stacklevel=1)
+        pytest.skip("no chromium on this machine")
+    return _launch()
+
+
+@cache
+def _open_house(homes: Callable[[], Path]) -> House:
+    (home := homes()).mkdir()
+    return _OPENED.enter_context(open_house(PROCESSES, home))
+
+
+@pytest.fixture(scope="module")
+def house(homes: Callable[[], Path]) -> House:
+    """One for all files in which people sign in: a server costs more than most of their tests."""
+    return _open_house(homes)
+
+
+@pytest.fixture(scope="module")
+def lend_profile(chromium: Any) -> Any:
+    """To open pages as another person: `with lend_profile() as context: …`, each as if in a browser of their own."""
+    return _lend_profile
+
+
 @pytest.fixture
-def page(context):
+def context(lend_profile: Any) -> Iterator[Any]:
+    with lend_profile() as profile:
+        yield profile
+
+
+@pytest.fixture
+def page(context: Any) -> Any:
     page = context.new_page()
     page.set_default_timeout(150_000)
     return page
 
 
 @pytest.fixture
-def visit(chromium: Any) -> Iterator[Callable[[], Any]]:
-    """A page in a browser profile of its own, as often as it is called: another person each time."""
-    contexts = []
+def visit(lend_profile: Any) -> Iterator[Callable[[], Any]]:
+    """A page of another person each time it is called."""
+    with ExitStack() as stack:
 
-    def open_profile() -> Any:
-        contexts.append(chromium.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(150_000)
-        return page
+        def open_page() -> Any:
+            page = stack.enter_context(lend_profile()).new_page()
+            page.set_default_timeout(150_000)
+            return page
 
-    yield open_profile
-    for context in contexts:
-        context.close()
+        yield open_page

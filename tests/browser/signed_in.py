@@ -11,7 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from toy.packs import ANNA, write_trust
+from toy.people import ROLE_FILE
+from toy.register import freeze_by_hand
+
+from audit_core.evidence.keys import make_key
 from audit_core.store import list_events, open_database
+
+SIGNERS = {
+    "anna": "preparer",
+    "alva": "preparer",
+    "ben": "reviewer",
+    "cleo": "approver",
+    "cora": "approver",
+    "dora": "approver",
+}
+"""Who has a key, and what it counts as."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +36,8 @@ class House:
     url: str
     issuer: str
     home: Path
-    provider_log: Path
+    trust: bytes
+    """The keys of those who sign, and what each signs as."""
 
     def name(self, subject: str) -> str:
         """The id that a person has here."""
@@ -36,14 +52,20 @@ class House:
         urllib.request.urlopen(request, timeout=10).close()
         return self.name(subject)
 
+    def give(self, **roles: str) -> None:
+        """Rewrite the file of roles: everybody's key, and the roles that are someone's beside those of their groups."""
+        people = "".join(f'"{self.name(who)}" = ["{role}"]\n' for who, role in roles.items())
+        keys = "".join(f'"{self.name(who)}" = "{who}"\n' for who in SIGNERS)
+        (self.home / "people.toml").write_text(f"{ROLE_FILE}\n[people]\n{people}\n[keys]\n{keys}")
+
     def list_told(self, action: str) -> list[Any]:
         with open_database(self.home) as connection:
             return [event for event in list_events(connection) if event.action == action]
 
 
 @contextmanager
-def open_house(processes: Any, home: Path, role_file: str) -> Iterator[House]:
-    """The app and its provider until the block ends."""
+def open_house(processes: Any, home: Path) -> Iterator[House]:
+    """The app and its provider until the block ends, with a claim that is frozen and the keys of those who sign, without packs."""
     provider_port, port = processes.free_port(), processes.free_port()
     issuer, url = f"http://localhost:{provider_port}", f"http://localhost:{port}"
     section = f'client_id = "assay"\nclient_secret = "not-a-secret"\nserver_metadata_url = "{issuer}/.well-known/openid-configuration"\n'
@@ -51,7 +73,11 @@ def open_house(processes: Any, home: Path, role_file: str) -> Iterator[House]:
         f'[auth]\nredirect_uri = "{url}/oauth2callback"\ncookie_secret = "a cookie secret of the tests, long enough"\n{section}'
         f'[auth.again]\n{section}client_kwargs = {{ prompt = "login" }}\nauthorize_params = {{ max_age = 0 }}\n'
     )
-    (home / "people.toml").write_text(role_file)
+    rows = [(make_key(home, name), role) for name, role in SIGNERS.items() if name != "anna"]
+    make_key(home, "anna")
+    trust = write_trust((ANNA, "preparer"), *rows)  # type: ignore[arg-type]
+    (home / "trust.toml").write_bytes(trust)
+    freeze_by_hand(home)
     # The model is not asked for here; a folder that is not there spares a minute of loading it.
     options = ("--secrets.files", str(home / "secrets.toml"))
     provider = ["-m", "oidc_provider_mock", "--port", str(provider_port)]
@@ -60,7 +86,9 @@ def open_house(processes: Any, home: Path, role_file: str) -> Iterator[House]:
         processes.run(provider, home / "provider.log", known),
         processes.serve(home, *options, port=port, AUDIT_DEFAULT_MODEL=str(home / "no-model"), AUTHLIB_INSECURE_TRANSPORT="1"),
     ):  # fmt: skip
-        yield House(url, issuer, home, home / "provider.log")
+        house = House(url, issuer, home, trust)
+        house.give()
+        yield house
 
 
 def sign_in(page: Any, subject: str) -> None:

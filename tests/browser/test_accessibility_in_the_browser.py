@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from toy.packs import genuine_members, zip_up
-from toy.people import ROLE_FILE
-from toy.register import freeze_by_hand
 
-from audit_core.evidence.keys import make_key
 from audit_core.review.desk import take_pack
-from tests.browser.signed_in import House, go, open_house, see_title, sign_in
+from tests.browser.signed_in import House, go, see_title, sign_in
 from ui.shell.navigation import PLACES
 
 pytestmark = pytest.mark.browser
@@ -58,19 +55,6 @@ STREAMLITS = (
 )
 
 
-@pytest.fixture(scope="module")
-def house(processes: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A home with a claim and a pack, and somebody who may do everything."""
-    home = tmp_path_factory.mktemp("seen-by-axe")
-    make_key(home, "alva")
-    freeze_by_hand(home)
-    take_pack(home, zip_up(genuine_members()), by="anna")
-    with open_house(processes, home, ROLE_FILE) as house:
-        (home / "people.toml").write_text(f'{ROLE_FILE}\n[keys]\n"{house.name("alva")}" = "alva"\n')
-        house.employ("alva", "team-research", "team-review", "team-approve", "team-admin")
-        yield house
-
-
 THEMES = {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}
 """Background of the app in each."""
 OF_COLOUR = ["color-contrast", "link-in-text-block"]
@@ -78,6 +62,8 @@ OF_COLOUR = ["color-contrast", "link-in-text-block"]
 
 
 def test_no_page_has_a_flaw_of_ours(house: House, visit: Any) -> None:
+    take_pack(house.home, zip_up(genuine_members()), by="anna")
+    house.employ("alva", "team-research", "team-review", "team-approve", "team-admin")
     page, found = visit(), set()
     page.goto(f"{house.url}/claims")
     sign_in(page, "alva")
@@ -85,10 +71,7 @@ def test_no_page_has_a_flaw_of_ours(house: House, visit: Any) -> None:
     for number, place in enumerate(PLACES):
         # The first page has no path of its own.
         path = "" if place.title == "Live audit" else place.file.removesuffix(".py")
-        if place.file in OF_MODEL:
-            page.goto(f"{house.url}/{path}{OF_MODEL[place.file]}")
-        else:
-            go(page, f"/{path}")
+        go(page, f"/{path}{OF_MODEL.get(place.file, '')}")
         see_title(page, place.title)
         page.get_by_text("The model is loading").wait_for(state="hidden")
         settle(page)
@@ -138,7 +121,9 @@ def list_flaws(page: Any, rules: list[str] | None) -> Iterator[tuple[Any, ...]]:
     options: dict[str, Any] = {"resultTypes": ["violations"]}
     if rules:
         options["runOnly"] = {"type": "rule", "values": rules}
-    for violation in Axe().run(page, options=options).response["violations"]:
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    for violation in page.evaluate("async options => (await axe.run(options)).violations", options):
         for node in violation["nodes"]:
             known = [flaw for flaw in STREAMLITS if flaw.rule == violation["id"] and is_within(page, node, flaw.within)]
             yield (known[0],) if known else (violation["id"], str(node["target"]), node["html"][:300])

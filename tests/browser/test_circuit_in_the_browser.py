@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from audit_core import load_claim
 from tests.browser.conftest import Server
+from tests.browser.signed_in import go, see_title
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LINK = "/circuit?model=planted-induction&set=planted-query&ab=zero"
@@ -30,7 +31,9 @@ def test_a_first_visit_shows_a_recorded_circuit_on_the_first_screen(server: Serv
     expect(page.get_by_role("button", name="Download CSV").first).to_be_visible()
 
 
-def test_a_circuit_is_found_asked_quickly_and_proposed_as_a_claim(server: Server, page: Page, tmp_path: Path) -> None:
+def test_a_circuit_is_found_asked_quickly_and_proposed_as_a_claim_and_a_place_in_one_is_refused_with_a_remedy(
+    server: Server, page: Page, tmp_path: Path
+) -> None:
     page.goto(server.url + LINK + "&method=exact&size=2")
     page.get_by_role("button", name=re.compile("Search with exact")).click(timeout=LONG)
     page.get_by_role("button", name="Use the first 2 as the circuit").click(timeout=LONG)
@@ -45,8 +48,8 @@ def test_a_circuit_is_found_asked_quickly_and_proposed_as_a_claim(server: Server
     download.value.save_as(file)
     assert tomllib.loads(file.read_text())["role"] == "sufficient"
     assert len(load_claim(file).components) == 2
-
-
-def test_a_place_in_a_circuit_is_refused_with_a_remedy(server: Server, page: Page) -> None:
-    page.goto(server.url + LINK + "&c=L1.H0@-1")
+    # By way of another page: on the circuit page itself, what was chosen there counts and not the address.
+    go(page, "/all_audits")
+    see_title(page, "All audits")
+    go(page, LINK + "&c=L1.H0@-1")
     expect(page.get_by_text("whole heads and MLPs of this model")).to_be_visible(timeout=60_000)

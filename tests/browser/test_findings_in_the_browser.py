@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from toy.people import ROLE_FILE, make_person
-from toy.register import freeze_by_hand
+from toy.people import make_person
 
 from audit_core.governance import PersonRole
 from audit_core.store import FindingRegister, PersonLog
-from tests.browser.signed_in import House, open_house, see_title, sign_in
+from tests.browser.signed_in import House, see_title, sign_in
 from tests.browser.test_accessibility_in_the_browser import Flaw, list_flaws, settle
 from ui.parts.figures import TEXT
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def house(processes: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    home = tmp_path_factory.mktemp("findings")
-    freeze_by_hand(home)
-    with open_house(processes, home, ROLE_FILE) as house:
-        yield house
 
 
 def check_flaws(page: Any) -> None:
@@ -97,7 +87,7 @@ def test_a_finding_goes_through_the_hands_of_three_roles_and_a_disabled_person_i
         :1
     ] == ["close_finding"]
 
-    approver = enter(visit, house, "otto", "team-approve")
+    approver = enter(visit, house, "olaf", "team-approve")
     approver.get_by_label("Reason").fill("drawn, and below 0.05")
     approver.get_by_role("button", name="Close it").click()
     approver.get_by_text("is closed").wait_for()

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, TimeoutError, expect
@@ -94,7 +95,25 @@ def test_question_answer_and_both_maps_are_complete_on_the_first_screen(ready: S
             assert last["x"] + last["width"] <= width, "no layer is cut at the right"
 
 
-def test_toggling_heads_changes_the_answer_and_moves_nothing(ready: Server, page: Page) -> None:
+def test_a_link_shows_another_person_the_same_and_a_model_without_these_heads_drops_them(
+    ready: Server, page: Page, visit: Any
+) -> None:
+    open_page(page, ready)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    assert "Mary" not in page.url, "a link has no prompt text"
+    other = visit()
+    other.goto(page.url)
+    expect(answer(other)).to_have_text(answer(page).inner_text())
+    choose(other, "Model", re.compile("Induction without a backup"))
+    expect(other.get_by_text("This model has no L23.H3")).to_be_visible()
+    expect(other.get_by_text("No circuit is chosen")).to_be_visible()
+    expect(other.locator("[data-testid=stException]")).to_have_count(0)
+
+
+def test_toggling_heads_by_mouse_and_keyboard_changes_the_answer_and_moves_nothing(ready: Server, page: Page) -> None:
     open_page(page, ready, PLANTED + "&c=L1.H0&head=L1.H0")
     before, places = answer(page).inner_text(), [page.get_by_role("grid", name=name) for name in (MASSES, EFFECTS)]
     # Both maps are drawn whole before anything is toggled.
@@ -115,27 +134,17 @@ def test_toggling_heads_changes_the_answer_and_moves_nothing(ready: Server, page
     page.get_by_role("button", name="Clear all").first.click()
     expect(page.get_by_text("No circuit is chosen")).to_be_visible()
     assert [place.bounding_box() for place in places] == boxes
-
-
-def test_the_map_is_used_with_the_keyboard_and_a_step_is_taken_back(ready: Server, page: Page) -> None:
-    open_page(page, ready, PLANTED + "&c=L1.H0&head=L1.H0")
     cell(page, MASSES, 1, 0).focus()
+    page.keyboard.press("Enter")
+    expect(answer(page)).to_contain_text("Setting L1.H0 to zero")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    expect(answer(page)).to_contain_text("Replacing L0.H1, L1.H0")
+    expect(answer(page)).to_contain_text("Setting L0.H1, L1.H0 to zero")
     page.keyboard.press("Shift+Enter")
-    expect(answer(page)).to_contain_text("Replacing L0.H1 ")
+    expect(answer(page)).to_contain_text("Setting L0.H1 to zero")
     page.get_by_role("button", name="Undo").click()
-    expect(answer(page)).to_contain_text("Replacing L0.H1, L1.H0")
-
-
-def test_a_model_without_these_heads_drops_them_and_says_so(ready: Server, page: Page) -> None:
-    open_page(page, ready)
-    choose(page, "Model", re.compile("Induction without a backup"))
-    expect(page.get_by_text("This model has no L23.H3")).to_be_visible()
-    expect(page.get_by_text("No circuit is chosen")).to_be_visible()
-    expect(page.locator("[data-testid=stException]")).to_have_count(0)
+    expect(answer(page)).to_contain_text("Setting L0.H1, L1.H0 to zero")
 
 
 def test_pages_share_one_choice_and_back_shows_what_was(ready: Server, page: Page) -> None:
@@ -154,61 +163,42 @@ def test_pages_share_one_choice_and_back_shows_what_was(ready: Server, page: Pag
     expect(page.get_by_role("heading", name="Sweep")).to_be_visible()
 
 
-def test_a_link_shows_another_person_the_same_and_holds_no_prompt_text(ready: Server, page: Page, chromium) -> None:
-    open_page(page, ready)
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.get_by_role("button", name="Copy link").click()
-    expect(page.get_by_text("Copied")).to_be_visible()
-    assert page.evaluate("navigator.clipboard.readText()") == page.url
-    assert "Mary" not in page.url
-    other = chromium.new_context().new_page()
-    other.set_default_timeout(90_000)
-    other.goto(page.url)
-    expect(answer(other)).to_have_text(answer(page).inner_text())
-    other.context.close()
-
-
-def test_history_restores_a_run_and_never_shows_it_to_another_browser(ready: Server, page: Page, chromium) -> None:
+def test_history_restores_a_run_and_never_shows_it_to_another_browser(ready: Server, page: Page, visit: Any) -> None:
     link = PLANTED.replace("query", "vote") + "&c=L0.H1&ab=zero"
     open_page(page, ready, link)
     open_tab(page, "History")
     choose(page, "Restore a run", re.compile("ablation"))
     expect(page.get_by_text("not run again")).to_be_visible()
-    other = chromium.new_context().new_page()
-    other.set_default_timeout(90_000)
+    other = visit()
     open_page(other, ready, link)
     open_tab(other, "History")
     expect(other.get_by_text("No runs yet")).to_be_visible()
-    other.context.close()
 
 
-def test_a_typed_pair_is_refused_with_a_remedy_and_then_measured(ready: Server, page: Page) -> None:
+def test_a_typed_pair_is_refused_with_a_remedy_and_then_measured_and_hostile_text_stays_text(
+    ready: Server, page: Page
+) -> None:
+    page.on("dialog", lambda dialog: pytest.fail("a script ran"))
     open_page(page, ready)
-    page.get_by_role("button", name="Your own prompts").click()
-    page.get_by_text("Type one pair").click()
-    page.get_by_label("Clean prompt").fill("The keys to the cabinet")
-    page.get_by_label("Corrupted prompt").fill("The key to the cabinet")
-    page.get_by_label("Answer, with its leading space").fill("are")
-    page.get_by_label("Foil, with its leading space").fill(" is")
-    page.get_by_role("button", name="Use this pair").click()
+    type_pair(page, "The keys to the cabinet", "The key to the cabinet", "are", " is")
     expect(page.get_by_text("would continue the word")).to_be_visible()
     page.get_by_label("Answer, with its leading space").fill(" are")
     page.get_by_role("button", name="Use this pair").click()
     expect(page.get_by_text(re.compile("^Clean:"))).to_contain_text("The keys to the cabinet")
     expect(page.get_by_role("grid", name="Causal effect by layer and head")).to_be_visible()
+    hostile = "<img src=x onerror=alert(1)> **The** $x$ key"
+    type_pair(page, f"{hostile}s", hostile, " are", " is")
+    expect(page.get_by_text(re.compile("^Clean:"))).to_contain_text(f"{hostile}s")
 
 
-def test_hostile_text_stays_text(ready: Server, page: Page) -> None:
-    page.on("dialog", lambda dialog: pytest.fail("a script ran"))
-    open_page(page, ready)
+def type_pair(page: Page, clean: str, corrupted: str, answer: str, foil: str) -> None:
     page.get_by_role("button", name="Your own prompts").click()
     page.get_by_text("Type one pair").click()
-    page.get_by_label("Clean prompt").fill("<img src=x onerror=alert(1)> **The** $x$ keys")
-    page.get_by_label("Corrupted prompt").fill("<img src=x onerror=alert(1)> **The** $x$ key")
-    page.get_by_label("Answer, with its leading space").fill(" are")
-    page.get_by_label("Foil, with its leading space").fill(" is")
+    page.get_by_label("Clean prompt").fill(clean)
+    page.get_by_label("Corrupted prompt").fill(corrupted)
+    page.get_by_label("Answer, with its leading space").fill(answer)
+    page.get_by_label("Foil, with its leading space").fill(foil)
     page.get_by_role("button", name="Use this pair").click()
-    expect(page.get_by_text(re.compile("^Clean:"))).to_contain_text("<img src=x onerror=alert(1)> **The** $x$ keys")
 
 
 def test_every_figure_has_a_table_and_a_file(ready: Server, page: Page) -> None:

@@ -19,19 +19,10 @@ def open_page(page: Page, server: Server, query: str = "") -> None:
     expect(page.get_by_role("heading", name="Step")).to_be_visible()
 
 
-def test_the_raw_numbers_behind_a_verdict_are_three_clicks_away(server: Server, page: Page) -> None:
-    open_page(page, server)
-    page.get_by_text("4. Verdicts").click()
-    page.get_by_text("Verdicts in full, and the raw numbers").click()
-    expect(page.get_by_text("Every prompt under every ablation")).to_be_visible()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download CSV").click()
-    rows = download.value.path().read_text(encoding="utf-8").splitlines()
-    assert len(rows) == 1 + 3 * load_story().prompts.confirmatory_n
-
-
-def test_the_story_is_walked_by_keyboard_and_its_maps_outline_one_head_on_both(server: Server, page: Page) -> None:
-    open_page(page, server)
+def test_the_story_is_walked_by_keyboard_to_the_raw_numbers_and_to_the_same_prompt_and_head_live(
+    ready: Server, page: Page
+) -> None:
+    open_page(page, ready)
     page.get_by_role("button", name="Next").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Step 2 of 6")).to_be_visible()
@@ -41,10 +32,14 @@ def test_the_story_is_walked_by_keyboard_and_its_maps_outline_one_head_on_both(s
     for grid in grids:
         cell = grid.get_by_role("gridcell", name="Layer 0, head 3:")
         expect(cell).to_have_attribute("aria-selected", "true")
-
-
-def test_the_last_step_opens_the_same_prompt_and_head_live(ready: Server, page: Page) -> None:
-    open_page(page, ready, "?step=6")
+    page.get_by_text("4. Verdicts").click()
+    page.get_by_text("Verdicts in full, and the raw numbers").click()
+    expect(page.get_by_text("Every prompt under every ablation")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    rows = download.value.path().read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 1 + 3 * load_story().prompts.confirmatory_n
+    page.get_by_text(re.compile(r"^6\. ")).click()
     page.get_by_role("button", name="Open it in the live audit").click()
     expect(page.get_by_role("heading", name="Live audit")).to_be_visible()
     expect(page.get_by_text(f"Replacing {load_story().named['acts']} lowers")).to_be_visible()

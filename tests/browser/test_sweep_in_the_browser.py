@@ -16,7 +16,9 @@ def open_page(page: Page, server: Server, query: str = LINK) -> None:
     expect(page.get_by_role("tab", name="Layer profile")).to_be_visible(timeout=90_000)
 
 
-def test_the_exact_map_is_beside_the_estimate_and_both_say_what_they_are(server: Server, page: Page) -> None:
+def test_the_exact_map_is_beside_the_estimate_and_a_selection_becomes_a_candidate_circuit_of_the_live_audit(
+    server: Server, page: Page
+) -> None:
     open_page(page, server)
     expect(page.get_by_role("grid", name="Causal effect by layer")).to_be_visible()
     expect(page.get_by_role("grid", name="Estimated effect by layer")).to_be_visible()
@@ -28,10 +30,6 @@ def test_the_exact_map_is_beside_the_estimate_and_both_say_what_they_are(server:
     expect(page.get_by_text("1 template; 5 are needed to mark components")).to_be_visible()
     page.get_by_role("tab", name="Estimated vs. measured").click()
     expect(page.get_by_text(re.compile("components, .* were estimated too low"))).to_be_visible()
-
-
-def test_a_selection_becomes_a_candidate_circuit_of_the_live_audit(server: Server, page: Page) -> None:
-    open_page(page, server)
     grid = page.get_by_role("grid", name="Causal effect by layer")
     grid.get_by_role("gridcell", name=re.compile("^Layer 23, head 3:")).click()
     expect(grid.get_by_role("gridcell", name=re.compile("^Layer 23, head 3:.*in the circuit"))).to_be_visible()

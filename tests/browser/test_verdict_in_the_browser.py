@@ -6,13 +6,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server
+from tests.browser.signed_in import go
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LINK = "/?model=planted-strict&set=planted-query&scope=confirmatory&c="
 
 
-def judge(page: Page, server: Server, part: str) -> None:
-    page.goto(server.url + LINK + part)
+def judge(page: Page) -> None:
     page.get_by_role("tab", name="Verdict", exact=True).click(timeout=60_000)
     button, verdict = (
         page.get_by_role("button", name=re.compile(r"Judge it on \d+ prompts, three ablations")),
@@ -30,7 +30,8 @@ def judge(page: Page, server: Server, part: str) -> None:
 
 
 def test_a_cause_is_supported_beside_all_that_could_speak_against_it(server: Server, page: Page) -> None:
-    judge(page, server, "L1.H0")
+    page.goto(server.url + LINK + "L1.H0")
+    judge(page)
     expect(page.get_by_role("heading", name="Supported")).to_be_visible()
     expect(page.get_by_text("On these prompts the model relies on L1.H0")).to_be_visible()
     expect(page.get_by_text(re.compile(r"Random baseline: p = 0\.0\d\d"))).to_be_visible()
@@ -45,13 +46,9 @@ def test_a_cause_is_supported_beside_all_that_could_speak_against_it(server: Ser
     expect(page.get_by_role("button", name="Download CSV").first).to_be_visible()
 
 
-def test_a_decoy_that_looks_right_is_found_to_do_nothing(server: Server, page: Page) -> None:
-    judge(page, server, "L1.H1")
-    expect(page.get_by_role("heading", name="Below the smallest effect of interest")).to_be_visible()
-    assert page.get_by_text("relies on").count() == 0
-
-
-def test_the_calibration_page_shows_what_each_rule_said_of_what_was_planted(server: Server, page: Page) -> None:
+def test_the_calibration_page_shows_what_each_rule_said_and_a_decoy_that_looks_right_is_found_to_do_nothing(
+    server: Server, page: Page
+) -> None:
     page.goto(server.url + "/calibration")
     expect(page.get_by_role("heading", name="Calibration", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", name="Planted role vs. verdict")).to_be_visible(timeout=30_000)
@@ -61,3 +58,7 @@ def test_the_calibration_page_shows_what_each_rule_said_of_what_was_planted(serv
     expect(page.get_by_text("An artefact acts only on inputs that no text makes")).to_be_visible()
     page.get_by_role("tab", name="Single rules").click()
     expect(page.get_by_role("heading", name="Systematic errors of single rules")).to_be_visible()
+    go(page, LINK + "L1.H1")
+    judge(page)
+    expect(page.get_by_role("heading", name="Below the smallest effect of interest")).to_be_visible()
+    assert page.get_by_text("relies on").count() == 0

@@ -9,6 +9,7 @@ import pytest
 from toy.golden import EXPECTED, find_pack, list_packs
 
 from audit_core.judging.trial import measure_null_draws
+from audit_core.models import Progress
 from tests.spec.test_cli_refusals import ROOT, assay, is_refusal, write
 
 pytestmark = pytest.mark.slow
@@ -16,11 +17,12 @@ NUMBER = {"value", "low", "high", "n", "unit", "level", "templates"}
 
 
 @pytest.fixture
-def loaded(default_subject: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands find the default model loaded; the first test of this file and those of a browser load it as users do."""
+def loaded(default_subject: Any, few_texts: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands find the default model loaded, as `open_subject` does it, which is what they ask; it tells of its progress."""
 
-    def find_loaded(name: str, **_: Any) -> Any:
+    def find_loaded(name: str, *, on_progress: Progress, **_: Any) -> Any:
         assert name == "default"
+        on_progress("loading", 1, 2)
         return default_subject
 
     monkeypatch.setattr("audit_core.cli.session.load_subject", find_loaded)
@@ -33,6 +35,7 @@ def take_rows(path: Path, count: int) -> str:
     return write(path, "\n".join(rows) + "\n")
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_sweep_prints_every_head_with_its_identity(tmp_path: Path) -> None:
     done = assay(tmp_path, "sweep", "--prompts", take_rows(tmp_path / "p.jsonl", 1), "--json")
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,18 +12,18 @@ import pytest
 
 from audit_core import load_prompt_set, tokenise
 from audit_core.circuits.circuit import Circuit
-from audit_core.claim import Claim, Role, Universe
+from audit_core.claim import Universe
 from audit_core.component import head
 from audit_core.data_folder import DATA
 from audit_core.effect import Effect, measure_effect
 from audit_core.intervention import Replacement, intervene
 from audit_core.judging.faithfulness import list_universe
-from audit_core.judging.trial import FAMILIES, judge_trial, plan_trial, read_trial
+from audit_core.judging.trial import FAMILIES, Trial, judge_trial
 from audit_core.judging.verdict import State
 from audit_core.prompts import TokenisedPrompts, take_split
 from audit_core.registry import get_plugin
 from audit_core.shipped import list_circuits
-from audit_core.subject import Means, Subject
+from audit_core.subject import Subject
 
 pytestmark = pytest.mark.slow
 FOUND = [circuit for circuit in list_circuits() if circuit.id.endswith("-found")]
@@ -34,26 +35,21 @@ def subject(default_subject: Subject) -> Subject:
 
 
 @pytest.mark.parametrize("universe", [Universe.HEADS, Universe.HEADS_MLPS])
-def test_the_head_that_acts_is_never_called_sufficient(
-    subject: Subject, universe: Universe, indirect_objects: TokenisedPrompts, indirect_means: Means
-) -> None:
+def test_the_head_that_acts_is_never_called_sufficient(universe: Universe, sufficiency: Mapping[str, Trial]) -> None:
     """Under any way of replacing as the one that decides, and even if every random set did worse (p at its smallest).
     Elsewhere L23.H3 of this model was reported as sufficient at 1.0 by a clipped sum of attributions."""
-    claim = Claim("L23.H3 alone", (head(23, 3),), universe, Role.SUFFICIENT, delta=0.8)
-    plan = plan_trial(subject, claim, list, seed=0)
-    metric = get_plugin("metrics", "logit_difference")
-    effect = measure_effect(subject, indirect_objects, plan.list_runs(), metric, means=indirect_means, seed=0)
-    trial = read_trial(claim, plan, effect)
+    trial = sufficiency[universe.value]
+    assert trial.claim.components == (head(23, 3),)
     # A null that the circuit beats whatever it does: nothing at all kept by any of 199 sets.
-    beaten = np.repeat(trial.families[claim.ablation].empty[None], 199, axis=0)
+    beaten = np.repeat(trial.families[trial.claim.ablation].empty[None], 199, axis=0)
     for family in FAMILIES:
-        asked = replace(trial, claim=replace(claim, ablation=family), null=beaten)
+        asked = replace(trial, claim=replace(trial.claim, ablation=family), null=beaten)
         found = judge_trial(asked, seed=0)
         assert found.verdict.state is not State.SUPPORTED, f"{family}, {universe}: {found.verdict.sentence}"
         assert found.verdict.reason not in ("low_power", "model_fails_task", "null_not_beaten")
         low = found.families[family].low
         assert low is not None
-        assert low < claim.delta
+        assert low < trial.claim.delta
 
 
 def test_three_tasks_have_a_circuit_with_its_full_record() -> None:

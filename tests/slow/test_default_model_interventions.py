@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,10 +13,8 @@ from agreement.literal import LiteralRunner
 
 from audit_core import AblationRequest, AttentionRequest, SweepRequest, load_prompt_set, parse_components, tokenise
 from audit_core.attention import Source
-from audit_core.claim import Claim, Role
 from audit_core.component import Component, Kind, edge, head, mlp, resid
 from audit_core.controls import plan_controls, run_controls
-from audit_core.effect import measure_effect
 from audit_core.first_answer import load_first_answer
 from audit_core.intervention import (
     CLEAN_RUN,
@@ -27,11 +26,11 @@ from audit_core.intervention import (
     Replacement,
     intervene,
 )
-from audit_core.judging.trial import judge_trial, plan_trial, read_trial
+from audit_core.judging.trial import Trial, judge_trial
 from audit_core.judging.verdict import State
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
-from audit_core.subject import Means, no_progress
+from audit_core.subject import no_progress
 from audit_core.subjects.transformer import TransformerSubject
 from ui.flow.choice import pick_one, pick_reference
 
@@ -138,18 +137,10 @@ def test_mixed_interventions_give_what_whole_forward_passes_give(
     np.testing.assert_allclose(all_logits(subject, few, *asked), slow, rtol=0, atol=CLOSE * np.abs(slow).max())
 
 
-def test_all_heads_together_keep_all_of_it(
-    subject: TransformerSubject, indirect_objects: TokenisedPrompts, indirect_means: Means
-) -> None:
+def test_all_heads_together_keep_all_of_it(sufficiency: Mapping[str, Trial]) -> None:
     """The positive control of the head that is never called sufficient (test_default_model_circuits.py): the same trial finds
     all of it where that is true by definition; with nothing left to draw random sets from, that is no verdict yet."""
-    claim = Claim("these alone carry the answer", subject.components(Kind.HEAD), role=Role.SUFFICIENT, delta=0.8)
-    plan = plan_trial(subject, claim, list, seed=0)
-    assert not plan.draws
-    metric = get_plugin("metrics", "logit_difference")
-    effect = measure_effect(subject, indirect_objects, plan.list_runs(), metric, means=indirect_means, seed=0)
-    trial = read_trial(claim, plan, effect)
-    found = judge_trial(trial, seed=0)
+    found = judge_trial(sufficiency["everything"], seed=0)
     assert (found.verdict.state, found.verdict.reason) == (State.INCONCLUSIVE, "no_null")
     assert found.families[Replacement.RESAMPLE].value == pytest.approx(1, abs=1e-6)
 

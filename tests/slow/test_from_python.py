@@ -39,7 +39,7 @@ def one_home(homes: Callable[[], Path]) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def loaded(default_subject: Any, one_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def loaded(default_subject: Any, one_home: Path, few_texts: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The model that other tests have loaded."""
     monkeypatch.setattr("audit_core.judging.trial.measure_null_draws", partial(measure_null_draws, most=DRAWS_ON))
     components = default_subject.components

@@ -33,9 +33,8 @@ def test_loading_disturbs_no_run_and_runs_disturb_no_loading() -> None:
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(keep_running)
         try:
-            for _ in range(3):
-                for name in ("planted-strict", "default"):
-                    assert not open_subject(name).fallback
+            for name in ("planted-strict", "default", "planted-strict"):
+                assert not open_subject(name).fallback
         finally:
             stop.set()
         assert running.result() > 0

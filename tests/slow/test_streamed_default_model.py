@@ -48,7 +48,7 @@ def test_heads_of_the_default_model_have_equal_effects_streamed_and_in_memory(
 ) -> None:
     streamed = load_streamed(Path(default_subject.identity.folder))
     few = replace(indirect_objects, pairs=indirect_objects.pairs[:2])
-    parts = default_subject.components(Kind.HEAD)[::4]
+    parts = default_subject.components(Kind.HEAD)[::7]
     edits = [CLEAN_RUN, CORRUPTED_RUN, *(intervene([part], Replacement.RESAMPLE) for part in parts)]
     edits += [intervene([part], Replacement.RESAMPLE, direction=Direction.DENOISING) for part in parts[::3]]
     edits += [intervene([part], way) for part in parts[::5] for way in (Replacement.NOISE, Replacement.IDENTITY)]
