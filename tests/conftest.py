@@ -115,6 +115,8 @@ def _name_file_group(path: str) -> str:
     text = (ROOT / path).read_text(encoding="utf-8")
     if path.startswith("tests/browser/") and (shared := re.search(r"\b(server|ready|house)\b: (Server|House)\b", text)):
         return "house" if shared[2] == "House" else "server"
+    if path.startswith("tests/repository/") and "tests.repository.source" in text:
+        return "source"
     return "default_subject" if path.startswith("tests/slow/") and "default_subject" in text else Path(path).stem
 
 

@@ -31,6 +31,7 @@ class Literal:
     def __init__(self, subject: EncoderDecoderSubject) -> None:
         self.model, self.start = subject.runner.model, subject.start_id
         self.n_heads, self.width = subject.geometry.n_heads, subject.geometry.d_head
+        self._kept: dict[tuple[Any, tuple[int, ...]], torch.Tensor] = {}
 
     def find_module(self, part: Component) -> Any:
         if part.kind is Kind.ENCODER_HEAD:
@@ -49,11 +50,14 @@ class Literal:
 
     def read(self, part: Component, ids: tuple[int, ...]) -> torch.Tensor:
         """Output of one head at every position, shape (pos, width)."""
-        kept = []
-        handle = self.find_module(part).register_forward_pre_hook(lambda module, args: kept.append(args[0][0].clone()))
-        self.run(ids)
-        handle.remove()
-        return kept[0][:, part.index * self.width : (part.index + 1) * self.width]
+        module, kept = self.find_module(part), self._kept
+        if (module, ids) not in kept:
+            handle = module.register_forward_pre_hook(
+                lambda module, args: kept.update({(module, ids): args[0][0].clone()})
+            )
+            self.run(ids)
+            handle.remove()
+        return kept[module, ids][:, part.index * self.width : (part.index + 1) * self.width]
 
     def run_with(self, part: Component, ids: tuple[int, ...], put: torch.Tensor) -> np.ndarray:
         def write(module: Any, args: Any) -> Any:

@@ -125,6 +125,7 @@ def read_pairs(logits: np.ndarray, pair: TokenPair) -> tuple[float, float]:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_connection_does_what_whole_forward_passes_say(family: str, load_family: Load) -> None:
+    """In one family on both prompts, in the others on one of them by turns: whole passes take nearly all of the time."""
     subject = load_family(family)
     prompts = tokenise_letters(subject.tokenizer, [6, 9])
     connections = list_all(subject)
@@ -134,6 +135,8 @@ def test_every_connection_does_what_whole_forward_passes_say(family: str, load_f
     literal, biggest = LiteralPaths(subject.bridge), 0.0
     for at, pair in enumerate(prompts.pairs):
         for row, connection in enumerate(connections, start=2):
+            if family != "gpt2" and row % len(prompts) != at:
+                continue
             slow = literal.read(pair, connection)
             found = fast.answer[row, at], fast.foil[row, at]
             np.testing.assert_allclose(

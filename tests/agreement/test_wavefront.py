@@ -30,7 +30,7 @@ from audit_core.subjects.transformer import TransformerSubject
 Load = Callable[[str], TransformerSubject]
 SHORTEST = 6
 LENGTHS = (SHORTEST, SHORTEST, 9, 9) * 2
-"""Letters of each prompt: every length has two prompts in each of two templates, as a template's mean needs.
+"""Letters of each prompt: every length has two prompts in each of two templates, as a template's mean needs, one in each half.
 With the first token added, positions reach to 6 in every one of them."""
 CLOSE = 1e-4
 """Of the largest logit: float32 rounds at 6e-8, and three layers of differently shaped products add to that."""
@@ -87,12 +87,18 @@ def interventions(draw: st.DrawFn, shape: Geometry) -> Intervention:
 def compare(
     subject: TransformerSubject, literal: LiteralRunner, prompts: TokenisedPrompts, asked: list[Intervention]
 ) -> None:
+    """Each intervention runs on all prompts; whole passes check the first half of them and the second by turns, two
+    interventions (of late edits: both sides) at a time."""
     kinds = {edit.component.kind for i in asked for edit in i.edits}
     means = subject.capture_means(prompts, kinds=kinds)
     fast = subject.run(prompts, asked, means=means, vocabulary=True)
-    slow = literal.run(prompts, asked)
     assert fast.vocabulary is not None
-    np.testing.assert_allclose(fast.vocabulary, slow, rtol=0, atol=CLOSE * np.abs(slow).max())
+    half = len(prompts) // 2
+    for turn, checked in enumerate((range(half), range(half, len(prompts)))):
+        rows = [row for row in range(len(asked)) if row // 2 % 2 == turn]
+        slow = literal.run(prompts.take(checked), [asked[row] for row in rows])
+        found = fast.vocabulary[np.ix_(rows, checked)]
+        np.testing.assert_allclose(found, slow, rtol=0, atol=CLOSE * np.abs(slow).max())
     assert fast.edits_applied == sum(len(i.edits) for i in asked) * len(prompts)
     at = np.arange(len(prompts))
     answers, foils = ([getattr(pair, f"{role}_id") for pair in prompts.pairs] for role in ("answer", "foil"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,12 @@ def open_page(step: str = "", *boxes: str) -> AppTest:
     return test.run()
 
 
+@cache
+def read_step(step: str) -> AppTest:
+    """The page of an empty home at a step, opened once for all tests that only look at it."""
+    return open_page(step)
+
+
 def choose_step(test: AppTest, step: str) -> None:
     test.session_state["step"] = step
     test.run()
@@ -41,7 +48,7 @@ def read_words(test: AppTest) -> str:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_each_step_opens_by_its_link_and_says_that_it_is_recorded(step: str, home: Path) -> None:
-    test = open_page(step)
+    test = read_step(step)
     assert not test.exception
     assert f"Step {step} of 6" in test.subheader[0].value
     assert f":blue-badge[:material/history: recorded {load_story().measured_with.recorded_at[:10]}]" in read_words(test)
@@ -68,7 +75,7 @@ def test_all_steps_are_read_in_three_minutes(home: Path) -> None:
     read = [
         one.value
         for step in STEPS
-        for one in open_page(step).markdown
+        for one in read_step(step).markdown
         if "badge[" not in one.value and not one.value.startswith(IN_POPOVERS)
     ]
     assert sum(len(text.split()) for text in read) <= 350
@@ -76,7 +83,7 @@ def test_all_steps_are_read_in_three_minutes(home: Path) -> None:
 
 def test_no_sentence_of_the_story_mixes_attention_with_effects(home: Path) -> None:
     for step in STEPS:
-        for sentence in re.split(r"(?<=[.:]) ", read_words(open_page(step)).replace("\n", " ")):
+        for sentence in re.split(r"(?<=[.:]) ", read_words(read_step(step)).replace("\n", " ")):
             is_causal = re.search(r"[Aa]blat|lowers|raises|logits", sentence)
             assert not (is_causal and re.search(r"attention", sentence)), sentence
 
@@ -89,13 +96,13 @@ def test_a_link_to_a_step_that_is_not_there_opens_the_first(home: Path) -> None:
 def test_a_step_of_one_axis_bears_the_badge_of_that_axis_alone(
     step: str, wanted: str, unwanted: str, home: Path
 ) -> None:
-    badges = re.findall(r"-badge\[:material/\w+: (\w+)\]", read_words(open_page(step)))
+    badges = re.findall(r"-badge\[:material/\w+: (\w+)\]", read_words(read_step(step)))
     assert wanted in badges
     assert unwanted not in badges
 
 
 def test_both_panes_of_the_second_step_bear_their_own_badge(home: Path) -> None:
-    badges = re.findall(r"-badge\[:material/\w+: (\w+)\]", read_words(open_page("2")))
+    badges = re.findall(r"-badge\[:material/\w+: (\w+)\]", read_words(read_step("2")))
     assert {"observational", "causal", "recorded"} <= set(badges)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import audit_core
+from tests.repository.source import find_nodes, name_call, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = sorted((ROOT / "audit_core").rglob("*.py"))
@@ -45,11 +46,9 @@ SLOW_TO_IMPORT = ("torch", "transformers", "transformer_lens")
 @cache
 def imports(path: Path) -> tuple[str, ...]:
     found: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found += (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found += [node.module or ""]
+    for node in find_nodes(path, ast.Import):
+        found += (name.name for name in node.names)
+    found += (node.module or "" for node in find_nodes(path, ast.ImportFrom) if node.level == 0)
     return tuple(found)
 
 
@@ -74,8 +73,8 @@ def test_pages_import_public_names_one_level_deep() -> None:
     """A public package lists its names in `__all__`; a module directly below the library is public as a whole."""
     seen = 0
     for path in DASHBOARD:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "audit_core":
+        for node in find_nodes(path, ast.ImportFrom):
+            if (node.module or "").split(".")[0] == "audit_core":
                 module = importlib.import_module(node.module or "")
                 assert (node.module or "").count(".") <= 1, f"{path.name} imports {node.module}"
                 if hasattr(module, "__path__"):
@@ -183,7 +182,7 @@ def test_the_dashboard_starts_without_torch() -> None:
     lines = [
         ast.unparse(node)
         for path in (ROOT / "app.py", ROOT / "ui/shell/main.py", *(ROOT / "pages").glob("*.py"))
-        for node in ast.parse(path.read_text()).body
+        for node in parse(path).body
         if isinstance(node, ast.Import | ast.ImportFrom)
     ]
     assert len(modules) > 45
@@ -208,8 +207,8 @@ def test_figures_begin_where_pandas_is_imported_whole() -> None:
         (path.relative_to(ROOT).as_posix(), node.lineno)
         for folder in ("ui", "pages")
         for path in sorted((ROOT / folder).rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("go.Figure", "Figure")
+        for node in find_nodes(path, ast.Call)
+        if name_call(node) in ("go.Figure", "Figure")
     ]
     assert [path for path, _ in calls] == ["ui/parts/figures.py"], calls
 

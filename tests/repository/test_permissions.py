@@ -7,6 +7,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from tests.repository.source import find_nodes, name_call, parse
+
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = [*sorted((ROOT / "ui").rglob("*.py")), *sorted((ROOT / "pages").glob("*.py"))]
 FEWEST = 80
@@ -34,8 +36,7 @@ def test_what_writes_is_imported_only_where_it_is_asked_who_asks() -> None:
     found = {
         (name(path), alias.name)
         for path in DASHBOARD
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ImportFrom)
+        for node in find_nodes(path, ast.ImportFrom)
         for alias in node.names
         if alias.name in WRITES
     }
@@ -57,8 +58,8 @@ def test_runs_and_jobs_are_begun_only_where_it_is_asked_who_asks() -> None:
     begun = {
         name(path)
         for path in DASHBOARD
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("auditor.run", "jobs().submit", "services.jobs().submit")
+        for node in find_nodes(path, ast.Call)
+        if name_call(node) in ("auditor.run", "….submit") and ast.unparse(node.func) in ("auditor.run", "jobs().submit", "services.jobs().submit")
     }  # fmt: skip
     assert begun == ASKS_FIRST
 
@@ -68,9 +69,8 @@ def test_stores_are_written_to_only_where_it_is_asked_who_asks() -> None:
     found = {
         (name(path), ast.unparse(node.func.value.func), node.func.attr)
         for path in DASHBOARD
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
+        for node in find_nodes(path, ast.Call)
+        if isinstance(node.func, ast.Attribute)
         and isinstance(node.func.value, ast.Call)
         and ast.unparse(node.func.value.func) in STORES
         and not node.func.attr.startswith(("list_", "find", "read_"))
@@ -112,7 +112,7 @@ def test_every_action_of_the_dashboard_is_tried_by_every_role() -> None:
             OF_MONITORS,
             "ui/flow/sample.py",
         )
-        for node in ast.parse((ROOT / path).read_text()).body
+        for node in parse(ROOT / path).body
         if isinstance(node, ast.FunctionDef) and re.search(r"\bauthorize\(|\.disable\(|\.enable\(", ast.unparse(node))
     }
     assert rows == asking - {"authorize"}

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.repository.source import find_nodes, parse, read
 
 ROOT = Path(__file__).resolve().parents[2]
 STORE = sorted((ROOT / "audit_core/store").rglob("*.py"))
 CALLS = {"execute", "executemany", "sql", "query"}
 
 
-def list_constants(paths: list[Path]) -> dict[str, ast.expr]:
-    """Module-level names in capitals, and what they are."""
+@cache
+def list_constants() -> dict[str, ast.expr]:
+    """Names in capitals at the level of a module of the store, and what they are."""
     found: dict[str, ast.expr] = {}
-    for path in paths:
-        for node in ast.parse(path.read_text()).body:
+    for path in STORE:
+        for node in parse(path).body:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
                 found[node.targets[0].id] = node.value
     return found
@@ -65,17 +69,17 @@ def find_built_sql(source: str, constants: dict[str, ast.expr]) -> Iterator[int]
 
 @pytest.mark.parametrize("path", STORE, ids=lambda path: path.stem)
 def test_no_statement_is_put_together_from_data(path: Path) -> None:
-    assert list(find_built_sql(path.read_text(), list_constants(STORE))) == []
+    assert list(find_built_sql(read(path), list_constants())) == []
 
 
 def test_a_statement_handed_on_comes_from_a_constant() -> None:
     """`statement` may be a parameter of a function of the store: then each caller names a constant."""
-    constants = list_constants(STORE)
+    constants = list_constants()
     handed = [
         node.args[1]
         for path in STORE
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_read_rows"
+        for node in find_nodes(path, ast.Call)
+        if isinstance(node.func, ast.Name) and node.func.id == "_read_rows"
     ]
     assert len(handed) == 2
     assert all(is_written_down(node, constants) for node in handed)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
+
+from tests.repository.source import find_nodes, name_call, parse, read
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = sorted((ROOT / "audit_core").rglob("*.py"))
@@ -22,18 +23,13 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@cache
-def parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
 def trees(paths: list[Path]) -> Iterator[tuple[str, ast.Module]]:
     return ((name(path), parse(path)) for path in paths)
 
 
 def test_a_file_is_no_longer_than_it_can_be_read() -> None:
     limits = {ROOT / "pages": PAGE_LINES, ROOT: APP_LINES}
-    lengths = [(len(path.read_text().splitlines()), limits.get(path.parent, MODULE_LINES), path) for path in CODE]
+    lengths = [(len(read(path).splitlines()), limits.get(path.parent, MODULE_LINES), path) for path in CODE]
     assert [f"{name(path)}: {lines} lines, at most {limit}" for lines, limit, path in lengths if lines > limit] == []
 
 
@@ -45,20 +41,11 @@ def test_a_module_says_what_it_is() -> None:
 
 def test_no_error_is_swallowed_whole() -> None:
     """`except Exception` and `except:` hide defects. BaseException may be caught where it is logged and shown."""
-    found = [
-        (file, node.lineno)
-        for file, tree in trees(CODE)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) == "Exception")
-    ]
+    handlers = [(name(path), node) for path in CODE for node in find_nodes(path, ast.ExceptHandler)]
+    found = [file for file, node in handlers if node.type is None or ast.unparse(node.type) == "Exception"]
     # A callable from outside may raise any error; each becomes a refusal that names it.
-    assert [file for file, _ in found] == ["audit_core/tools/agents.py"]
-    wide = {
-        file
-        for file, tree in trees(CODE)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ExceptHandler) and node.type is not None and "BaseException" in ast.unparse(node.type)
-    }
+    assert found == ["audit_core/tools/agents.py"]
+    wide = {file for file, node in handlers if node.type is not None and "BaseException" in ast.unparse(node.type)}
     assert wide <= {
         "audit_core/__main__.py",
         "audit_core/jobs.py",
@@ -72,10 +59,10 @@ def test_no_error_is_swallowed_whole() -> None:
 def test_the_library_prints_nothing() -> None:
     """Results and messages are the caller's to show; the command line writes to its streams by name."""
     found = [
-        (file, node.lineno)
-        for file, tree in trees(CODE)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "pprint", "warnings.warn", "logging.info")
+        (name(path), node.lineno)
+        for path in CODE
+        for node in find_nodes(path, ast.Call)
+        if name_call(node) in ("print", "pprint", "warnings.warn", "logging.info")
     ]
     assert found == []
 
@@ -93,10 +80,9 @@ def test_no_public_function_bears_its_modules_name() -> None:
 
 def test_every_dataclass_is_frozen() -> None:
     decorators = [
-        (file, node.name, ast.unparse(decorator))
-        for file, tree in trees(LIBRARY)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
+        (name(path), node.name, ast.unparse(decorator))
+        for path in LIBRARY
+        for node in find_nodes(path, ast.ClassDef)
         for decorator in node.decorator_list
         if "dataclass" in ast.unparse(decorator)
     ]
@@ -109,7 +95,7 @@ def test_no_file_is_a_drawer_for_anything() -> None:
 
 
 def test_nothing_is_left_to_do_in_comments_and_comments_are_few() -> None:
-    lines = [line.strip() for path in CODE for line in path.read_text().splitlines()]
+    lines = [line.strip() for path in CODE for line in read(path).splitlines()]
     comments = [line for line in lines if line.startswith("#")]
     assert [line for line in comments if "TODO" in line or "FIXME" in line] == []
     assert len(comments) / len(lines) < COMMENT_SHARE
@@ -117,16 +103,11 @@ def test_nothing_is_left_to_do_in_comments_and_comments_are_few() -> None:
 
 def test_randomness_enters_by_a_seed() -> None:
     """A generator made without one would make a number that nobody can compute again."""
+    by_global_state = ("np.random.rand", "np.random.choice", "random.random", "random.choice")
     found = [
-        (file, node.lineno)
-        for file, tree in trees(LIBRARY)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and (
-            (ast.unparse(node.func).endswith("default_rng") and not node.args)
-            or ast.unparse(node.func).startswith(
-                ("np.random.rand", "np.random.choice", "random.random", "random.choice")
-            )
-        )
+        (name(path), node.lineno)
+        for path in LIBRARY
+        for node in find_nodes(path, ast.Call)
+        if (name_call(node).endswith("default_rng") and not node.args) or name_call(node).startswith(by_global_state)
     ]
     assert found == []

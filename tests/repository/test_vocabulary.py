@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.repository.source import find_nodes, read
+
 ROOT = Path(__file__).resolve().parents[2]
 CODE = [
     ROOT / "app.py",
@@ -69,26 +71,30 @@ def list_texts(source: str) -> Iterator[tuple[int, str]]:
             yield token.start[0], token.string
 
 
-def list_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+def list_names(path: Path) -> Iterator[tuple[int, str]]:
     """Names that the code gives: classes, functions, arguments, variables, attributes."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.arg(arg=name):
-                yield node.lineno, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-            case ast.Name(id=name, ctx=ast.Store()):
-                yield node.lineno, name.lower()
+    named = [(node.lineno, node.arg) for node in find_nodes(path, ast.arg)]
+    for kind in (ast.ClassDef, ast.FunctionDef):
+        named += [(node.lineno, node.name) for node in find_nodes(path, kind)]
+    for line, given in named:
+        yield line, re.sub(r"(?<=[a-z])(?=[A-Z])", "_", given).lower()
+    for node in find_nodes(path, ast.Name):
+        if isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id.lower()
 
 
 def find_banned(path: Path) -> list[str]:
-    text = path.read_text(encoding="utf-8")
+    text = read(path)
     if path.suffix != ".py":
         return [
             f"{at}: {found[0]}"
             for at, line in enumerate(text.splitlines(), 1)
             for found in PROSE.finditer(strip_stored(line))
         ]
-    prose = [f"{at}: {found[0]}" for at, part in list_texts(text) for found in PROSE.finditer(strip_stored(part))]
-    names = [f"{at}: {name}" for at, name in list_names(ast.parse(text)) if IN_NAMES.search(name)]
+    # To cut a file into tokens takes long; most files have none of the words in any place.
+    texts = list_texts(text) if PROSE.search(text) else ()
+    prose = [f"{at}: {found[0]}" for at, part in texts for found in PROSE.finditer(strip_stored(part))]
+    names = [f"{at}: {name}" for at, name in list_names(path) if IN_NAMES.search(name)]
     return prose + names
 
 
