@@ -149,7 +149,7 @@ def test_a_planted_model_does_its_task(model: PlantedModel, task: Any, load_plan
 @pytest.mark.parametrize("model, task", TASKS, ids=show)
 def test_what_was_written_down_is_what_is_measured(model: PlantedModel, task: Any, load_planted: Load) -> None:
     subject = load_planted(model.name)
-    prompts = draw(subject, model, task.name, 3)
+    prompts = draw(subject, model, task.name, 6)
     claims = [claim for claim in model.claims if claim.task == task.name]
     stated = [(claim, family, logits) for claim in claims for family, logits in claim.support.items()]
     asked = [intervene(claim.components, family) for claim, family, _ in stated]
