@@ -56,7 +56,8 @@ def test_an_expert_is_compared_with_experts_that_receive_about_as_many_tokens() 
 @pytest.mark.parametrize(("parts", "among"), [((head(1, 0), head(2, 3)), SMALL), ((head(3, 1), head(20, 4)), LARGE)])
 def test_sets_are_those_of_one_pick_after_another(parts: tuple[Component, ...], among: list[Component]) -> None:
     """All picks come at once; recorded verdicts rest on the picks of a loop. In the small model no layer alone has enough sets."""
-    rng, reach, found = np.random.default_rng(4), -1, {}
+    rng, reach = np.random.default_rng(4), -1
+    found: dict[frozenset[Component], tuple[Component, ...]] = {}
     while len(found) < DRAWS and reach < 2:
         reach, found = reach + 1, {}
         pools = [[c for c in among if c not in parts and abs(c.layer - p.layer) <= reach] for p in parts]
