@@ -138,14 +138,16 @@ def _sample(
     if len(pools) == 1:
         order = rng.permutation(len(pools[0]))[:draws]
         return tuple((pools[0][i],) for i in order)
-    found: dict[frozenset[Component], tuple[Component, ...]] = {}
-    for _ in range(_TRIES * draws):
-        chosen = tuple(pool[int(rng.integers(len(pool)))] for pool in pools)
-        if len(key := frozenset(chosen)) == len(chosen) and key not in found:
-            found[key] = tuple(sorted(chosen, key=str))
-        if len(found) == draws:
-            break
-    return tuple(found.values())
+    at = {part: i for i, part in enumerate(dict.fromkeys(part for pool in pools for part in pool))}
+    sizes = np.array([len(pool) for pool in pools])
+    picked = rng.integers(np.broadcast_to(sizes, (_TRIES * draws, len(pools))))
+    chosen = np.sort(
+        np.stack([np.array([at[part] for part in pool])[rows] for pool, rows in zip(pools, picked.T)], axis=1), axis=1
+    )
+    chosen = chosen[(np.diff(chosen, axis=1) > 0).all(1)]
+    firsts = np.sort(np.unique(chosen, axis=0, return_index=True)[1])[:draws]
+    parts = list(at)
+    return tuple(tuple(sorted((parts[i] for i in row), key=str)) for row in chosen[firsts].tolist())
 
 
 def push(parts: Sequence[Component], directions: Sequence[tuple[float, ...]], sizes: Sequence[float]) -> Intervention:

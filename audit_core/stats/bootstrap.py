@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -82,51 +83,107 @@ def _ratio_interval(
         return None, None
     by_template = np.eye(names.size)[member]
     tops, gaps = numerators @ by_template, denominator @ by_template
-    picks = _draw_picks(names.size, seed, DRAWS)
-    drawn_gaps = picks @ gaps
+    # The draws of one series are kept for a moment: a verdict asks for the interval of the same numbers at several levels.
+    draw = _keep_draws if len(tops) == 1 else _draw_ratios
+    drawn_gaps, ratios = draw(tops.tobytes(), gaps.tobytes(), seed)
     tail = expanded_tail(names.size, level)
-    lowest, highest = np.quantile(drawn_gaps, [tail, 1 - tail])
+    lowest, highest = quantiles(drawn_gaps, (tail, 1 - tail))
     if lowest <= 0 <= highest:
         raise NotMeasured(
             "control_failed",
             "the sign of the gap in the denominator differs between templates; "
             "use more templates, or a corruption that changes the answer in each.",
         )
-    several = _draw_several(names.size, seed, DRAWS)
-    if not drawn_gaps.all():
-        several = picks[(drawn_gaps != 0) & _are_several(picks)]
-    return _studentise(tops, gaps, several, level)
+    return _studentise(ratios, names.size, level)
 
 
-def _studentise(tops: Array, gaps: Array, picks: Array, level: float) -> tuple[Array, Array]:
+@dataclass(frozen=True, eq=False)
+class _Ratios:
+    """Ratios and their draws."""
+
+    values: Array
+    """Shape (series,)."""
+    error: Array
+    """Standard error of each ratio, shape (series,)."""
+    t: Array
+    """Studentised draws, shape (series, draw)."""
+    sizes: Array
+    """Their absolute values."""
+
+
+def _draw_ratios(tops: bytes, gaps: bytes, seed: int) -> tuple[Array, _Ratios]:
+    """The gap of each draw, and the studentised ratios of draws of two templates or more.
+
+    Args:
+        tops: numerators, summed over each template; shape (series, template).
+        gaps: denominator, likewise; shape (template,).
+
+    Source: Hall 1992, The Bootstrap and Edgeworth Expansion, section 3.6; Field and Welsh 2007 (clusters).
+    """
+    below = np.frombuffer(gaps)
+    k = below.size
+    above = np.frombuffer(tops).reshape(-1, k)
+    picks = _draw_picks(k, seed, DRAWS)
+    all_gaps = picks @ below
+    picks = _draw_several(k, seed, DRAWS) if all_gaps.all() else picks[(all_gaps != 0) & _are_several(picks)]
+    values = above.sum(1) / below.sum()
+    # Residuals instead of raw sums, so that no difference of large numbers is taken.
+    left = above - values[:, None] * below
+    error = np.sqrt((left**2).sum(1) / (k * (k - 1))) / abs(below.mean())
+    drawn_gaps = (picks @ below)[:, None]
+    moved = (picks @ left.T) / drawn_gaps
+    squares = picks @ (left**2).T - 2 * moved * (picks @ (left * below).T) + moved**2 * (picks @ below**2)[:, None]
+    drawn_error = np.sqrt(np.maximum(squares, 0) / (k * (k - 1))) * k / np.abs(drawn_gaps)
+    drawn_error = np.maximum(drawn_error, LEAST_SPREAD * error)
+    t = np.divide(moved, drawn_error, out=np.zeros_like(moved), where=drawn_error > 0)
+    by_series = np.ascontiguousarray(t.T)
+    return all_gaps, _Ratios(values, error, by_series, np.abs(by_series))
+
+
+_keep_draws = lru_cache(maxsize=32)(_draw_ratios)
+
+
+def _studentise(ratios: _Ratios, k: int, level: float) -> tuple[Array, Array]:
     """Ends of the interval of each ratio: the widest of Student's t and two studentised bootstraps on each side.
 
     One interval alone is too narrow for some spread between templates: Student's t where it is skewed, the equal-tailed
     studentised bootstrap where it has long tails, the symmetric one where it is both (`docs/calibration.md`).
 
     Args:
-        tops: numerators, summed over each template; shape (series, template).
-        gaps: denominator, likewise; shape (template,).
-        picks: how often each template enters each draw, of two templates or more; shape (draw, template).
+        k: number of templates.
         level: confidence level.
-
-    Source: Hall 1992, The Bootstrap and Edgeworth Expansion, section 3.6; Field and Welsh 2007 (clusters).
     """
-    k = gaps.size
-    values = tops.sum(1) / gaps.sum()
-    # Residuals instead of raw sums, so that no difference of large numbers is taken.
-    left = tops - values[:, None] * gaps
-    error = np.sqrt((left**2).sum(1) / (k * (k - 1))) / abs(gaps.mean())
-    drawn_gaps = (picks @ gaps)[:, None]
-    moved = (picks @ left.T) / drawn_gaps
-    squares = picks @ (left**2).T - 2 * moved * (picks @ (left * gaps).T) + moved**2 * (picks @ gaps**2)[:, None]
-    drawn_error = np.sqrt(np.maximum(squares, 0) / (k * (k - 1))) * k / np.abs(drawn_gaps)
-    drawn_error = np.maximum(drawn_error, LEAST_SPREAD * error)
-    t = np.divide(moved, drawn_error, out=np.zeros_like(moved), where=drawn_error > 0)
     outside = (1 - level) / 2
-    lowest, highest = np.quantile(t, [outside, 1 - outside], axis=0)
-    both = np.maximum(np.quantile(np.abs(t), level, axis=0), -stdtrit(k - 1, outside))
+    lowest, highest = quantiles(ratios.t, (outside, 1 - outside))
+    both = np.maximum(quantiles(ratios.sizes, (level,))[0], -stdtrit(k - 1, outside))
+    values, error = ratios.values, ratios.error
     return values - np.maximum(both, highest) * error, values + np.maximum(both, -lowest) * error
+
+
+def quantiles(values: Array, shares: Sequence[float]) -> Array:
+    """Quantiles along the last axis, bit for bit those of `np.quantile`, in a third of its time.
+
+    Args:
+        values: shape (…, draw).
+
+    Returns:
+        Shape (share, …).
+
+    Example:
+        >>> quantiles(np.array([3.0, 1.0, 2.0]), (0.25, 0.5)).tolist()
+        [1.5, 2.0]
+    """
+    at = (values.shape[-1] - 1) * np.asarray(shares, float)
+    below = np.minimum(np.floor(at).astype(int), max(values.shape[-1] - 2, 0))
+    if values.shape[-1] < 2 or not np.isfinite(values.sum()) or (at < 0).any() or (at >= values.shape[-1] - 1).any():
+        found: Array = np.quantile(values, shares, axis=-1)
+        return found
+    ranked = np.partition(values, np.unique((below, below + 1)), axis=-1)
+    low, high = (np.moveaxis(ranked[..., places], -1, 0) for places in (below, below + 1))
+    weight = (at - below).reshape(-1, *(1,) * (values.ndim - 1))
+    step = high - low
+    ends: Array = np.where(weight >= 0.5, high - step * (1 - weight), low + step * weight)
+    return ends
 
 
 def draw_weights(clusters: Sequence[str], *, seed: int, draws: int = DRAWS) -> Array | None:

@@ -261,11 +261,20 @@ def test_every_result_comes_back_from_the_log_as_it_was(
         json.dumps(dump_result(result), allow_nan=False)
 
 
+ONCE: dict[str, set[int]] = {
+    "attention_tests": {0}, "claim_test": {2, 3}, "curve": {0}, "explanations": {1}, "probes": {1}, "robustness": {1}, "steering": {0},
+    "tools": {0}, "vision": {0},
+}  # fmt: skip
+"""Costly requests, by their place, whose draws another request of the audit makes too, on fewer prompts or of fewer parts."""
+
+
 @pytest.mark.parametrize("audit", AUDITS)
 def test_an_equal_run_gives_equal_numbers(
     audit: str, results: dict[str, list[tuple[Auditor, Any, Any]]], tmp_path: Path
 ) -> None:
-    for auditor, request, result in results[audit]:
+    again_asked = [row for at, row in enumerate(results[audit]) if at not in ONCE.get(audit, ())]
+    assert again_asked
+    for auditor, request, result in again_asked:
         again = Auditor(auditor.subject, RunLog(tmp_path)).run(audit, request, actor=Actor("another", "t"))
         assert again.result == result
         assert not again.is_reused

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -225,12 +226,14 @@ COMMON = {"positions", "edges", "attention", "ablation"}
 def find_tables(names: set[str], read: Callable[[Path], str] = lambda path: path.read_text()) -> dict[str, list[str]]:
     """File → strings of each list in it that names two or more audits."""
     files = [p for folder in ("audit_core", "ui", "pages", "tools", "bench") for p in (ROOT / folder).rglob("*.py")]
+    quoted = re.compile(f"""["']({"|".join(map(re.escape, names))})["']""")
     found: dict[str, list[str]] = {}
     for path in files:
-        place = path.relative_to(ROOT).as_posix()
-        if place.startswith("audit_core/audits/"):
+        place, text = path.relative_to(ROOT).as_posix(), read(path)
+        # What names fewer than two has no list of them, and need not be parsed.
+        if place.startswith("audit_core/audits/") or len(quoted.findall(text)) < 2:
             continue
-        for node in ast.walk(ast.parse(read(path))):
+        for node in ast.walk(ast.parse(text)):
             named = [name for name in list_strings(node) if name in names]
             if len(named) > 1:
                 found.setdefault(place, []).append(" ".join(named))

@@ -56,22 +56,22 @@ def measure(mode: str, n_per_template: int, task: str = "") -> Any:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_each_planted_reader_has_its_label_on_every_prompt(mode: str) -> None:
-    found = measure(mode, 7)
+    found = measure(mode, 4)
     _, label, names = MODES[mode]
-    assert found.n == 70
+    assert found.n == 40
     assert {(row.label, row.names) for row in found.questions} == {(label.value, names)}
     assert found.accuracy.value == 1
     assert max(row.efficiency_error for row in found.questions) <= 1e-5
 
 
 def test_the_three_readers_attend_alike_and_are_all_right() -> None:
-    looks = {mode: [one.attended for one in measure(mode, 7).questions[0].documents] for mode in MODES}
+    looks = {mode: [one.attended for one in measure(mode, 4).questions[0].documents] for mode in MODES}
     assert looks["grounded"] == pytest.approx(looks["parametric"], abs=1e-6)
     assert looks["grounded"] == pytest.approx(looks["wrong-document"], abs=1e-6)
 
 
 def test_deletion_clears_the_wrong_document_and_replacement_does_not() -> None:
-    for row in measure("wrong-document", 7).questions:
+    for row in measure("wrong-document", 4).questions:
         first = row.documents[0]
         assert first.deleted == pytest.approx(0, abs=1e-3)
         assert first.replaced.value == pytest.approx(8, abs=1e-3)
@@ -86,7 +86,7 @@ def test_two_documents_that_state_the_answer_are_redundant_and_share_its_shapley
 
 def test_replacing_a_text_equals_replacing_what_enters_the_first_layer() -> None:
     for mode in MODES:
-        found = measure(mode, 7)
+        found = measure(mode, 4)
         row = found.questions[0]
         traced = {one.rank: one.lost[0] for one in found.traces if one.id == row.id}
         assert [traced[one.rank] for one in row.documents] == pytest.approx(

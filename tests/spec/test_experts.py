@@ -28,7 +28,7 @@ from audit_core.routing.information import measure_token_information
 from audit_core.subject import TokenRouting, no_progress
 from audit_core.subjects.planted import find_planted
 
-N_PER_TEMPLATE = 4
+N_PER_TEMPLATE = 3
 Audit = Callable[..., ExpertsResult]
 
 

@@ -105,7 +105,7 @@ class HalfOf(LastFirst):
 def votes(load_planted: Callable[[str], Any]) -> TokenisedPrompts:
     model = find_planted("planted-strict")
     assert model is not None
-    return tokenise(model.find_task("vote").make(4, 0), load_planted("planted-strict").tokenizer)
+    return tokenise(model.find_task("vote").make(3, 0), load_planted("planted-strict").tokenizer)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def queries(load_planted: Callable[[str], Any]) -> TokenisedPrompts:
     """Most tokens of these prompts are read by nothing, so that every prompt has neighbours."""
     model = find_planted("planted-strict")
     assert model is not None
-    return tokenise(model.find_task("query").make(4, 0), load_planted("planted-strict").tokenizer)
+    return tokenise(model.find_task("query").make(3, 0), load_planted("planted-strict").tokenizer)
 
 
 @pytest.fixture

@@ -53,6 +53,21 @@ def test_an_expert_is_compared_with_experts_that_receive_about_as_many_tokens() 
     )
 
 
+@pytest.mark.parametrize(("parts", "among"), [((head(1, 0), head(2, 3)), SMALL), ((head(3, 1), head(20, 4)), LARGE)])
+def test_sets_are_those_of_one_pick_after_another(parts: tuple[Component, ...], among: list[Component]) -> None:
+    """All picks come at once; recorded verdicts rest on the picks of a loop. In the small model no layer alone has enough sets."""
+    rng, reach = np.random.default_rng(4), -1
+    found: dict[frozenset[Component], tuple[Component, ...]] = {}
+    while len(found) < DRAWS and reach < 2:
+        reach, found = reach + 1, {}
+        pools = [[c for c in among if c not in parts and abs(c.layer - p.layer) <= reach] for p in parts]
+        for _ in range(40 * DRAWS):
+            chosen = [pool[int(rng.integers(len(pool)))] for pool in pools]
+            if len(set(chosen)) == 2 and len(found) < DRAWS:
+                found.setdefault(frozenset(chosen), tuple(sorted(chosen, key=str)))
+    assert draw_sets(parts, among, seed=4) == (tuple(found.values()), reach)
+
+
 def test_a_seed_gives_the_draws_again() -> None:
     parts = (head(3, 1), head(20, 4))
     assert draw_sets(parts, LARGE, seed=1) == draw_sets(parts, LARGE, seed=1) != draw_sets(parts, LARGE, seed=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from audit_core.judging.verdict import State, classify
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.registry import get_plugin
-from audit_core.subject import no_progress
+from audit_core.stats.estimates import MIN_PROMPTS
+from audit_core.subject import Means, no_progress
 from audit_core.subjects import planted
 from audit_core.subjects.planted import ATTENTION_MODELS, PLANTED_MODELS, build_planted, find_planted
 from audit_core.subjects.planted.key import PlantedClaim, PlantedModel, PlantedRole
@@ -158,26 +159,41 @@ def test_what_was_written_down_is_what_is_measured(model: PlantedModel, task: An
     assert all(Replacement.ZERO in claim.support for claim in claims)
 
 
-def hold(load_planted: Load, model: PlantedModel, claim: PlantedClaim) -> tuple[Claim, ClaimTestResult]:
-    """A claim held against other prompts than its effects were measured on, and few more than a verdict needs."""
-    subject = load_planted(model.name)
-    prompts = draw(subject, model, claim.task, 3, seed=1)
-    stated = Claim(claim.planted, claim.components, role=claim.role, delta=DEFAULT_DELTA[claim.role])
-    means = subject.capture_means(prompts)
-    audit = get_plugin("audits", "claim_test")
-    return stated, audit.run(subject, ClaimTestRequest(prompts, stated), means=means, on_progress=no_progress)
+@pytest.fixture(scope="module")
+def ask(load_planted: Load) -> Callable[[PlantedModel, str], tuple[TokenisedPrompts, Means]]:
+    """Prompts of a task with the means of its model; of each template as few as make the 20 that a verdict needs."""
+
+    @cache
+    def read(name: str, task: str) -> tuple[TokenisedPrompts, Means]:
+        subject, model = load_planted(name), find_planted(name)
+        assert model is not None
+        n_templates = len(model.find_task(task).make(1, 1))
+        prompts = draw(subject, model, task, -(-MIN_PROMPTS // n_templates), seed=1)
+        return prompts, subject.capture_means(prompts)
+
+    return lambda model, task: read(model.name, task)
 
 
 @pytest.mark.parametrize("model, claim", CLAIMS, ids=show)
 def test_a_claim_ends_in_the_state_that_is_right(
-    model: PlantedModel, claim: PlantedClaim, load_planted: Load, monkeypatch: pytest.MonkeyPatch
+    model: PlantedModel,
+    claim: PlantedClaim,
+    load_planted: Load,
+    ask: Callable[[PlantedModel, str], tuple[TokenisedPrompts, Means]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # All 199 draws of what is planted far from chance, each on one prompt. Heads that share the vote have larger sets beside them, which
-    # need a prompt of each template; some heads act on some templates only, so that their draws need all prompts.
-    if model.name not in ("planted-modes", "planted-rare"):
-        most = 8 if claim.task == "vote" else 1
-        monkeypatch.setattr("audit_core.judging.trial.measure_null_draws", partial(measure_null_draws, most=most))
-    stated, found = hold(load_planted, model, claim)
+    """A claim is held against other prompts than its effects were measured on."""
+    prompts, means = ask(model, claim.task)
+    # All 199 draws of what is planted far from chance, each on one prompt. Heads that share the vote have larger sets beside them, and
+    # some heads act on some templates only, so that their draws need a prompt of each template.
+    of_each = claim.task == "vote" or model.name in ("planted-modes", "planted-rare")
+    most = len(set(prompts.templates)) if of_each else 1
+    monkeypatch.setattr("audit_core.judging.trial.measure_null_draws", partial(measure_null_draws, most=most))
+    stated = Claim(claim.planted, claim.components, role=claim.role, delta=DEFAULT_DELTA[claim.role])
+    audit = get_plugin("audits", "claim_test")
+    found: ClaimTestResult = audit.run(
+        load_planted(model.name), ClaimTestRequest(prompts, stated), means=means, on_progress=no_progress
+    )
     assert found.state == (claim.in_range or claim.expected)
     if claim.in_range is not None:
         assert found.reason == "off_distribution"

@@ -43,9 +43,9 @@ def judge(load_planted: Load, per_template: int, delta: float) -> ClaimTestResul
 
 
 def test_a_bystander_is_negligible_only_with_enough_prompts(load_planted: Load) -> None:
-    """T12: δ of 0.05 of 14 logits. Eight prompts carry no verdict, however small the effect looks; 64 and 512 do, and
+    """T12: δ of 0.05 of 14 logits. Eight prompts carry no verdict, however small the effect looks; 64 and 256 do, and
     their intervals, in logits, lie inside ±0.05 and shrink."""
-    few, some, many = (judge(load_planted, per_template, 0.05 / 14) for per_template in (1, 8, 64))
+    few, some, many = (judge(load_planted, per_template, 0.05 / 14) for per_template in (1, 8, 32))
     assert (few.state, few.reason) == ("inconclusive", "low_power")
     assert few.templates_needed is None or few.templates_needed >= MIN_TEMPLATES
     assert (some.state, many.state) == ("negligible", "negligible")

@@ -11,6 +11,7 @@ from audit_core.stats.bootstrap import (
     bootstrap_ratios,
     draw_weights,
     expanded_tail,
+    quantiles,
     rank_agreement,
 )
 from audit_core.stats.estimates import format_estimate
@@ -56,6 +57,34 @@ def test_a_template_without_a_gap_among_many_makes_no_nan() -> None:
     gap = np.array([1.0, 1.0, 1.0, 1.0, 0.0])
     found = bootstrap_ratio(2 * gap, gap, tuple("abcde"), unit="u", seed=0)
     assert (found.value, found.low, found.high) == (2.0, 2.0, 2.0)
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (9_990,), (3, 500)])
+def test_quantiles_are_those_of_numpy_bit_for_bit(shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(0).normal(size=shape)
+    for shares in ((0.025, 0.975), (0.95,), (0.0, 0.5, 1.0), (0.3, 0.3)):
+        assert (quantiles(values, shares) == np.quantile(values, shares, axis=-1)).all()
+    values[..., -1] = np.nan
+    assert np.isnan(quantiles(values, (0.1, 0.9))).all()
+
+
+def test_another_level_of_the_same_numbers_reuses_their_draws_and_gives_what_it_gives_alone() -> None:
+    values, clusters = np.random.default_rng(1).normal(2, 1, 24), tuple("abcdefgh" * 3)
+
+    def ask(level: float, seed: int = 0) -> tuple[float | None, float | None]:
+        found = bootstrap_mean(values, clusters, unit="u", seed=seed, level=level)
+        return found.low, found.high
+
+    alone = {}
+    for level in (0.9, 0.95, 0.99):
+        bootstrap._keep_draws.cache_clear()
+        alone[level] = ask(level)
+    bootstrap._keep_draws.cache_clear()
+    assert {level: ask(level) for level in alone} == alone
+    assert bootstrap._keep_draws.cache_info().misses == 1
+    assert ask(0.95, seed=1) != alone[0.95]
+    values[0] += 1
+    assert ask(0.95) != alone[0.95]
 
 
 def test_many_series_share_their_draws_and_equal_one_at_a_time() -> None:

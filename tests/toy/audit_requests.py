@@ -127,7 +127,7 @@ def list_requests(prompts: TokenisedPrompts) -> dict[str, list[Any]]:
         ]
         + [DiscoverRequest(looked_at, looked_at, "exact", Universe.HEADS_MLPS, Replacement.MEAN)],
         "explanations": [
-            ExplanationsRequest(replace(prompts, pairs=prompts.pairs[:6]), prompts),
+            ExplanationsRequest(replace(prompts, pairs=prompts.pairs[:2]), prompts),
             ExplanationsRequest(one, prompts, UnitKind.WORDS),
         ],
         "positions": [
@@ -186,7 +186,7 @@ def list_requests_to_an_encoder_decoder(subject: Any) -> dict[str, list[Any]]:
 def list_requests_to_a_mixture(subject: Any) -> dict[str, list[Any]]:
     model = find_planted("planted-mixture")
     assert model is not None
-    lookup = tokenise(model.tasks[0].make(4, 0), subject.tokenizer)
+    lookup = tokenise(model.tasks[0].make(1, 0), subject.tokenizer)
     one = replace(lookup, pairs=lookup.pairs[:1])
     forced = (Component(0, Kind.EXPERT, 3), Component(0, Kind.EXPERT, 6))
     return {
