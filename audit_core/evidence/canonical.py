@@ -11,7 +11,6 @@ import rfc8785
 
 from audit_core.errors import Refused
 
-
 _QUICK = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
 """Writes most documents as RFC 8785 does, in a tenth of the time."""
 _EXACT, _PLAIN = 2**53, 1e-4

@@ -17,7 +17,7 @@ from audit_core.store.database.fair_lock import FairLock
 from audit_core.store.database.lost_log import Restart, end_beginning, refuse_lost_log
 from audit_core.store.database.private import FILE_MODE, tighten_home, tighten_top
 from audit_core.store.database.process_queue import wait_in_queue
-from audit_core.store.database.read_only import find_record, refuse_change
+from audit_core.store.database.read_only import refuse_change
 from audit_core.store.database.schema import migrate
 
 if TYPE_CHECKING:
