@@ -111,7 +111,8 @@ _INSERT = "INSERT INTO audit_event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _LAST = "SELECT seq, ts, entry FROM audit_event WHERE log_id = ? ORDER BY seq DESC LIMIT 1"
 _SELECT = """
 SELECT body, entry, leaf FROM audit_event
-WHERE log_id = ? AND seq >= ?{more} ORDER BY seq
+WHERE log_id = ? AND seq >= ? AND (? IS NULL OR object_id = ?)
+    AND (?::VARCHAR[] IS NULL OR list_contains(?::VARCHAR[], action)) ORDER BY seq
 """
 
 
@@ -155,13 +156,9 @@ def list_events(
     Raises:
         IntegrityError: a stored body is not an event; `verify_log` names it.
     """
-    more, named = "", list[str]()
-    if object_id is not None:
-        more, named = " AND object_id = ?", [object_id]
-    if action is not None:
-        actions = [action] if isinstance(action, str) else list(action)
-        more, named = f"{more} AND action IN ({', '.join('?' * len(actions))})", [*named, *actions]
-    rows = connection.execute(_SELECT.format(more=more), [find_log_id(connection), start, *named]).fetchall()
+    actions = [action] if isinstance(action, str) else None if action is None else list(action)
+    named = [object_id, object_id, actions, actions]
+    rows = connection.execute(_SELECT, [find_log_id(connection), start, *named]).fetchall()
     try:
         return tuple(_read(*row) for row in rows)
     except BadEntry as error:
