@@ -34,6 +34,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeGuard, TypeVar
@@ -2257,6 +2258,13 @@ def is_signed_by(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """
     if len(public_key) != 32 or len(signature) != 64:
         return False
+    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % _ORDER
+    return _fulfils(public_key, signature, challenge)
+
+
+@lru_cache(maxsize=1_000)
+def _fulfils(public_key: bytes, signature: bytes, challenge: int) -> bool:
+    """Check the signature's equation, with a cache: one checkpoint is often checked several times."""
     key, commitment = _read_point(public_key), _read_point(signature[:32])
     scalar = int.from_bytes(signature[32:], "little")
     if key is None or commitment is None or scalar >= _ORDER:
@@ -2264,7 +2272,6 @@ def is_signed_by(public_key: bytes, message: bytes, signature: bytes) -> bool:
     if _is_same(_multiply(8, key), (0, 1, 1, 0)):
         # A key of small order signs anything.
         return False
-    challenge = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % _ORDER
     return _is_same(_multiply(scalar, _BASE), _add(commitment, _multiply(challenge, key)))
 
 
@@ -2297,13 +2304,21 @@ def _add(a: _Point, b: _Point) -> _Point:
 
 
 def _multiply(scalar: int, point: _Point) -> _Point:
+    """Multiply by a scalar below the order."""
     total: _Point = (0, 1, 1, 0)
-    while scalar:
-        if scalar & 1:
-            total = _add(total, point)
-        point = _add(point, point)
-        scalar >>= 1
+    for place, doubled in enumerate(_list_doubled(point)):
+        if scalar >> place & 1:
+            total = _add(total, doubled)
     return total
+
+
+@lru_cache(maxsize=32)
+def _list_doubled(point: _Point) -> tuple[_Point, ...]:
+    """The point times 1, 2, 4 and so on, as often as the order has bits: the base's and a key's serve many signatures."""
+    doubled = [point]
+    for _ in range(_ORDER.bit_length() - 1):
+        doubled.append(_add(doubled[-1], doubled[-1]))
+    return tuple(doubled)
 
 
 def _is_same(a: _Point, b: _Point) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from audit_core.verifier.documents import SCHEMAS
@@ -12,6 +13,7 @@ FOLDER = Path(__file__).parent / "schemas"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
+@cache
 def render_schemas() -> Mapping[str, bytes]:
     """Return file name and bytes of each schema, as in `schemas/` here and in every pack."""
     return {

@@ -9,6 +9,7 @@ import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +65,15 @@ def refuse_secrets(files: Mapping[str, bytes]) -> None:
         for name, value in os.environ.items()
         if _SECRET_VARIABLE.search(name) and len(value) >= _MIN_VARIABLE
     }
-    found = []
-    for place, _, text in _walk(files):
-        for kind, form in _SECRET_FORMS:
-            if hit := form.search(text):
-                found.append(Finding(place, f"{kind}, {hit[0][:4]}… of {len(hit[0])} characters"))
-        found += [
-            Finding(place, f"the value of the variable {name}") for name, value in variables.items() if value in text
+
+    @cache
+    def list_kinds(text: str) -> list[str]:
+        hits = [(kind, hit[0]) for kind, form in _SECRET_FORMS if (hit := form.search(text))]
+        return [f"{kind}, {shown[:4]}… of {len(shown)} characters" for kind, shown in hits] + [
+            f"the value of the variable {name}" for name, value in variables.items() if value in text
         ]
+
+    found = [Finding(place, kind) for place, _, text in _walk(files) for kind in list_kinds(text)]
     if found:
         raise Refused(
             f"The pack contains an apparent secret: {_name(found)}.",
@@ -83,14 +85,17 @@ def refuse_secrets(files: Mapping[str, bytes]) -> None:
 def find_personal_data(files: Mapping[str, bytes]) -> tuple[Finding, ...]:
     """Find e-mail addresses anywhere, and names of this account, host and home folder in free text."""
     names = _list_machine_names()
-    found = []
-    for place, field, text in _walk(name_files(files)):
-        if _MAIL.search(text):
-            found.append(Finding(place, "an e-mail address"))
-        if field not in _NAME_FIELDS:
-            if _HOME_FOLDER.search(text):
-                found.append(Finding(place, "a home folder"))
-            found += [Finding(place, kind) for kind, form in names if form.search(text)]
+
+    @cache
+    def list_kinds(text: str, is_name: bool) -> list[str]:
+        hits = ["an e-mail address"] if _MAIL.search(text) else []
+        if not is_name:
+            hits += ["a home folder"] if _HOME_FOLDER.search(text) else []
+            hits += [kind for kind, form in names if form.search(text)]
+        return hits
+
+    texts = _walk(name_files(files))
+    found = [Finding(place, kind) for place, field, text in texts for kind in list_kinds(text, field in _NAME_FIELDS)]
     return tuple(dict.fromkeys(found))
 
 
@@ -127,6 +132,8 @@ def refuse_quotes(files: Mapping[str, bytes], withheld: Iterable[str]) -> None:
         words = _split(text)
         if (size := min(_MAX_QUOTED, len(words))) >= _MIN_QUOTED:
             windows.setdefault(size, set()).update(_slide(words, size))
+    if not windows:
+        return
     found = [
         Finding(place, "words of a withheld prompt")
         for place, _, text in _walk(name_files(files))
@@ -158,29 +165,32 @@ def _list_machine_names() -> list[tuple[str, re.Pattern[str]]]:
     ]
 
 
-def _walk(files: Mapping[str, bytes]) -> Iterator[tuple[str, str, str]]:
+def _walk(files: Mapping[str, bytes]) -> list[tuple[str, str, str]]:
     """Every text, as its place, its field's name, and the text."""
+    texts: list[tuple[str, str, str]] = []
     for name, data in files.items():
         if name.endswith(".json"):
-            yield from _walk_value(f"{name} ", "", json.loads(data))
+            _walk_value(f"{name} ", "", json.loads(data), texts)
         elif name.endswith(".jsonl"):
             for number, line in enumerate(data.splitlines(), 1):
-                yield from _walk_value(f"{name} line {number} ", "", json.loads(line))
+                _walk_value(f"{name} line {number} ", "", json.loads(line), texts)
         else:
             for number, text in enumerate(data.decode("utf-8", "replace").split("\n"), 1):
-                yield f"{name} line {number}", "", text
+                texts.append((f"{name} line {number}", "", text))
+    return texts
 
 
-def _walk_value(place: str, field: str, value: Any) -> Iterator[tuple[str, str, str]]:
+def _walk_value(place: str, field: str, value: Any, texts: list[tuple[str, str, str]]) -> None:
     if isinstance(value, str):
-        yield place.rstrip(), field, value
+        texts.append((place.rstrip(), field, value))
     elif isinstance(value, list):
         for inner in value:
-            yield from _walk_value(place, field, inner)
+            _walk_value(place, field, inner, texts)
     elif isinstance(value, dict):
+        start, here = place if place.endswith(" ") else f"{place}.", place.rstrip()
         for key, inner in value.items():
-            yield place.rstrip(), field, key
-            yield from _walk_value(f"{place}{'' if place.endswith(' ') else '.'}{key}", key, inner)
+            texts.append((here, field, key))
+            _walk_value(f"{start}{key}", key, inner, texts)
 
 
 def _name(found: Sequence[Finding]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy.forged_log import COLUMNS, Forged, forge, insert, sign_now, write_events
+from toy.forged_log import COLUMNS, Forged, copy_home, forge, insert, sign_now, write_events
 
 from audit_core.evidence.keys import load_log_key
 from audit_core.store import RunLog, RunRecord, open_database, verify_log
@@ -136,10 +137,18 @@ HOSTILE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size
 )
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose log has begun."""
+    home = tmp_path_factory.mktemp("begun")
+    assert RunLog(home).list_runs() == ()
+    return home
+
+
 @settings(max_examples=25)
 @given(texts=st.lists(HOSTILE, min_size=11, max_size=11))
-def test_text_is_a_value_and_never_sql(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
-    log = RunLog(tmp_path_factory.mktemp("home"))
+def test_text_is_a_value_and_never_sql(texts: list[str], begun: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    log = RunLog(copy_home(begun, tmp_path_factory.mktemp("copies") / "home"))
     record = RunRecord(*texts, "{}", "{}", '{"x": 1}', 0.5)
     log.append(record)
     assert log.list_runs() == (record,)

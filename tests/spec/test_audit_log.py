@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 from toy.forged_log import forge, sign_now, write_events
+from toy.forked import Forked, Say
 
 from audit_core.errors import IntegrityError, Refused, StoreRefused
 from audit_core.evidence.keys import load_log_key
@@ -444,34 +443,31 @@ def test_a_home_with_any_name_is_opened_and_nothing_else(tmp_path: Path) -> None
 
 # Crashes and races
 
-WRITER = """
-import sys
-from pathlib import Path
-from audit_core.store import Action, append_event, open_database
-home, name = Path(sys.argv[1]), sys.argv[2]
-for n in range(int(sys.argv[3])):
-    with open_database(home) as connection:
-        event = append_event(connection, actor=name, action=Action.PREREG_FROZEN, object_id=f"{name}-{n}", payload={})
-    print(event.seq, flush=True)
-"""
 
+def write_elsewhere(home: Path, name: str, count: int) -> Forked:
+    """A process that appends events and says each one's number."""
 
-def write_elsewhere(home: Path, name: str, count: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WRITER, str(home), name, str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def write(say: Say) -> None:
+        for n in range(count):
+            with open_database(home) as connection:
+                event = append_event(
+                    connection, actor=name, action=Action.PREREG_FROZEN, object_id=f"{name}-{n}", payload={}
+                )
+            say(event.seq)
+
+    return Forked(write)
 
 
 def test_nothing_that_was_recorded_is_lost_when_a_writer_is_killed(home: Path) -> None:
     recorded = 0
     for delay in (0.0, 0.011, 0.023):
         writer = write_elsewhere(home, "w", 10_000)
-        assert writer.stdout is not None
-        writer.stdout.readline()
+        writer.said.readline()
         time.sleep(0.2 + delay)
         writer.send_signal(signal.SIGKILL)
-        reported = [int(line) for line in writer.stdout.read().split()]
-        assert writer.wait(60) == -signal.SIGKILL
-        recorded = max([recorded, *reported])
+        code, reported = writer.end()
+        assert code == -signal.SIGKILL
+        recorded = max([recorded, *map(int, reported)])
     found = verify(home)
     assert found.findings == ()
     assert found.size > recorded > 5
@@ -480,23 +476,23 @@ def test_nothing_that_was_recorded_is_lost_when_a_writer_is_killed(home: Path) -
 
 def test_a_writer_killed_inside_its_transaction_leaves_nothing_of_it(tmp_path: Path) -> None:
     append(tmp_path)
-    code = (
-        "import os, signal, sys; from pathlib import Path\n"
-        "from audit_core.store import Action, append_event, open_database\n"
-        "with open_database(Path(sys.argv[1])) as connection:\n"
-        "    for n in range(50): append_event(connection, actor='w', action=Action.HALF_OPENED, object_id='x', payload={})\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=60)
-    assert done.returncode == -signal.SIGKILL
+
+    def write(say: Say) -> None:
+        with open_database(tmp_path) as connection:
+            for _ in range(50):
+                append_event(connection, actor="w", action=Action.HALF_OPENED, object_id="x", payload={})
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert Forked(write).wait() == -signal.SIGKILL
     assert (len(read(tmp_path)), verify(tmp_path).findings) == (2, ())
 
 
 def test_two_writers_who_race_make_one_chain(tmp_path: Path) -> None:
     """From nothing: both may be the first."""
     writers = [write_elsewhere(tmp_path, name, 8) for name in ("a", "b")]
-    reported = [{int(line) for line in writer.communicate(timeout=120)[0].split()} for writer in writers]
-    assert [writer.returncode for writer in writers] == [0, 0]
+    ended = [writer.end() for writer in writers]
+    assert [code for code, _ in ended] == [0, 0]
+    reported = [set(map(int, lines)) for _, lines in ended]
     assert reported[0] | reported[1] == set(range(1, 17))
     assert reported[0] & reported[1] == set()
     found = verify(tmp_path)

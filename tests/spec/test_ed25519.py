@@ -6,7 +6,7 @@ import random
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from audit_core.verifier.ed25519 import is_signed_by
+from audit_core.verifier.ed25519 import _BASE, _P, _is_same, _multiply, is_signed_by
 
 ORDER = 2**252 + 27742317777372353535851937790883648493
 # RFC 8032, section 7.1, tests 1 to 3: public key, message, signature.
@@ -47,6 +47,12 @@ def test_what_the_library_signs_is_signed_and_one_changed_bit_is_not() -> None:
         assert not is_signed_by(public, message, bytes(changed))
         assert not is_signed_by(public, message + b"x", signature)
         assert not is_signed_by(other.public_key().public_bytes_raw(), message, signature)
+
+
+def test_the_base_times_the_largest_scalar_is_its_negative() -> None:
+    """The scalars above 2^252 are so few that no signature above has one."""
+    x, y, z, t = _BASE
+    assert _is_same(_multiply(ORDER - 1, _BASE), (_P - x, y, z, _P - t))
 
 
 def test_a_key_of_small_order_signs_nothing() -> None:

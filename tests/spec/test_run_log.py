@@ -1,15 +1,15 @@
 """The run log: appended, never lost, safe with several processes, and closed to SQL in its values."""
 
 import json
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from toy.forked import Forked, Say
 
 from audit_core.errors import StoreRefused
 from audit_core.store import RunLog, RunRecord
@@ -52,13 +52,12 @@ def test_hostile_text_is_a_value_and_not_sql(tmp_path: Path) -> None:
 
 
 def test_processes_that_append_together_lose_nothing(tmp_path: Path) -> None:
-    code = (
-        "import sys; from dataclasses import replace; from pathlib import Path; from audit_core.store import RunLog, RunRecord\n"
-        "r = RunRecord('', 't', 'a', 's', 'k', 'done', '', '', 'c', 'm', 'p', '{}', '{}', None, 0.0)\n"
-        "[RunLog(Path(sys.argv[1])).append(replace(r, run_id=f'{sys.argv[2]}-{n}')) for n in range(10)]"
-    )
-    workers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(n)]) for n in range(3)]
-    assert [worker.wait(120) for worker in workers] == [0, 0, 0]
+    def append(worker: int, say: Say) -> None:
+        for number in range(10):
+            RunLog(tmp_path).append(replace(RECORD, run_id=f"{worker}-{number}"))
+
+    workers = [Forked(partial(append, number)) for number in range(3)]
+    assert [worker.wait() for worker in workers] == [0, 0, 0]
     names = [r["run_id"] for r in RunLog(tmp_path).export()]
     assert sorted(names) == sorted(f"{w}-{n}" for w in range(3) for n in range(10))
 

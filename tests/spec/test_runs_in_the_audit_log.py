@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 from toy.additive import AdditiveSubject, pair_up
+from toy.forked import Forked, Say
 
 from audit_core.audits.ablation import AblationRequest
 from audit_core.component import head
@@ -312,13 +314,11 @@ def test_a_claims_name_elsewhere_in_an_event_is_no_attempt(log: RunLog) -> None:
 
 
 def test_two_processes_never_get_the_same_attempt(log: RunLog) -> None:
-    code = BEGIN.replace("start(start)", "start(start, ClaimRun('C-0001', ''))").replace("RunLog,", "ClaimRun, RunLog,")
-    code = code.replace('print("begun"', "print(attempt").replace("RunLog(Path", "attempt = RunLog(Path")
-    code = code.replace("time.sleep(60)", "")
-    workers = [
-        subprocess.Popen([sys.executable, "-c", code, str(log.home), f"r{n}"], stdout=subprocess.PIPE) for n in range(4)
-    ]
-    assert sorted(int(worker.communicate(timeout=120)[0]) for worker in workers) == [1, 2, 3, 4]
+    def begin(run: str, say: Say) -> None:
+        say(RunLog(log.home).start(replace(START, run_id=run), ClaimRun("C-0001", "")))
+
+    workers = [Forked(partial(begin, f"r{n}")) for n in range(4)]
+    assert sorted(worker.end() for worker in workers) == [(0, [str(number)]) for number in (1, 2, 3, 4)]
 
 
 def test_the_end_of_a_claims_run_is_sealed_and_that_of_another_is_not(log: RunLog) -> None:

@@ -1,8 +1,10 @@
 """Bytes that two readers could read differently are refused; what remains reads as Python's own reader reads it."""
 
 import json
+import unicodedata
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +50,37 @@ def test_canonical_bytes_read_back_and_are_their_own_canonical_form(value: objec
     again = load_strict(data)
     assert dump_canonical(again) == data
     assert json.loads(data) == again
+
+
+EDGES = [
+    9e-5,
+    1e-4,
+    1e-7,
+    1e15,
+    2.0**53 - 1,
+    2.0**53,
+    1e21,
+    -0.0,
+    0.5,
+    "\ud800",
+    "\x7f",
+    "\u2028",
+    '"\\/\b\x01',
+    {"\uff61": 1, "😀": 2},
+]
+
+
+@given(st.lists(st.sampled_from(EDGES) | VALUES, max_size=4))
+def test_canonical_bytes_are_those_of_the_library(value: list[object]) -> None:
+    """Most documents are written by another encoder: numbers, escapes and the order of keys must not differ."""
+    plain = json.loads(unicodedata.normalize("NFC", json.dumps(value, ensure_ascii=False)))
+    try:
+        wanted = rfc8785.dumps(plain)
+    except rfc8785.CanonicalizationError:
+        with pytest.raises(Refused):
+            dump_canonical(value)
+    else:
+        assert dump_canonical(value) == wanted
 
 
 def test_canonical_bytes_by_hand() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,7 +164,8 @@ class Register:
         """Every claim, oldest first."""
         with open_database(self.home) as connection:
             rows = connection.execute("SELECT claim_id FROM claim ORDER BY claim_id").fetchall()
-            return tuple(_read_claim(connection, row[0]) for row in rows)
+            frozen = _read_frozen(connection) if rows else {}
+            return tuple(_read_claim(connection, row[0], frozen) for row in rows)
 
 
 def _follow(count: tuple[Any, ...] | None) -> int:
@@ -191,7 +192,9 @@ def _insert_plan(connection: duckdb.DuckDBPyConnection, plan: Preregistration) -
     )
 
 
-def _read_claim(connection: duckdb.DuckDBPyConnection, claim_id: str) -> RegisteredClaim:
+def _read_claim(
+    connection: duckdb.DuckDBPyConnection, claim_id: str, frozen: Mapping[str, set[str]] | None = None
+) -> RegisteredClaim:
     row = connection.execute("SELECT * FROM claim WHERE claim_id = ?", [claim_id]).fetchone()
     if row is None:
         raise ClaimRefused(
@@ -202,7 +205,7 @@ def _read_claim(connection: duckdb.DuckDBPyConnection, claim_id: str) -> Registe
     plans = connection.execute(
         "SELECT digest, body FROM preregistration WHERE claim_id = ? ORDER BY version", [claim_id]
     ).fetchall()
-    frozen = _read_frozen(connection, claim_id)
+    digests = (_read_frozen(connection) if frozen is None else frozen).get(claim_id, set())
     deviations = connection.execute(
         "SELECT body FROM deviation WHERE claim_id = ? ORDER BY number", [claim_id]
     ).fetchall()
@@ -215,17 +218,18 @@ def _read_claim(connection: duckdb.DuckDBPyConnection, claim_id: str) -> Registe
         expires_at,
         model,
         prompts,
-        tuple(_parse_plan(digest, body, frozen) for digest, body in plans),
+        tuple(_parse_plan(digest, body, digests) for digest, body in plans),
         tuple(_parse_deviation(body) for (body,) in deviations),
         "" if withdrawn is None else withdrawn[0],
     )
 
 
-def _read_frozen(connection: duckdb.DuckDBPyConnection, claim_id: str) -> set[str]:
-    """Digests of this claim's frozen plans in the audit log."""
-    actions = (Action.PREREG_FROZEN, Action.PREREG_AMENDED, Action.PREREG_DEVIATED)
-    events = [event for action in actions for event in list_events(connection, action=action)]
-    return {str(event.payload["digest"]) for event in events if event.payload.get("claim_id") == claim_id}
+def _read_frozen(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """Digests of the frozen plans in the audit log, by claim."""
+    digests: dict[str, set[str]] = {}
+    for event in list_events(connection, action=(Action.PREREG_FROZEN, Action.PREREG_AMENDED, Action.PREREG_DEVIATED)):
+        digests.setdefault(str(event.payload.get("claim_id")), set()).add(str(event.payload["digest"]))
+    return digests
 
 
 def _parse_plan(digest: str, body: str, frozen: set[str]) -> Preregistration:

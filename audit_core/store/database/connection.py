@@ -17,7 +17,7 @@ from audit_core.store.database.fair_lock import FairLock
 from audit_core.store.database.lost_log import Restart, end_beginning, refuse_lost_log
 from audit_core.store.database.private import FILE_MODE, tighten_home, tighten_top
 from audit_core.store.database.process_queue import wait_in_queue
-from audit_core.store.database.read_only import find_record, refuse_change
+from audit_core.store.database.read_only import refuse_change
 from audit_core.store.database.schema import migrate
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ _HARDENING = (
     "SET allow_community_extensions = false",
     "SET memory_limit = '512MB'",
     "SET temp_directory = ''",
+    # It looks rows up a second time after they were sorted, and planning that takes longer than finding the last event.
+    "SET disabled_optimizers = 'late_materialization'",
     "SET enable_external_access = false",
     # Last, because it prevents any later change of the settings above.
     "SET lock_configuration = true",
@@ -54,6 +56,8 @@ class _TransactionState:
         """Events in the log after the commit; None before the commit begins."""
         self.start: int | None = None
         """Events in the log before the transaction."""
+        self.end: int | None = None
+        """Events in the log at its end, where they were counted."""
 
 
 @contextmanager
@@ -82,11 +86,12 @@ def _open(home: Path, restart: Restart | None) -> Iterator[duckdb.DuckDBPyConnec
     with _explain(home.resolve() / DATABASE, fate), lock_file(home) as path, _explain(path, fate):
         refuse_lost_log(home, path, restart)
         with _attach(path, fate) as connection:
-            events = fate.start = migrate(connection, home, restart)
+            fate.start = migrate(connection, home, restart)
             yield connection
-            if find_record(home) is not None and _count(connection) != events:
+            fate.end = _count(connection)
+            if fate.end != fate.start:
                 refuse_change(home, "nothing was recorded")
-            seal_when_due(connection, home, start=events)
+                seal_when_due(connection, home, start=fate.start)
         end_beginning(home)
         tighten_top(home.resolve())
 
@@ -210,7 +215,8 @@ def _attach(path: Path, fate: _TransactionState) -> Iterator[duckdb.DuckDBPyConn
     """Attach the file for one transaction and detach it afterwards, so that another process can open it."""
     import duckdb
 
-    connection = _find_engine(str(path)).cursor()
+    engine = _find_engine(str(path))
+    connection = engine.cursor()
     try:
         connection.execute("ATTACH ? AS store", [str(path)])
         try:
@@ -218,8 +224,9 @@ def _attach(path: Path, fate: _TransactionState) -> Iterator[duckdb.DuckDBPyConn
             with _transaction(connection, fate):
                 yield connection
         finally:
-            connection.execute("USE memory")
-            connection.execute("DETACH store")
+            # What a connection uses cannot be detached, except by another connection.
+            connection.close()
+            engine.execute("DETACH store")
     except duckdb.Error:
         # After a full disk or a damaged file an engine may refuse every statement: the next call starts a new one.
         _ENGINES.pop((str(path), os.getpid()), None)
@@ -237,7 +244,7 @@ def _transaction(connection: duckdb.DuckDBPyConnection, fate: _TransactionState)
         is_whole = True
     finally:
         if is_whole:
-            fate.size = _count(connection)
+            fate.size = _count(connection) if fate.end is None else fate.end
             _commit(connection)
         else:
             connection.rollback()

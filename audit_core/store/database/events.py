@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from audit_core.errors import IntegrityError, StoreRefused
 from audit_core.evidence.canonical import dump_canonical
@@ -104,11 +105,14 @@ class AuditEvent:
     """Leaf hash in the Merkle tree, hexadecimal."""
 
 
+_LOG_IDS: WeakKeyDictionary[duckdb.DuckDBPyConnection, str] = WeakKeyDictionary()
+"""Log id by connection, which serves one transaction: a log's id never changes, and each function here asks for it."""
 _INSERT = "INSERT INTO audit_event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _LAST = "SELECT seq, ts, entry FROM audit_event WHERE log_id = ? ORDER BY seq DESC LIMIT 1"
 _SELECT = """
 SELECT body, entry, leaf FROM audit_event
-WHERE log_id = ? AND seq >= ? AND (? IS NULL OR object_id = ?) AND (? IS NULL OR action = ?) ORDER BY seq
+WHERE log_id = ? AND seq >= ? AND (? IS NULL OR object_id = ?)
+    AND (?::VARCHAR[] IS NULL OR list_contains(?::VARCHAR[], action)) ORDER BY seq
 """
 
 
@@ -144,15 +148,16 @@ def list_events(
     connection: duckdb.DuckDBPyConnection,
     *,
     object_id: str | None = None,
-    action: Action | None = None,
+    action: Action | Sequence[Action] | None = None,
     start: int = 0,
 ) -> tuple[AuditEvent, ...]:
-    """List events in order, from a sequence number on; optionally of one object or action.
+    """List events in order, from a sequence number on; optionally of one object, or of one action or several.
 
     Raises:
         IntegrityError: a stored body is not an event; `verify_log` names it.
     """
-    named = [object_id, object_id, action, action]
+    actions = [action] if isinstance(action, str) else None if action is None else list(action)
+    named = [object_id, object_id, actions, actions]
     rows = connection.execute(_SELECT, [find_log_id(connection), start, *named]).fetchall()
     try:
         return tuple(_read(*row) for row in rows)
@@ -166,10 +171,12 @@ def find_log_id(connection: duckdb.DuckDBPyConnection) -> str:
     Raises:
         IntegrityError: the file contains no log id, or several.
     """
-    rows = connection.execute("SELECT log_id FROM audit_log").fetchall()
-    if len(rows) != 1:
-        raise IntegrityError(f"The file contains {len(rows)} log ids instead of one.")
-    return str(rows[0][0])
+    if connection not in _LOG_IDS:
+        rows = connection.execute("SELECT log_id FROM audit_log").fetchall()
+        if len(rows) != 1:
+            raise IntegrityError(f"The file contains {len(rows)} log ids instead of one.")
+        _LOG_IDS[connection] = str(rows[0][0])
+    return _LOG_IDS[connection]
 
 
 def read_clock() -> str:

@@ -86,8 +86,7 @@ def read_public_key(payload: Mapping[str, Any]) -> bytes | None:
 
 def list_log_keys(connection: duckdb.DuckDBPyConnection) -> tuple[LogKey, ...]:
     """The log's keys; the last one is in force."""
-    found = [event for action in (Action.KEY_MADE, *CHANGES) for event in list_events(connection, action=action)]
-    return read_chain([vars(event) for event in sorted(found, key=lambda event: event.seq)])
+    return read_chain([vars(event) for event in list_events(connection, action=(Action.KEY_MADE, *CHANGES))])
 
 
 def ensure_log_key(connection: duckdb.DuckDBPyConnection, home: Path) -> SigningKey:

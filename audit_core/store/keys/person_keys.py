@@ -170,9 +170,8 @@ def _refuse(life: PersonKey) -> Refused:
 
 def _read_lives(connection: duckdb.DuckDBPyConnection) -> dict[str, PersonKey]:
     """Every logged key by id, in order of creation."""
-    found = [event for action in (Action.KEY_MADE, *CHANGES) for event in list_events(connection, action=action)]
     lives: dict[str, PersonKey] = {}
-    for event in sorted(found, key=lambda one: one.seq):
+    for event in list_events(connection, action=(Action.KEY_MADE, *CHANGES)):
         public_key = read_public_key(event.payload)
         if event.payload.get("signs") == PACKS and public_key is not None:
             _take(lives, event, public_key)

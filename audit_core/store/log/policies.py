@@ -179,8 +179,7 @@ def load_saved_policy(home: Path, saved: SavedPolicy) -> Policy:
 def _read_all(connection: duckdb.DuckDBPyConnection) -> tuple[SavedPolicy, ...]:
     """Every version; a retirement is of the last version with its digest before it."""
     found: list[SavedPolicy] = []
-    events = [*list_events(connection, action=Action.POLICY_SAVED), *list_events(connection, action=Action.POLICY_RETIRED)]  # fmt: skip
-    for event in sorted(events, key=lambda event: event.seq):
+    for event in list_events(connection, action=(Action.POLICY_SAVED, Action.POLICY_RETIRED)):
         if event.action == Action.POLICY_SAVED:
             found += _read([event])
             continue

@@ -103,8 +103,7 @@ def _find(connection: duckdb.DuckDBPyConnection, id: str) -> ApiToken | None:
 
 
 def _read(connection: duckdb.DuckDBPyConnection) -> tuple[ApiToken, ...]:
-    made, revoked = (list_events(connection, action=action) for action in (Action.TOKEN_MADE, Action.TOKEN_REVOKED))
-    return _combine((*made, *revoked))
+    return _combine(list_events(connection, action=(Action.TOKEN_MADE, Action.TOKEN_REVOKED)))
 
 
 def _combine(events: tuple[AuditEvent, ...]) -> tuple[ApiToken, ...]:
