@@ -89,7 +89,7 @@ def test_canonical_bytes_by_hand() -> None:
     assert hash_document("e\u0301") == hash_document("\u00e9")
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, {"a": object()}, {1: 2}])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, {"a": object()}, {1: 2}, {"a": "\ud800"}])
 def test_what_has_no_canonical_form_is_refused(value: object) -> None:
     with pytest.raises(Refused):
         dump_canonical(value)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import traceback
 from collections.abc import Callable
 
+LIMIT_S = 120
+"""A child that takes longer is ended, so that a test never waits for one that hangs."""
 Say = Callable[[object], None]
 """Writes one line to the process that began it."""
 
@@ -20,6 +23,8 @@ class Forked:
             status = 1
             try:
                 os.close(reading)
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.alarm(LIMIT_S)
                 act(lambda line: os.write(writing, f"{line}\n".encode()) and None)
                 status = 0
             except BaseException:  # noqa: BLE001
