@@ -134,6 +134,10 @@ clean: ## remove the environment and what tools left behind; models and runs sta
 	$(BIN)/pip install $(PIP_OPTIONS) -c constraints.txt $$(grep '^torch==' requirements.txt)
 	@touch $@
 
-.venv/dev: .venv/run requirements-dev.lock
+# The two locks name no package twice, so that with two jobs they are installed side by side.
+.venv/tools: .venv/pip requirements-dev.lock
 	$(BIN)/pip install $(PIP_OPTIONS) --require-hashes --no-deps -r requirements-dev.lock
+	@touch $@
+
+.venv/dev: .venv/run .venv/tools
 	@touch $@

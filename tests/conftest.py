@@ -65,8 +65,8 @@ def pytest_collection() -> Iterator[None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than cores, as browser tests mostly wait; models run on one thread each. At most five, for the memory."""
-    return min((os.cpu_count() or 1) + 1, 5)
+    """A worker a core: models run on one thread each, and another would collect and build all fixtures once more. At most five, for the memory."""
+    return min(os.cpu_count() or 1, 5)
 
 
 HEAVY = (
