@@ -28,8 +28,12 @@ RULES = read_finding_rules(load_shipped_policy())
 DRAFT = FindingDraft(
     "high", "Null not drawn", "The random baseline was not drawn.", "Draw it.", "bela", claims=("C-0001",)
 )
-TODAY = datetime.now(UTC).date
 MODEL_CHANGED = Change(TriggerKind.WEIGHTS_CHANGED, "1" * 64, "9" * 64)
+
+
+def find_today() -> date:
+    """A run may go past midnight, so each test asks."""
+    return datetime.now(UTC).date()
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ def trip(home: Path, change: Change = MODEL_CHANGED) -> None:
 def test_a_recorded_finding_has_a_number_a_due_date_of_its_policy_and_the_model_of_its_claim(home: Path) -> None:
     found = FindingRegister(home).find(record(home))
     assert (found.finding_id, found.status, found.version) == ("F-0001", FindingStatus.OPEN, 1)
-    assert found.due == (TODAY() + timedelta(days=30)).isoformat()
+    assert found.due == (find_today() + timedelta(days=30)).isoformat()
     assert found.model == f"{PINS.model} ({PINS.model_digest})"
     assert found.policy_sha256 == load_shipped_policy().sha256
     assert events(home) == [("finding.recorded", "rob")]
@@ -150,7 +154,7 @@ def test_a_trigger_about_its_claim_reopens_a_resolved_finding_by_the_system_with
         last = found.history[-1]
         assert (found.status, last.step.value, last.by) == (FindingStatus.OPEN, "reopened", REGISTER_ACTOR)
         assert last.reason == f"Trigger 1 of C-0001: {kind.value.replace('_', ' ')}: old → new"
-        assert found.due == (TODAY() + timedelta(days=30)).isoformat()
+        assert found.due == (find_today() + timedelta(days=30)).isoformat()
     assert events(home)[-2:] == [("finding.reopened", REGISTER_ACTOR)] * 2
 
 
