@@ -18,8 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CLICKED = ("L20.H0", "L29.H1", "L24.H4", "L22.H7", "L19.H2")
-CLICKED_BESIDE = tuple(f"L{layer}.H{layer % 9}" for layer in range(9, 29))
-"""Twenty heads that nobody asked about before, so that each answer is measured."""
+CLICKED_BESIDE = tuple(f"L{layer}.H{layer % 9}" for layer in range(22, 2, -1))
+"""Twenty heads that were not asked about before, so that each answer is measured; downwards, as an answer names the first few."""
+FEWEST_BESIDE = 10
 SWEEP = "/sweep?set=indirect_object&scope=exploratory&kind=head"
 
 
@@ -104,7 +105,7 @@ def bench_page() -> dict[str, float]:
 
 
 def time_beside_a_sweep(browser, page, url: str) -> list[float]:
-    """Clicks of one person while another sweeps all heads on a set; the sweep must last longer than the clicks."""
+    """Clicks of one person while another sweeps all heads on a set; only clicks answered before it ended."""
     from playwright.sync_api import expect
 
     other = browser.new_context().new_page()
@@ -113,11 +114,16 @@ def time_beside_a_sweep(browser, page, url: str) -> list[float]:
     other.get_by_role("button", name=re.compile(r"^.*Sweep heads on \d+ prompts")).click()
     cancel = other.get_by_role("button", name="Cancel")
     expect(cancel).to_be_visible()
-    clicks = [time_click(page, head) for head in CLICKED_BESIDE]
-    if not cancel.is_visible():
-        raise SystemExit("The sweep ended before the last click: take a larger set.")
-    cancel.click()
-    expect(other.get_by_text("Cancelled.")).to_be_visible()
+    clicks = []
+    for head in CLICKED_BESIDE:
+        took = time_click(page, head)
+        if not cancel.is_visible():
+            break
+        clicks.append(took)
+    if len(clicks) < FEWEST_BESIDE:
+        raise SystemExit(f"The sweep ended after {len(clicks)} clicks: take a larger set.")
+    if cancel.is_visible():
+        cancel.click()
     other.context.close()
     return clicks
 
