@@ -131,6 +131,19 @@ def test_pooled_maps_are_repeated_up_to_the_image() -> None:
     assert maps.preference(network, image, *ONE) == pytest.approx([5])
 
 
+def test_integrated_gradients_of_several_images_are_those_of_each_alone(weights: np.ndarray) -> None:
+    """Steps of several images share a batch: each image keeps its own answer, and each step its own gradient."""
+    images = np.random.default_rng(0).random((3, 4, 4), np.float32)
+    answers, foils = [0, 1, 0], [1, 0, 1]
+    network = make_linear(weights, bias=-0.6)
+    found = maps.integrated_gradients(network, images, answers, foils)
+    alone = [maps.integrated_gradients(network, images[[i]], [answers[i]], [foils[i]])[0] for i in range(3)]
+    assert found == pytest.approx(np.stack(alone), abs=1e-5)
+    assert np.abs(found[1] - maps.integrated_gradients(network, images[[1]], [0], [1])[0]).max() > 0.1, (
+        "the other class"
+    )
+
+
 def test_images_of_several_batches_are_read_as_they_are_alone(weights: np.ndarray) -> None:
     """130 images, two more than a batch; the answer of every second one is the other class."""
     images = np.random.default_rng(0).random((130, 4, 4), np.float32)
