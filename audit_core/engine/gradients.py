@@ -1,9 +1,9 @@
-"""Gradients of the logit difference at every site: one forward and one backward pass, under the model lock."""
+"""Gradients of the logit difference at every site: one forward and one backward pass, block by block under the model lock."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,41 +52,84 @@ def measure_gradients(
 ) -> ActivationGradients:
     """Run rows from the input of the first block and differentiate the metric.
 
+    Blocks are differentiated one by one, each in a turn of its own, so that other work waits for one block at most; the arithmetic is
+    that of one backward pass.
+
     Args:
         residual: input of the first block; shape (row, pos, d_model).
-            answers, foils: set of tokens per row.
-            dropped: per row, the layer whose contribution to the residual stream passes no gradient (GradDrop).
+        answers, foils: set of tokens per row.
+        dropped: per row, the layer whose contribution to the residual stream passes no gradient (GradDrop).
 
-        Raises:
-            ControlFailed: a site's hook did not fire or received no gradient.
-            InterventionRefused: the pass does not fit in memory; see `check_gradients`.
+    Raises:
+        ControlFailed: a site's hook did not fire or received no gradient.
+        InterventionRefused: the pass does not fit in memory; see `check_gradients`.
     """
     import torch
 
     check_gradients(runner.geometry, *residual.shape[:2])
     activations: dict[tuple[Kind, int], torch.Tensor] = {}
-    leaves: dict[tuple[Kind, int], torch.Tensor] = {}
-    with runner.lock, torch.inference_mode(False), torch.enable_grad():
-        rows = residual.clone().requires_grad_()
-        for layer, call in enumerate(calls):
-            with _Watch(runner.model, layer, kinds, activations, leaves):
-                out = call_block(runner.model, layer, rows, call, start=0, cache=None)
+    blocks: list[_Block] = []
+    out = residual
+    for layer, call in enumerate(calls):
+        with runner.gradient_turn():
+            block = _run_block(runner.model, layer, out, kinds, call, activations)
             if hit := [row for row, which in enumerate(dropped) if which == layer]:
-                kept = torch.ones(len(rows), 1, 1)
-                kept[hit] = 0
-                change = out - rows
-                out = rows + kept * change + (1 - kept) * change.detach()
-            rows = out
-        end = rows[None, :, -1]
+                block = block.drop(hit)
+        blocks.append(block)
+        out = block.out
+    with runner.gradient_turn():
+        leaf = out.detach().requires_grad_()
+        end = leaf[None, :, -1]
         difference = (runner.readout.read_tokens(end, answers) - runner.readout.read_tokens(end, foils))[0]
-        places = list(leaves)
-        found = torch.autograd.grad(difference.sum(), [leaves[place] for place in places], allow_unused=True)
-    for place, gradient in zip(places, found):
-        if gradient is None:
-            raise ControlFailed(f"The {place[0]} of layer {place[1]} received no gradient; it cannot be estimated.")
-    if missing := [f"{k} of layer {n}" for k in kinds for n in range(runner.model.n_layers) if (k, n) not in leaves]:
+        (passed,) = torch.autograd.grad(difference.sum(), leaf)
+    gradients: dict[tuple[Kind, int], torch.Tensor] = {}
+    while blocks:
+        block = blocks.pop()
+        with runner.gradient_turn():
+            passed, *found = torch.autograd.grad(
+                block.out, [block.rows, *block.leaves.values()], passed, allow_unused=True
+            )
+        for place, gradient in zip(block.leaves, found):
+            if gradient is None:
+                raise ControlFailed(f"The {place[0]} of layer {place[1]} received no gradient; it cannot be estimated.")
+            gradients[place] = gradient
+    if missing := [f"{k} of layer {n}" for k in kinds for n in range(runner.model.n_layers) if (k, n) not in gradients]:
         raise ControlFailed(f"The hook of the {missing[0]} did not fire; it cannot be estimated.")
-    return ActivationGradients(activations, dict(zip(places, found)), difference.detach())
+    return ActivationGradients(activations, gradients, difference.detach())
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """One block of a forward pass, to be differentiated by itself."""
+
+    rows: torch.Tensor
+    out: torch.Tensor
+    leaves: dict[tuple[Kind, int], torch.Tensor]
+
+    def drop(self, hit: Sequence[int]) -> _Block:
+        """The same values, but what the block adds to these rows passes no gradient."""
+        import torch
+
+        kept = torch.ones(len(self.rows), 1, 1)
+        kept[hit] = 0
+        change = self.out - self.rows
+        return replace(self, out=self.rows + kept * change + (1 - kept) * change.detach())
+
+
+def _run_block(
+    model: HookedModel,
+    layer: int,
+    residual: torch.Tensor,
+    kinds: Sequence[Kind],
+    call: BlockCall,
+    activations: dict[tuple[Kind, int], torch.Tensor],
+) -> _Block:
+    # A copy for the first block: its input may be a tensor of inference mode, which takes part in no backward pass.
+    rows = (residual.detach() if layer else residual.clone()).requires_grad_()
+    leaves: dict[tuple[Kind, int], torch.Tensor] = {}
+    with _Watch(model, layer, kinds, activations, leaves):
+        out = call_block(model, layer, rows, call, start=0, cache=None)
+    return _Block(rows, out, leaves)
 
 
 class _Watch:

@@ -71,7 +71,7 @@ class LastPosition:
         found = np.empty((len(self.pairs), self.runner.geometry.d_model), np.float32)
         states = self.read(layer)
         for number, group in enumerate(self.groups):
-            with self.runner.lock, torch.inference_mode(False), torch.enable_grad():
+            with self.runner.gradient_turn():
                 leaf = torch.from_numpy(states[group])[None].requires_grad_()
                 (gradient,) = torch.autograd.grad(self._follow(leaf, layer, number).sum(), leaf)
                 found[group] = gradient[0].numpy()

@@ -46,7 +46,7 @@ class WaveRunner:
     """Runs interventions on a decoder-only transformer.
 
     The model lock is taken per block: a live request waits for one block of a sweep, not for the sweep; see
-    `threads.MODEL_LOCK`.
+    `threads.ModelLock`.
     """
 
     def __init__(self, bridge: TransformerBridge, geometry: Geometry) -> None:
@@ -98,6 +98,14 @@ class WaveRunner:
         import torch
 
         with self.lock, torch.inference_mode():
+            yield
+
+    @contextmanager
+    def gradient_turn(self) -> Iterator[None]:
+        """Take the model lock, with gradients."""
+        import torch
+
+        with self.lock, torch.inference_mode(False), torch.enable_grad():
             yield
 
     def count_work(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from audit_core import AuditError, Auditor, Cancelled, RunLog, audit_home, open_subject
-from audit_core.engine import spare_a_core, use_all_cores
+from audit_core.engine import prioritise, spare_a_core, use_all_cores
 from audit_core.errors import QueueFull
 from audit_core.models import PAGE, ModelAccess, ModelOrigin, find_origin
 from audit_core.registry import import_plugins
@@ -117,8 +117,13 @@ class ModelPool:
         self._desk = ThreadPoolExecutor(1, "assay-live", initializer=spare_a_core)
 
     def answer(self, work: Callable[[], AnswerT]) -> AnswerT:
-        """Run work that takes under a second with a model, and wait for it."""
-        return self._desk.submit(work).result()
+        """Run work that takes under a second with a model, before the next block of a sweep, and wait for it."""
+
+        def work_first() -> AnswerT:
+            with prioritise():
+                return work()
+
+        return self._desk.submit(work_first).result()
 
     def open(self, name: str, *, owner: str = SERVER, access: ModelAccess = PAGE) -> ModelStatus:
         """Start loading unless a load is running, done or failed; a failure is not retried at each rerun of a page.
