@@ -47,19 +47,24 @@ def time_until(test, seconds: float = 180.0) -> float:
     return time.perf_counter() - start
 
 
+def find_chromium() -> str:
+    """The browser for measuring pages and drawing plots."""
+    named = ("chromium-headless-shell", "chromium", "google-chrome")
+    found = next((path for name in named if (path := shutil.which(name))), None)
+    if found is None:
+        raise SystemExit("No Chromium: install it to measure the page and to draw the plots.")
+    return found
+
+
 def bench_page() -> dict[str, float]:
     """First paint and readiness of a fresh server, and the time from a click to new numbers."""
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=90_000)
 
-    named = ("chromium-headless-shell", "chromium", "google-chrome")
-    chromium = next((found for name in named if (found := shutil.which(name))), None)
-    if chromium is None:
-        raise SystemExit("No Chromium: install it to measure the page.")
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+            executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         )
         page, port = browser.new_page(viewport={"width": 1500, "height": 1000}), free_port()
         page.set_default_timeout(120_000)

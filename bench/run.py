@@ -18,7 +18,9 @@ START, END = "<!-- figures of the last run -->", "<!-- end of figures -->"
 
 
 def main() -> None:
+    from bounds import judge
     from engine import REPEATS, bench_engine
+    from growth import measure_growth, write_growth
     from page import bench_page
     from streamed import bench_streamed
     from widths import bench_widths
@@ -38,13 +40,17 @@ def main() -> None:
     }
     text = json.dumps({"figures": results, "environment": environment}, indent=1) + "\n"
     (ROOT / "bench/results.json").write_text(text, encoding="utf-8")
-    rows = [f"| `{name}` | {value:.4g} |" for name, value in results.items()]
+    judged = judge(results)
+    rows = [
+        f"| `{name}` | {value:.4g} | {' | '.join(judged.get(name, ('–', '–')))} |" for name, value in results.items()
+    ]
     about = ", ".join(f"{name} {value}" for name, value in environment.items())
     page = ROOT / "docs/performance.md"
     before, rest = page.read_text(encoding="utf-8").split(START)
-    table = "\n".join([START, "", f"{about}.", "", "| figure | value |", "|---|---|", *rows, "", END])
+    table = "\n".join([START, "", f"{about}.", "", "| figure | value | bound | |", "|---|---|---|---|", *rows, "", END])
     page.write_text(before + table + rest.split(END)[1], encoding="utf-8")
     print("\n".join(rows))
+    write_growth(measure_growth())
 
 
 if __name__ == "__main__":

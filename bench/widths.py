@@ -48,8 +48,8 @@ def compare(width: int) -> dict[str, float]:
     }
 
 
-def build(width: int):
-    """The default model's architecture and tokenizer at another width."""
+def build(width: int, layers: int = 8):
+    """The default model's architecture and tokenizer at another width and depth."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from audit_core import open_subject
@@ -57,7 +57,7 @@ def build(width: int):
 
     known = resolve_model("default")
     config = AutoConfig.from_pretrained(known)
-    config.hidden_size, config.intermediate_size, config.num_hidden_layers = width, width * 8 // 3, 8
+    config.hidden_size, config.intermediate_size, config.num_hidden_layers = width, width * 8 // 3, layers
     config.num_attention_heads, config.num_key_value_heads, config.head_dim = width // 64, width // 64, 64
     with tempfile.TemporaryDirectory() as made:
         for file in known.glob("tokenizer*.json"):
