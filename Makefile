@@ -15,7 +15,7 @@ export DO_NOT_TRACK := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick collected check style types imports model bench bench-peers intervals lock reference structure sample notebook circuits campaign campaign-tests mlflow-tests mixture t5 vision clean
+.PHONY: help run test quick collected check style types imports model bench bench-peers intervals lock reference structure sample notebook circuits campaign campaign-tests mlflow-tests catalogue-tests mixture t5 vision clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -96,6 +96,15 @@ build/mlflow/done: requirements-mlflow.lock
 	$(PYTHON) -m venv build/mlflow
 	build/mlflow/bin/pip install $(PIP_OPTIONS) --require-hashes --no-deps -r requirements-mlflow.lock
 	build/mlflow/bin/python tests/cluster/borrow_packages.py "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@touch $@
+
+# DuckLake has no extension for the DuckDB of Assay: an environment of its own with an older one.
+catalogue-tests: .venv/dev build/catalogue/done ## runs and effects in DuckLake and in PostgreSQL, by the SQL of the docs; needs PostgreSQL installed; seconds
+	$(BIN)/python tests/catalogue/catalogues.py
+
+build/catalogue/done: tests/catalogue/requirements.lock
+	$(PYTHON) -m venv build/catalogue
+	build/catalogue/bin/pip install $(PIP_OPTIONS) --require-hashes --no-deps -r tests/catalogue/requirements.lock
 	@touch $@
 
 vision: .venv/dev ## train the image classifiers of data/vision again; two minutes of one core

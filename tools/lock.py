@@ -17,8 +17,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN, DEV = "requirements.lock", "requirements-dev.lock"
-APART = ("requirements-cluster", "requirements-mlflow")
-"""Extras with an environment of their own; each lock has all that its extra needs."""
+APART = ("requirements-cluster", "requirements-mlflow", "tests/catalogue/requirements")
+"""Extras and tests with an environment of their own; each lock has all that it needs."""
 PLATFORM_BUILD = re.compile(r"torch|triton|nvidia-.*|cuda-.*")
 """torch and what its CUDA build brings along: chosen for each machine, so that no one digest fits."""
 _BROWSER = "sys_platform == 'emscripten'"
