@@ -100,7 +100,7 @@ build/mlflow/done: requirements-mlflow.lock
 
 # DuckLake has no extension for the DuckDB of Assay: an environment of its own with an older one.
 catalogue-tests: .venv/dev build/catalogue/done ## runs and effects in DuckLake and in PostgreSQL, by the SQL of the docs; needs PostgreSQL installed; seconds
-	$(BIN)/python tests/catalogue/catalogues.py
+	PYTHONPATH=.:tests $(BIN)/python tests/catalogue/catalogues.py
 
 build/catalogue/done: tests/catalogue/requirements.lock
 	$(PYTHON) -m venv build/catalogue

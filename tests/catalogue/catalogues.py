@@ -14,14 +14,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from spec.test_parts import DONE, REFUSED
 
@@ -29,6 +27,7 @@ from audit_core import cli
 from audit_core.store import RunLog
 from audit_core.store.log.backup import back_up, restore
 
+ROOT = Path(__file__).resolve().parents[2]
 LAKE_PYTHON = ROOT / "build/catalogue/bin/python"
 PAGE = ROOT / "docs/how-to.md"
 TABLES = {"runs": "run_id", "effects": "run_id, item, quantity"}
@@ -70,16 +69,17 @@ def plain(rows: list[Any]) -> list[list[str]]:
 
 
 class Lake:
-    """DuckLake: a catalogue in a DuckDB file, and its data beside it."""
+    """DuckLake: its catalogue in PostgreSQL, and its data in a folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, address: str) -> None:
         text = read_listing("ATTACH 'ducklake:").replace("/shared/", f"{folder}/")
-        self.attach, self.step = text.split("\n", 1)
-        self.attach = self.attach.replace("ducklake:catalogue", f"ducklake:{folder}/catalogue")
+        attach, self.step = text.split("\n", 1)
+        self.attach = re.sub("postgres:[^']*", f"postgres:{address}", attach)
 
     def run(self, sql: str) -> list[Any]:
-        ran = subprocess.run([LAKE_PYTHON, ROOT / "tests/catalogue/run_sql.py"], input=sql, capture_output=True, text=True)
+        ran = subprocess.run(
+            [LAKE_PYTHON, ROOT / "tests/catalogue/run_sql.py"], input=sql, capture_output=True, text=True
+        )
         if ran.returncode:
             raise SystemExit(f"DuckLake: {ran.stderr[-2000:]}")
         return json.loads(ran.stdout)
@@ -97,8 +97,8 @@ class Lake:
 class Postgres:
     """A server that listens on a socket in a folder alone."""
 
-    def __init__(self, folder: Path, socket: str) -> None:
-        self.folder, self.address = folder, f"host={socket} dbname=postgres user=assay"
+    def __init__(self, folder: Path, address: str) -> None:
+        self.folder, self.address = folder, address
         self.make, self.step = read_listing("psql \"$CATALOGUE\" <<'E'\nCREATE"), read_listing("python - <<'E'")
 
     def shell(self, text: str) -> str:
@@ -126,7 +126,7 @@ class Postgres:
 
 
 @contextmanager
-def serve_postgres(folder: Path) -> Iterator[str]:
+def serve_postgres() -> Iterator[str]:
     """Folder of the socket of a new server, without a password: the folder is its owner's alone."""
     programs = [*map(str, Path("/usr/lib/postgresql").glob("*/bin")), *os.environ["PATH"].split(os.pathsep)]
     found = {name: shutil.which(name, path=os.pathsep.join(programs)) for name in ("initdb", "pg_ctl", "psql")}
@@ -158,36 +158,45 @@ def compare(name: str, catalogue: Lake | Postgres, folder: Path) -> None:
         for table in TABLES:
             there, asked = align(found[table]), align(wanted[table])
             assert there == asked, f"{name}, {table}:\n{there[:2]}\n{asked[:2]}"
-    print(f"{name}: {len(wanted['runs'])} runs and {len(wanted['effects'])} effects equal those of the index, after the step was repeated too")
+    print(
+        f"{name}: {len(wanted['runs'])} runs and {len(wanted['effects'])} effects equal those of the index, after the step was repeated too"
+    )
 
 
 def align(rows: list[list[str]]) -> list[list[str]]:
     """Times as 19 characters: each database writes the zone in its own way. Rows with an equal key in one order."""
-    return sorted([re.sub(r"^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d).*", r"\1 \2", value) for value in row] for row in rows)
+    return sorted(
+        [re.sub(r"^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d).*", r"\1 \2", value) for value in row] for row in rows
+    )
 
 
 def read_while_adding(lake: Lake, home: Path, folder: Path) -> None:
-    """A reader beside the step sees all of a run or nothing of it."""
-    seen, ended = [], threading.Event()
+    """Readers beside the step see all of a run or nothing of it."""
+    query = f"{lake.attach}\nSELECT run_id, n_effects, count(item) FROM lake.runs LEFT JOIN lake.effects USING (run_id) GROUP BY ALL"
+    ended = threading.Event()
 
-    def look() -> None:
+    def look() -> list[list[Any]]:
+        seen = []
         while not ended.is_set():
-            seen.append(
-                lake.run(
-                    f"{lake.attach}\nSELECT n_effects, count(item) FROM lake.runs LEFT JOIN lake.effects USING (run_id) GROUP BY run_id, n_effects"
-                )
-            )
+            seen.append(lake.run(query))
+        return seen
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    for number in range(10, 14):
-        RunLog(home).append(make_run(number))
-        publish(home, folder)
-        lake.add()
-    ended.set()
-    thread.join()
-    assert all(stated == counted for rows in seen for stated, counted in rows), seen
-    print(f"DuckLake: a reader looked {len(seen)} times while runs were added, and saw no run without all of its effects")
+    with ThreadPoolExecutor(2) as readers:
+        looking = [readers.submit(look) for _ in range(2)]
+        try:
+            for number in range(10, 16):
+                RunLog(home).append(make_run(number))
+                publish(home, folder)
+                lake.add()
+        finally:
+            ended.set()
+        seen = [rows for one in looking for rows in one.result()]
+    assert all(stated == counted for rows in seen for _, stated, counted in rows), seen
+    sizes = sorted({len(rows) for rows in seen})
+    assert len(sizes) > 2, "the readers saw no run arrive"
+    print(
+        f"DuckLake: two readers looked {len(seen)} times while runs were added, saw {sizes[0]} to {sizes[-1]} runs, and none without all of its effects"
+    )
 
 
 def main() -> None:
@@ -195,15 +204,17 @@ def main() -> None:
         raise SystemExit(f"No {LAKE_PYTHON.relative_to(ROOT)}: run `make catalogue-tests`.")
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        # Read by the server's own user through the shell of this one.
         home, moved = folder / "home", folder / "moved"
         home.mkdir(mode=0o700)
         for record in (DONE, REFUSED, *map(make_run, range(3))):
             RunLog(home).append(record)
         publish(home, folder)
-        with serve_postgres(folder) as socket:
-            catalogues = {"DuckLake": Lake(folder), "PostgreSQL": Postgres(folder, socket)}
-            catalogues["PostgreSQL"].shell(catalogues["PostgreSQL"].make)
+        with serve_postgres() as socket:
+            tables, lake = (f"host={socket} dbname={name} user=assay" for name in ("postgres", "lake"))
+            postgres = Postgres(folder, tables)
+            postgres.shell('psql -q "$CATALOGUE" -c "CREATE DATABASE lake"')
+            postgres.shell(postgres.make)
+            catalogues = {"DuckLake": Lake(folder, lake), "PostgreSQL": postgres}
             for name, catalogue in catalogues.items():
                 compare(name, catalogue, folder)
             read_while_adding(catalogues["DuckLake"], home, folder)

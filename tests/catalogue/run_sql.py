@@ -1,4 +1,4 @@
-"""Runs SQL from standard input with DuckDB 1.5 and the DuckLake extension from its package; prints the last result as JSON."""
+"""Runs SQL from standard input with DuckDB 1.5 and the extensions from their packages; prints the last result as JSON."""
 
 import json
 import sys
@@ -6,11 +6,14 @@ from pathlib import Path
 
 import duckdb
 import duckdb_extension_ducklake
+import duckdb_extension_postgres_scanner
 
-(EXTENSION,) = Path(duckdb_extension_ducklake.__file__).parent.glob("extensions/*/ducklake.duckdb_extension")
+PACKAGES = (duckdb_extension_postgres_scanner, duckdb_extension_ducklake)
 
 if __name__ == "__main__":
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
-    connection.execute(f"LOAD '{EXTENSION}'")
+    for package in PACKAGES:
+        (extension,) = Path(package.__file__).parent.glob("extensions/*/*.duckdb_extension")
+        connection.execute(f"LOAD '{extension}'")
     rows = connection.execute(sys.stdin.read()).fetchall()
     json.dump(rows, sys.stdout, default=str)

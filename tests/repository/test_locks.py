@@ -75,7 +75,7 @@ def test_the_makefile_installs_nothing_but_torch_without_digests() -> None:
     rules = dict(re.findall(r"^([\w./]+):.*\n((?:\t.*\n)+)", text, re.M))
     lines = [line for rule, lines in rules.items() if rule != "lock" for line in lines.splitlines()]
     installs = [line for line in lines if "pip install" in line]
-    assert len(installs) == 8
+    assert len(installs) == 9
     torch = "/pip install $(PIP_OPTIONS) -c constraints.txt $$(grep '^torch==' requirements.txt)"
     unhashed = [line for line in installs if "--require-hashes --no-deps" not in line]
     assert sorted(unhashed) == [f"\t$(BIN){torch}", f"\tbuild/peers/bin{torch}"]
