@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -39,6 +40,8 @@ def work(campaign: Path, cores: int, folder: Path) -> None:
     # A job that SLURM queues again keeps its number.
     name = f"{job.job_id}-{os.environ.get('SLURM_RESTART_COUNT', '0')}"
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+    # A node of Ray that loses its head aborts, and would leave hundreds of megabytes in the folder of the job.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # A node need not wait for its tasks when it ends: answers are stored one by one.
     os.environ["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] = "0"
     head = folder / f"{name}.head"
