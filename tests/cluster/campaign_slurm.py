@@ -23,7 +23,7 @@ from pathlib import Path
 from campaign_cluster import ROOT, check, compare, kill_group, read_results, wait_for
 
 PROGRAMS = {"munged": "munge", "slurmctld": "slurmctld", "slurmd": "slurmd"} | dict.fromkeys(
-    ("sbatch", "srun", "scontrol", "scancel"), "slurm-client"
+    ("sbatch", "srun", "sinfo", "scontrol", "scancel"), "slurm-client"
 )
 """What is needed, and the Debian package that has it."""
 NODES = ("n1", "n2", "n3")
@@ -342,11 +342,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", type=Path, help="folder for data directories and logs, kept afterwards")
     given = parser.parse_args().keep
-    missing = {package: name for name, package in PROGRAMS.items() if shutil.which(name) is None}
-    if missing:
-        sys.exit(
-            f"Missing: {', '.join(missing.values())}. Nothing was tested. On Debian: apt-get install {' '.join(missing)}"
-        )
+    if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
+        packages = " ".join(sorted({PROGRAMS[name] for name in missing}))
+        sys.exit(f"Missing: {', '.join(missing)}. Nothing was tested. On Debian: apt-get install {packages}")
     top = (given or Path(tempfile.mkdtemp(prefix="assay-slurm-"))).resolve()
     top.mkdir(parents=True, exist_ok=True)
     top.chmod(0o755)
