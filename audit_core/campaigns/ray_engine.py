@@ -23,6 +23,8 @@ LOCAL = "local"
 class RayEngine:
     """Runs each task in a worker process of a cluster. Ray starts another worker where a process or a machine is lost."""
 
+    outlives_workers = True
+
     def __init__(self, address: str, *, threads: int) -> None:
         self._address, self._threads = address, threads
 
