@@ -15,7 +15,7 @@ export DO_NOT_TRACK := 1
 export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick collected check style types imports model bench bench-peers intervals lock reference structure sample notebook circuits campaign campaign-tests mlflow-tests catalogue-tests mixture t5 vision clean
+.PHONY: help run test quick collected check style types imports model bench bench-peers intervals lock reference structure sample notebook circuits campaign campaign-tests slurm-tests mlflow-tests catalogue-tests mixture t5 vision clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -81,6 +81,9 @@ campaign: .venv/dev ## run the example campaign and record its state in data/cam
 # Nightly. An environment of its own for Ray, which reads all else from .venv, so that torch is there once.
 campaign-tests: .venv/dev build/ray/done ## campaigns on a Ray cluster of two nodes on this machine, of which parts are killed; some minutes
 	PYTHONPATH=. build/ray/bin/python tests/cluster/campaign_cluster.py
+
+slurm-tests: .venv/dev build/ray/done ## ci/slurm_campaign.py on a SLURM of three nodes on this machine, of which one is killed; needs slurmd, slurmctld, munge
+	PYTHONPATH=. build/ray/bin/python tests/cluster/campaign_slurm.py
 
 build/ray/done: requirements-cluster.lock
 	$(PYTHON) -m venv build/ray

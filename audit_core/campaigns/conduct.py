@@ -42,6 +42,9 @@ def run_campaign(
         folder.clear_stop()
         recorder = _Recorder(folder, actor, on_ended)
         recorder.catch_up()
+        if engine.outlives_workers:
+            # An earlier process was ended with all its workers, as at the time limit of a job: no question is at fault.
+            folder.forget_attempts()
         todo = recorder.list_unanswered()
         while todo and not folder.is_stopping():
             before = _count_progress(folder)

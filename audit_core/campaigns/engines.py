@@ -23,6 +23,9 @@ class Ended:
 class Engine(Protocol):
     """Runs tasks in any order and reports each one."""
 
+    outlives_workers: bool
+    """Whether this process goes on where a task ends its own."""
+
     def run(
         self,
         tasks: Sequence[Task],
@@ -40,6 +43,8 @@ class Engine(Protocol):
 
 class LocalEngine:
     """Runs tasks in this process, one at a time. A task that ends the process ends the campaign; run it again to go on."""
+
+    outlives_workers = False
 
     def run(
         self,

@@ -159,6 +159,13 @@ class CampaignFolder:
         """Remove the note of an attempt that a person cancelled."""
         (self.path / "attempts" / name).unlink(missing_ok=True)
 
+    def forget_attempts(self) -> None:
+        """Remove the notes of attempts at questions that have no answer."""
+        ended = self.list_ended()
+        for path in (self.path / "attempts").iterdir():
+            if path.name.partition(".")[0] not in ended:
+                path.unlink(missing_ok=True)
+
     def count_attempts(self) -> dict[str, int]:
         """Noted attempts by content key."""
         found: dict[str, int] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from audit_core.campaigns.worker import MAX_ATTEMPTS, Task
 from audit_core.errors import Refused
 
 _POLL_S = 0.5
+_PATIENCE_S = 300.0
+"""Wait for a machine with enough cores for a task; others can still be starting, or be replaced."""
 _AHEAD = 2
 """Tasks handed out per free place, so that a worker has its next task when it ends one."""
 LOCAL = "local"
@@ -19,6 +22,8 @@ LOCAL = "local"
 
 class RayEngine:
     """Runs each task in a worker process of a cluster. Ray starts another worker where a process or a machine is lost."""
+
+    outlives_workers = True
 
     def __init__(self, address: str, *, threads: int) -> None:
         self._address, self._threads = address, threads
@@ -34,7 +39,7 @@ class RayEngine:
         """See `Engine`.
 
         Raises:
-            Refused: Ray is missing, the cluster does not answer, or it refuses the token.
+            Refused: Ray is missing, the cluster does not answer, it refuses the token, or none of its machines has the cores of a task.
         """
         ray = _import_ray()
         _connect(ray, self._address)
@@ -43,11 +48,13 @@ class RayEngine:
             remote = ray.remote(num_cpus=self._threads, max_retries=MAX_ATTEMPTS - 1, max_calls=0)(_call)
             waiting: list[Task] = list(tasks)
             pending: dict[Any, Task] = {}
+            fitted = time.monotonic()
             while pending or (waiting and not is_stopping()):
                 while waiting and len(pending) < self._count_places(ray) and not is_stopping():
                     on_submit(waiting[0])
                     task = waiting.pop(0)
                     pending[remote.remote(execute, task)] = task
+                fitted = self._check_cores(ray, fitted)
                 ready, _ = ray.wait(list(pending), num_returns=1, timeout=_POLL_S)
                 for one in ready:
                     yield Ended(pending.pop(one), _read_failure(ray, one))
@@ -57,6 +64,19 @@ class RayEngine:
                         ray.cancel(one, force=False, recursive=False)
         finally:
             ray.shutdown()
+
+    def _check_cores(self, ray: Any, fitted: float) -> float:
+        """When a machine last had the cores of a task; without one, Ray would wait and say nothing."""
+        cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+        if max(cores, default=0) >= self._threads:
+            return time.monotonic()
+        if time.monotonic() - fitted > _PATIENCE_S:
+            raise Refused(
+                f"For {_PATIENCE_S:.0f} s no machine of the cluster had {self._threads} cores; the largest has {max(cores, default=0)}.",
+                wanted="a machine with as many cores as one task has threads.",
+                remedy="start Ray on more or larger machines, or change `threads` in the campaign's file.",
+            )
+        return fitted
 
     def _count_places(self, ray: Any) -> int:
         return max(1, int(ray.cluster_resources().get("CPU", 0) // self._threads)) * _AHEAD

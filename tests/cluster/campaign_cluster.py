@@ -316,6 +316,7 @@ def _run_checks(top: Path) -> None:
             len(outcomes) == n and outcomes.count("failed") == status.counts["failed"],
             len(outcomes),
         )
+        check_cores(cluster.address, Refused)
         check_token(top, cluster.address, Refused)
 
 
@@ -339,6 +340,23 @@ def compare(home: Path, name: str, expected: dict[str, bytes], n: int) -> None:
     check("all runs are done", {record.outcome for record in records} == {"done"})
     with open_database(home) as connection:
         check("the log verifies", verify_log(connection).findings == ())
+
+
+def check_cores(address: str, refused: type[Exception]) -> None:
+    """Tasks that no machine can take are refused; Ray would wait for one for ever."""
+    from audit_core.campaigns import RayEngine, Task, ray_engine
+
+    ray_engine._PATIENCE_S = 3.0
+    found = ""
+    try:
+        list(
+            RayEngine(address, threads=99).run(
+                [Task("/", "none", (), 99)], print, on_submit=str, is_stopping=lambda: False
+            )
+        )
+    except refused as error:
+        found = str(error)
+    check("tasks that need more cores than any machine has are refused", "99 cores" in found, found[:120])
 
 
 def check_token(top: Path, address: str, refused: type[Exception]) -> None:

@@ -88,7 +88,7 @@ def test_each_requirement_is_one_of_the_wheel_or_of_one_extra(wheel: zipfile.Zip
     assert {line.split("==")[0] for line in api} == {"starlette", "uvicorn", "python-multipart"}
     assert {line.split("==")[0] for line in dashboard} == {"streamlit", "plotly", "authlib"}
     cluster = {pin(line.strip()) for line, _, marker in rows if "'cluster'" in marker}
-    assert {line.split("==")[0] for line in cluster} == {"ray"}
+    assert {line.split("==")[0] for line in cluster} == {"ray", "submitit"}
     tracking = {pin(line.strip()) for line, _, marker in rows if "'mlflow'" in marker}
     assert {line.split("==")[0] for line in tracking} == {"mlflow-skinny"}
     dev = {pin(line.strip()) for line, _, marker in rows if "'dev'" in marker}

@@ -268,12 +268,31 @@ def test_a_result_that_the_log_has_is_reused_and_a_worker_of_another_version_is_
 class _Broken:
     """An engine whose workers never begin anything."""
 
+    outlives_workers = True
+
     def run(
         self, tasks: Sequence[Task], execute: object, *, on_submit: Callable[[Task], None], is_stopping: object
     ) -> Iterator[Ended]:
         for task in tasks:
             on_submit(task)
             yield Ended(task, "no module named audit_core")
+
+
+class _Cluster(LocalEngine):
+    """Runs tasks here, as an engine whose workers are processes of their own."""
+
+    outlives_workers = True
+
+
+@pytest.mark.parametrize(("engine", "failed"), [(_Cluster, 0), (LocalEngine, 1)])
+def test_jobs_that_were_ended_with_their_workers_are_no_fault_of_a_question(
+    tmp_path: Path, engine: type[LocalEngine], failed: int
+) -> None:
+    folder = make_plan(tmp_path / "home")
+    for _ in range(working.MAX_ATTEMPTS):
+        folder.note_attempt(folder.read_plan().questions[0].key)
+    run_campaign(folder, engine(), actor=ME)
+    assert read_status(folder.home, folder.campaign_id).counts["failed"] == failed
 
 
 def test_workers_that_never_begin_are_failures_and_no_endless_loop(tmp_path: Path) -> None:
