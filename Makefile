@@ -102,7 +102,7 @@ build/mlflow/done: requirements-mlflow.lock
 	@touch $@
 
 # DuckLake has no extension for the DuckDB of Assay: an environment of its own with an older one.
-catalogue-tests: .venv/dev build/catalogue/done ## runs and effects in DuckLake and in PostgreSQL, by the SQL of the docs; needs PostgreSQL installed; seconds
+catalogue-tests: .venv/dev build/catalogue/done ## runs and effects in DuckLake and in PostgreSQL, by the SQL of the docs; needs PostgreSQL installed; two minutes
 	PYTHONPATH=.:tests $(BIN)/python tests/catalogue/catalogues.py
 
 build/catalogue/done: tests/catalogue/requirements.lock

@@ -1,4 +1,4 @@
-"""Runs SQL from standard input with DuckDB 1.5 and the extensions from their packages; prints the last result as JSON."""
+"""A connection of DuckDB 1.5 with the extensions from their packages: a line of SQL in, as JSON, and a line of rows or an error out."""
 
 import json
 import sys
@@ -15,5 +15,9 @@ if __name__ == "__main__":
     for package in PACKAGES:
         (extension,) = Path(package.__file__).parent.glob("extensions/*/*.duckdb_extension")
         connection.execute(f"LOAD '{extension}'")
-    rows = connection.execute(sys.stdin.read()).fetchall()
-    json.dump(rows, sys.stdout, default=str)
+    for line in sys.stdin:
+        try:
+            answer = {"rows": connection.execute(json.loads(line)).fetchall()}
+        except duckdb.Error as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer, default=str), flush=True)
