@@ -293,12 +293,12 @@ def read_pattern(auditor: Auditor, choice: Choice, intervention: Intervention) -
 def _read_pattern_by_job(
     auditor: Auditor, choice: Choice, intervention: Intervention, key: str, seconds: float | None
 ) -> np.ndarray | None:
-    """The pattern of a long prompt; only the head in focus is kept, because all heads take up to 300 MB."""
+    """The pattern of a long prompt: of the head in focus alone, because patterns of all heads do not fit."""
     head, pair, reference = choice.head, choice.shown.pairs[0], choice.reference
     mine, refused = st.session_state.setdefault("jobs", {}), st.session_state.setdefault("refused", {})
 
     def work(_report: Any) -> np.ndarray:
-        return auditor.draw_patterns(pair, intervention, reference)[head.layer, head.index].copy()
+        return auditor.draw_pattern_of(pair, intervention, reference, head)
 
     if key not in mine and key not in refused:
         try:
