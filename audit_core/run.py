@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 from audit_core.audit import Audit
 from audit_core.capability import PATTERNS
 from audit_core.circuits.circuit_search import KnownOrders
+from audit_core.component import Component
 from audit_core.dictionaries.shelf import attach_dictionary, split_name
 from audit_core.engine.pace import Pace, measure_growth
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
@@ -45,7 +46,7 @@ from audit_core.request import (
     reference_key,
 )
 from audit_core.store.log.run_log import ClaimRun, Reached, RunLog, RunRecord, RunStart
-from audit_core.subject import Floats, Progress, Subject, no_partial, no_progress
+from audit_core.subject import Floats, Means, Progress, Subject, no_partial, no_progress
 from audit_core.subject_family import find_folder, load_folder
 from audit_core.version import VERSION
 
@@ -243,10 +244,20 @@ class Auditor:
 
     def draw_patterns(self, pair: TokenPair, intervention: Intervention, reference: TokenisedPrompts) -> Floats:
         """Attention patterns of one prompt under an intervention; shape (layer, head, query, key). Not logged: for figures only."""
-        needs_means = bool(MEAN_REPLACEMENTS & intervention.replacements)
-        kinds = frozenset(component.kind for component in intervention.components)
-        means = self._means.capture(reference, kinds) if needs_means else None
+        means = self._take_means(intervention, reference)
         return PATTERNS.of(self.subject).patterns(pair, intervention, means=means)
+
+    def draw_pattern_of(
+        self, pair: TokenPair, intervention: Intervention, reference: TokenisedPrompts, head: Component
+    ) -> Floats:
+        """The same of one head alone, shape (query, key)."""
+        means = self._take_means(intervention, reference)
+        return PATTERNS.of(self.subject).pattern_of(pair, intervention, head, means=means)
+
+    def _take_means(self, intervention: Intervention, reference: TokenisedPrompts) -> Means | None:
+        """Means of the kinds that it edits, if it inserts any."""
+        kinds = frozenset(component.kind for component in intervention.components)
+        return self._means.capture(reference, kinds) if MEAN_REPLACEMENTS & intervention.replacements else None
 
     def calibrate(self) -> None:
         """Time this machine on made-up tokens, so that the first long run has a predicted time."""

@@ -309,11 +309,7 @@ class MeanActivations(Protocol):
     """Capability: mean activations over prompts, for `mean` replacements and for matched random sets."""
 
     def capture_means(
-        self,
-        reference: TokenisedPrompts,
-        *,
-        kinds: Collection[Kind] = MEAN_KINDS,
-        on_progress: Progress = no_progress,
+        self, reference: TokenisedPrompts, *, kinds: Collection[Kind] = MEAN_KINDS, on_progress: Progress = no_progress
     ) -> Means:
         """Mean activations of these kinds of components over these prompts, by token length and by template."""
 
@@ -353,8 +349,12 @@ class Patterns(Protocol):
     """Capability: whole attention patterns, also under an intervention."""
 
     def patterns(self, pair: TokenPair, intervention: Intervention, *, means: Means | None = None) -> Floats:
-        """Attention pattern of one prompt under an intervention; shape (layer, head, query, key); NaN in a layer
-        without heads."""
+        """Attention pattern of one prompt under an intervention; shape (layer, head, query, key); NaN without heads."""
+
+    def pattern_of(
+        self, pair: TokenPair, intervention: Intervention, head: Component, *, means: Means | None = None
+    ) -> Floats:
+        """The same of one head alone, shape (query, key): long prompts have room for no more."""
 
 
 @runtime_checkable

@@ -47,21 +47,21 @@ def check_size(reference: TokenisedPrompts, kinds: Collection[Kind], geometry: G
         InterventionRefused: the sums of these kinds over these prompts take more than `MEANS_BYTES`.
     """
     keys = {(len(pair.clean_ids), pair.prompt.template) for pair in reference.pairs}
-    numbers = {
-        kind: sum(
-            geometry.n_layers * int(np.prod(find_site_shape(kind, geometry, length, length))) for length, _ in keys
-        )
-        for kind in join_kinds(kinds)
-        if kind is not Kind.EXPERT
-    }
-    if sum(numbers.values()) * 8 > MEANS_BYTES:
-        largest = max(numbers, key=numbers.__getitem__)
+    sizes = {kind: sum(measure_sums([kind], geometry, length) for length, _ in keys) for kind in join_kinds(kinds)}
+    if sum(sizes.values()) > MEANS_BYTES:
+        largest = max(sizes, key=sizes.__getitem__)
         raise InterventionRefused(
             f"Means of {largest} over prompts of up to {max(length for length, _ in keys)} tokens take "
-            f"{sum(numbers.values()) * 8 / 1e9:.1f} GB.",
+            f"{sum(sizes.values()) / 1e9:.1f} GB.",
             wanted=f"at most {MEANS_BYTES / 1e9:.1f} GB.",
             remedy="choose resample or zero, or shorter prompts.",
         )
+
+
+def measure_sums(kinds: Collection[Kind], geometry: Geometry, length: int) -> int:
+    """Bytes of sums in double precision of all layers over prompts of one length and template; experts are not counted."""
+    shapes = [find_site_shape(kind, geometry, length, length) for kind in join_kinds(kinds) if kind is not Kind.EXPERT]
+    return 8 * geometry.n_layers * sum(int(np.prod(shape)) for shape in shapes)
 
 
 def join_kinds(kinds: Collection[Kind]) -> tuple[Kind, ...]:
@@ -76,6 +76,7 @@ class MeanSums:
         self.kinds, self._n_layers = join_kinds(kinds), n_layers
         self._sums: dict[int, dict[str, dict[Place, _Sum]]] = {}
         self._counts: dict[tuple[int, str], int] = {}
+        self._means: dict[tuple[int, str], dict[Kind, Floats]] = {}
 
     def count(self, pairs: Sequence[TokenPair]) -> None:
         """Count prompts of one length, whose layers are added next."""
@@ -107,25 +108,34 @@ class MeanSums:
                 more = _Sum(value[rows].sum(0, dtype=torch.float64), None if sent is None else sent[rows].sum(0))
                 entry[kind, layer] = entry[kind, layer].add(more) if (kind, layer) in entry else more
 
+    def close(self, length: int, layer: int) -> None:
+        """Turn the sums of one layer into its means, after the last prompt of this length; the sums are then released."""
+        by_template = self._sums.get(length, {})
+        for kind in self.kinds:
+            sums = {name: entry.pop((kind, layer)) for name, entry in by_template.items() if (kind, layer) in entry}
+            for name, total in ((sums if len(by_template) > 1 else {}) | _join_all(sums)).items():
+                mean = total.average(self._counts[length, name]).numpy()
+                found = self._means.setdefault((length, name), {})
+                if kind not in found:
+                    found[kind] = _make_room(self._n_layers, mean)
+                found[kind][layer] = mean
+
     def finish(self) -> Means:
         """Means by length, of each template and of all ("")."""
         found: dict[tuple[int, str], dict[Kind, Floats]] = {}
         for length, by_template in self._sums.items():
-            names = sorted({"", *by_template})
-            for kind in self.kinds:
-                layers: dict[str, dict[int, torch.Tensor]] = {name: {} for name in names}
-                for layer in range(self._n_layers):
-                    # Taken out, so that sums and means are not all in memory together.
-                    sums = {
-                        name: entry.pop((kind, layer)) for name, entry in by_template.items() if (kind, layer) in entry
-                    }
-                    for name, total in ((sums if len(by_template) > 1 else {}) | _join_all(sums)).items():
-                        layers[name][layer] = total.average(self._counts[length, name])[None]
-                for name in names:
-                    is_shared = name and len(by_template) == 1
-                    all_layers = found[length, ""][kind] if is_shared else _stack(layers[name], self._n_layers)
-                    found.setdefault((length, name), {})[kind] = all_layers
+            for layer in range(self._n_layers):
+                self.close(length, layer)
+            for name in sorted({"", *by_template}):
+                # One template alone has the means of all, without a copy.
+                known = self._means[length, "" if len(by_template) == 1 else name]
+                found[length, name] = {kind: read_only(known[kind]) for kind in self.kinds}
         return Means(found, self._counts)
+
+
+def _make_room(n_layers: int, mean: Floats) -> Floats:
+    """Means of all layers, filled one by one, so that no more than one is in memory twice; NaN where a layer lacks the site."""
+    return np.full((n_layers, *mean.shape), np.nan, mean.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,10 +158,6 @@ class _Sum:
 def _join_all(sums: Mapping[str, _Sum]) -> dict[str, _Sum]:
     """The sum of all templates, under the name ""; empty where a layer lacks the site."""
     return {"": reduce(_Sum.add, sums.values())} if sums else {}
-
-
-def _stack(layers: Mapping[int, torch.Tensor], n_layers: int) -> Floats:
-    return read_only(stack_layers(layers, n_layers)[0].numpy())
 
 
 class NeuronBounds:

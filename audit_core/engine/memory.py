@@ -70,6 +70,19 @@ def check_row(model: HookedModel, geometry: Geometry, interventions: Sequence[In
     is_in_parts = len(model.direct) == model.n_layers and not any(
         find_kind(edit) in _PATTERNS for intervention in interventions for edit in intervention.edits
     )
+    _check_block(geometry, length, is_in_parts=is_in_parts)
+
+
+def check_pattern(geometry: Geometry, length: int) -> None:
+    """Refuse the pattern of one head where those of its layer do not fit.
+
+    Raises:
+        PromptRefused: its block with patterns of all its heads needs more than `ROW_BYTES`.
+    """
+    _check_block(geometry, length, is_in_parts=False)
+
+
+def _check_block(geometry: Geometry, length: int, *, is_in_parts: bool) -> None:
     if (needed := measure_row(geometry, length, is_in_parts=is_in_parts)) > ROW_BYTES:
         fits, longest = 0, min(length, _LONGEST)
         while longest - fits > 1:

@@ -17,7 +17,8 @@ from audit_core.engine.hooks import Sources
 from audit_core.engine.inputs import read_inputs
 from audit_core.engine.kept import keep_calls, keep_captures
 from audit_core.engine.layered import LayeredRun
-from audit_core.engine.means import MeanSums, NeuronBounds, check_size, stack_layers
+from audit_core.engine.mean_capture import capture_means
+from audit_core.engine.means import NeuronBounds, stack_layers
 from audit_core.engine.memory import check_kept, check_patterns, check_row
 from audit_core.engine.needs import gather_sources, list_needs
 from audit_core.engine.plan import Group, count_tokens, plan_groups
@@ -217,18 +218,7 @@ class WaveRunner:
 
     def capture_means(self, reference: TokenisedPrompts, kinds: Collection[Kind], on_progress: Progress) -> Means:
         """Mean activations over prompts; see `Subject.capture_means`."""
-        check_size(reference, kinds, self.geometry)
-        sums, done = MeanSums(kinds, self.model.n_layers), 0
-        for where in self.batch(reference):
-            pairs = [reference.pairs[i] for i in where]
-            sums.count(pairs)
-            rows = [p.clean_ids for p in pairs] + [p.corrupted_ids for p in pairs]
-            for part in self.capture_layers(rows, sums.kinds):
-                with self.turn():
-                    sums.add(pairs, part, self.model)
-            done += len(pairs)
-            on_progress(done, len(reference))
-        return sums.finish()
+        return capture_means(self, reference, kinds, on_progress)
 
     def capture_ranges(self, reference: TokenisedPrompts, on_progress: Progress) -> Floats:
         """Ranges of neurons over prompts; see `NeuronRanges.capture_ranges`."""

@@ -110,7 +110,8 @@ class WaveSteps:
         self._joined: list[int] = []
         self._rows: torch.Tensor | None = None
         self._n_prompts = self._applied = 0
-        self._patterns: dict[int, torch.Tensor] = {}
+        self.patterns: dict[int, torch.Tensor] = {}
+        """Filled layer by layer if asked for; see `Wave.patterns`."""
 
     def run_layer(
         self, layer: int, call: BlockCall, sources: Sources, on_layer: Callable[[int], None], *, at: int
@@ -135,7 +136,7 @@ class WaveSteps:
         hooks = EditHooks(self.model, layer, jobs, sources, self._n_prompts, self.start, self.generator)
         with self.turn(), hooks:
             if self._with_patterns and (Kind.EDGE, layer) in self.model.points:
-                hooks.watch_pattern(self._patterns)
+                hooks.watch_pattern(self.patterns)
             self._rows = call_block(self.model, layer, self._rows, call, start=self.start, cache=cache)
         self._applied += hooks.applied
         on_layer(self._rows.shape[0] * self._rows.shape[1])
@@ -148,7 +149,7 @@ class WaveSteps:
         ends = self._rows[:, -n_last:].reshape(len(self.variants), self._n_prompts, n_last, -1)
         back = torch.empty(len(self.variants), dtype=torch.long)
         back[torch.tensor(self._joined)] = torch.arange(len(self.variants))
-        return Wave(ends[back], self._applied, self._patterns)
+        return Wave(ends[back], self._applied, self.patterns)
 
 
 def list_jobs(variants: Sequence[Variant], joined: Sequence[int], layer: int) -> list[tuple[int, PromptSide, SiteEdit]]:

@@ -32,7 +32,7 @@ from audit_core.capability import (
     Capability,
     components_of,
 )
-from audit_core.component import Kind
+from audit_core.component import Component, Kind
 from audit_core.documents import form
 from audit_core.engine.adapters import register_adapters
 from audit_core.engine.checkpoint import check_against_files, check_kind
@@ -41,6 +41,7 @@ from audit_core.engine.faults import refuse_faults
 from audit_core.engine.featured import FeaturedDecoder
 from audit_core.engine.jacobian import read_jacobian_lens
 from audit_core.engine.lens import explain_no_lenses, read_lenses
+from audit_core.engine.one_pattern import draw_pattern
 from audit_core.engine.parity import choose_tokens, run_alone
 from audit_core.engine.randomise import shuffle_weights
 from audit_core.engine.runner import WaveRunner
@@ -200,6 +201,11 @@ class TransformerSubject(FeaturedDecoder):
 
     def patterns(self, pair: TokenPair, intervention: Intervention, *, means: Means | None = None) -> Floats:
         return self.runner.draw_patterns(pair, self.complete(intervention, means), means)
+
+    def pattern_of(
+        self, pair: TokenPair, intervention: Intervention, head: Component, *, means: Means | None = None
+    ) -> Floats:
+        return draw_pattern(self.runner, pair, self.complete(intervention, means), head, means)
 
     def randomised(self, layer: int, *, seed: int) -> TransformerSubject:
         if not 0 <= layer < self.geometry.n_layers:

@@ -14,12 +14,12 @@ import torch
 from agreement.literal import LiteralRunner
 from toy.prompts import tokenise_letters
 
-from audit_core.component import Kind, head
-from audit_core.engine import change_sizes, kept, layered, means, memory, plan
+from audit_core.component import Kind, edge, head, mlp
+from audit_core.engine import change_sizes, kept, layered, mean_capture, means, memory, plan
 from audit_core.engine.capture import CaptureSteps
 from audit_core.engine.direct import attention
 from audit_core.engine.replay import BlockCall, record_calls
-from audit_core.errors import InterventionRefused, PromptRefused
+from audit_core.errors import ComponentRefused, InterventionRefused, PromptRefused
 from audit_core.estimator import EstimateRequest
 from audit_core.intervention import (
     CLEAN_RUN,
@@ -272,3 +272,70 @@ def test_the_mean_of_all_prompts_is_that_of_their_templates_by_number_of_prompts
     np.testing.assert_allclose(found.activations[7, "t1"][Kind.HEAD], single, atol=1e-6)
     alone = subject.capture_means(prompts.take([0, 2]), kinds={Kind.HEAD})
     assert alone.activations[7, ""][Kind.HEAD] is alone.activations[7, "t0"][Kind.HEAD]
+
+
+def test_means_in_turns_keep_the_sums_of_one_layer_and_give_the_same_bits(
+    llama: Any, long_prompts: TokenisedPrompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each layer on all prompts, as for sums that are large, beside each prompt through all layers; two templates."""
+    kinds = {*MEAN_KINDS, Kind.VALUE}
+    monkeypatch.setattr(plan, "CHUNK_TOKENS", 2 * LONG)
+    whole = llama.capture_means(long_prompts, kinds=kinds)
+    add, most = means.MeanSums.add, []
+
+    def watch(sums: means.MeanSums, *what: Any) -> None:
+        add(sums, *what)
+        most.append(max(len(entry) for names in sums._sums.values() for entry in names.values()))
+
+    monkeypatch.setattr(means.MeanSums, "add", watch)
+    llama.capture_means(long_prompts, kinds=kinds)
+    n_layers = llama.geometry.n_layers
+    assert max(most) == len(kinds) * n_layers, "short prompts keep their path"
+    most.clear()
+    monkeypatch.setattr(mean_capture, "KEPT_BYTES", 0)
+    heard: list[tuple[int, int]] = []
+    found = llama.capture_means(long_prompts, kinds=kinds, on_progress=lambda *now: heard.append(now))
+    assert max(most) == len(kinds)
+    assert [now[0] for now in heard] == sorted(now[0] for now in heard)
+    assert heard[-1] == (len(long_prompts),) * 2
+    assert found.n_prompts == whole.n_prompts
+    assert found.activations.keys() == whole.activations.keys()
+    for key, by_kind in whole.activations.items():
+        for kind, mean in by_kind.items():
+            np.testing.assert_array_equal(found.activations[key][kind], mean)
+            assert np.abs(mean).max() > 1e-3
+
+
+def test_the_pattern_of_one_head_is_that_of_all_heads_and_has_room_where_they_have_none(
+    llama: Any, long_prompts: TokenisedPrompts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pair,), asked = long_prompts.take([1]).pairs, head(1, 1)
+    reference = llama.capture_means(long_prompts, kinds={Kind.HEAD})
+    hows = [
+        CLEAN_RUN,
+        CORRUPTED_RUN,
+        intervene([head(0, 1), head(2, 2)], Replacement.RESAMPLE),
+        intervene([head(0, 2)], Replacement.RESAMPLE, direction=Direction.DENOISING),
+        intervene([head(0, 0)], Replacement.MEAN),
+        intervene([head(0, 3)], Replacement.NOISE),
+        intervene([edge(1, 1, 250, 30)], Replacement.ZERO),
+        intervene([head(2, 0)], Replacement.ZERO),
+    ]
+    wanted = [llama.patterns(pair, how, means=reference)[1, 1] for how in hows]
+    llama.runner.clear_captures()
+    monkeypatch.setattr(memory, "PATTERN_BYTES", 1)
+    monkeypatch.setattr(llama.runner, "prepare", lambda *_, **__: pytest.fail("all layers were kept"))
+    for how, want in zip(hows, wanted, strict=True):
+        found = llama.pattern_of(pair, how, asked, means=reference)
+        np.testing.assert_array_equal(found, want)
+        base = wanted[1] if how.side is PromptSide.CORRUPTED else wanted[0]
+        is_before = any(component.layer < 2 for component in how.components)
+        assert (np.abs(found - base).max() > 1e-4) == is_before, (
+            "an edit at or before its layer moves it, one after it does not"
+        )
+    for wrong in (head(1, 99), head(99, 0), mlp(1)):
+        with pytest.raises(ComponentRefused, match="of a layer with attention"):
+            llama.pattern_of(pair, CLEAN_RUN, wrong)
+    monkeypatch.setattr(memory, "ROW_BYTES", memory.measure_row(llama.geometry, 300, is_in_parts=False))
+    with pytest.raises(PromptRefused, match="up to 300 tokens on this model"):
+        llama.pattern_of(pair, CLEAN_RUN, asked)

@@ -15,7 +15,7 @@ from toy.models import FAMILIES, build_random
 from toy.prompts import tokenise_letters
 
 from audit_core.capability import ATTENTION, GRADIENTS, HEADS, MEANS, PATHS, PATTERNS, ROUTING
-from audit_core.component import Kind
+from audit_core.component import Kind, head
 from audit_core.errors import ModelRefused
 from audit_core.intervention import ABLATIONS, CLEAN_RUN, CORRUPTED_RUN, Direction, Replacement, intervene
 from audit_core.models import ModelIdentity
@@ -92,6 +92,7 @@ def test_attention_and_patterns_are_shares_over_the_tokens_of_each_prompt(
         drawn = subject.patterns(pair, CLEAN_RUN)
         assert drawn.shape == (shape.n_layers, shape.n_heads, n, n)
         np.testing.assert_allclose(drawn[:, :, -1], rows, atol=1e-5)
+        np.testing.assert_array_equal(subject.pattern_of(pair, CLEAN_RUN, head(1, 0)), drawn[1, 0])
 
 
 def test_a_subject_says_exactly_what_it_is(case: tuple[Subject, TokenisedPrompts]) -> None:

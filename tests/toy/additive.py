@@ -156,6 +156,11 @@ class AdditiveSubject:
         length = len(pair.clean_ids)
         return np.full((N_LAYERS, N_HEADS, length, length), 1 / length, np.float32)
 
+    def pattern_of(
+        self, pair: TokenPair, intervention: Intervention, head: Component, *, means: Means | None = None
+    ) -> Floats:
+        return self.patterns(pair, intervention, means=means)[head.layer, head.index]
+
     def randomised(self, layer: int, *, seed: int) -> AdditiveSubject:
         raise ModelRefused("A sum has no weights.", wanted="a transformer.", remedy="choose another subject.")
 

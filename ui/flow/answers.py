@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from audit_core import AttentionRequest, AuditError, Auditor, Intervention, TokenisedPrompts, get_plugin
+from audit_core.component import Component
 from audit_core.errors import AccessRefused, QueueFull
 from audit_core.jobs import JobState
 from audit_core.prompts import TokenPair
@@ -263,17 +264,27 @@ def _pattern(
     return services.POOL.answer(lambda: _auditor.draw_patterns(_pair, _intervention, _reference))
 
 
+# Of one head, of prompts for which patterns of all heads are too large to keep.
+@st.cache_data(max_entries=8, show_spinner=False)
+def _pattern_of(
+    _auditor: Auditor, about: str, _pair: TokenPair, _intervention: Intervention, _reference: TokenisedPrompts, _head: Component
+) -> np.ndarray:  # fmt: skip
+    return services.POOL.answer(lambda: _auditor.draw_pattern_of(_pair, _intervention, _reference, _head))
+
+
 def read_pattern(auditor: Auditor, choice: Choice, intervention: Intervention) -> np.ndarray | None:
     """Attention pattern of the head in focus on the drawn prompt under an intervention; shape (query, key)."""
     pair, reference = choice.shown.pairs[0], choice.reference
     ids = (*pair.clean_ids, -1, *pair.corrupted_ids)
     reference_key = f"{reference.sha256} {[p.prompt.id for p in reference.pairs]}"
     asked = AttentionRequest(choice.shown, choice.source)
+    about = f"{auditor.subject.identity.short} {ids} {intervention} {reference_key} {choice.head}"
     if not _is_quick(auditor, "attention", asked):
         seconds = auditor.predict_s("attention", asked)
-        about = f"{auditor.subject.identity.short} {ids} {intervention} {reference_key} {choice.head}"
         return _read_pattern_by_job(auditor, choice, intervention, hashlib.sha256(about.encode()).hexdigest(), seconds)
     try:
+        if _is_long(asked):
+            return _pattern_of(auditor, about, pair, intervention, reference, choice.head)
         found = _pattern(
             auditor,
             auditor.subject.identity.short,
@@ -293,12 +304,12 @@ def read_pattern(auditor: Auditor, choice: Choice, intervention: Intervention) -
 def _read_pattern_by_job(
     auditor: Auditor, choice: Choice, intervention: Intervention, key: str, seconds: float | None
 ) -> np.ndarray | None:
-    """The pattern of a long prompt; only the head in focus is kept, because all heads take up to 300 MB."""
+    """The pattern of a long prompt: of the head in focus alone, because patterns of all heads do not fit."""
     head, pair, reference = choice.head, choice.shown.pairs[0], choice.reference
     mine, refused = st.session_state.setdefault("jobs", {}), st.session_state.setdefault("refused", {})
 
     def work(_report: Any) -> np.ndarray:
-        return auditor.draw_patterns(pair, intervention, reference)[head.layer, head.index].copy()
+        return auditor.draw_pattern_of(pair, intervention, reference, head)
 
     if key not in mine and key not in refused:
         try:
