@@ -21,6 +21,7 @@ from audit_core.audit import Audit
 from audit_core.capability import PATTERNS
 from audit_core.circuits.circuit_search import KnownOrders
 from audit_core.dictionaries.shelf import attach_dictionary, split_name
+from audit_core.engine.device import read_accelerator
 from audit_core.engine.pace import Pace, measure_growth
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
@@ -29,6 +30,7 @@ from audit_core.judging.verdict import RULE_VERSION
 from audit_core.kept_means import KeptMeans
 from audit_core.models import ANONYMOUS, ModelAccess, ModelIdentity
 from audit_core.models import Progress as FetchProgress
+from audit_core.models.devices import read_device
 from audit_core.parts import KeptParts
 from audit_core.prompts.found_templates import describe_templates, digest_skeleton
 from audit_core.prompts.measurable import set_aside
@@ -339,7 +341,9 @@ def identify_run(identity: ModelIdentity, request: Request) -> dict[str, Any]:
         "prompts_sha256": request.prompts.sha256,
         "n_prompts": len(request.prompts),
         "versions": list_versions(),
-        "environment": _read_environment(),
+        "environment": _read_environment()
+        if identity.is_on_cpu
+        else describe_environment(read_accelerator(identity.device, identity.device_name), Origin()),
         "seed": request.seed,
     }
 
@@ -361,7 +365,12 @@ def _list_pinned() -> dict[str, str]:
 
 
 def open_subject(
-    name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANONYMOUS, streamed: bool = False
+    name: str,
+    *,
+    on_progress: FetchProgress | None = None,
+    access: ModelAccess = ANONYMOUS,
+    streamed: bool = False,
+    device: str | None = None,
 ) -> Subject:
     """Load a model by known or planted name, folder or hub id, fetching or building it if needed; see `ModelAccess`.
 
@@ -370,11 +379,14 @@ def open_subject(
     Args:
         streamed: keep its layers in its files and read one at a time, for a model larger than memory; it can then be
             swept and ablated, with equal results, and gives no gradients, patterns or attention.
+        device: `cpu`, `cuda` or `mps`; if None, the one that the environment variable `AUDIT_DEVICE` names, else the CPU. On another
+            device than the CPU the model is first compared with itself on the CPU.
 
     Raises:
         ModelRefused: it cannot or must not be loaded.
     """
-    subject = load_folder(find_folder(name, on_progress=on_progress, access=access), streamed=streamed)
+    folder = find_folder(name, on_progress=on_progress, access=access)
+    subject = load_folder(folder, streamed=streamed, device=read_device() if device is None else device)
     _, dictionary = split_name(name)
     return attach_dictionary(subject, dictionary) if dictionary else subject
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audit_core.engine.device import to_numpy
 from audit_core.engine.readout import Readout
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.senders import check_paths
@@ -47,7 +48,7 @@ def read_jacobian_lens(
             ends = torch.stack(states)
             answers, foils = ([getattr(pair, side) for pair in pairs] for side in ("answer_ids", "foil_ids"))
             read = runner.readout.read_tokens
-            found[1:, where] = (read(ends, answers) - read(ends, foils)).numpy()
+            found[1:, where] = to_numpy(read(ends, answers) - read(ends, foils))
     return read_only(found)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture, Place
+from audit_core.engine.device import from_numpy, to_numpy, widen
 from audit_core.engine.sites import HookedModel, find_site_shape
 from audit_core.errors import InterventionRefused
 from audit_core.intervention import Replacement
@@ -104,7 +105,7 @@ class MeanSums:
                     by_template.setdefault(name, {}),
                 )
                 # float64, against rounding in sums over hundreds of prompts.
-                more = _Sum(value[rows].sum(0, dtype=torch.float64), None if sent is None else sent[rows].sum(0))
+                more = _Sum(widen(value[rows]).sum(0, dtype=torch.float64), None if sent is None else sent[rows].sum(0))
                 entry[kind, layer] = entry[kind, layer].add(more) if (kind, layer) in entry else more
 
     def finish(self) -> Means:
@@ -151,7 +152,7 @@ def _join_all(sums: Mapping[str, _Sum]) -> dict[str, _Sum]:
 
 
 def _stack(layers: Mapping[int, torch.Tensor], n_layers: int) -> Floats:
-    return read_only(stack_layers(layers, n_layers)[0].numpy())
+    return read_only(to_numpy(stack_layers(layers, n_layers)[0]))
 
 
 class NeuronBounds:
@@ -175,7 +176,7 @@ class NeuronBounds:
 
     def finish(self) -> Floats:
         assert self._found is not None
-        return read_only(self._found.float().numpy().copy())
+        return read_only(to_numpy(self._found.float()).copy())
 
 
 def _choose_mean(total: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
@@ -198,7 +199,11 @@ def _add_experts(n: int, routed: Any, model: HookedModel, layer: int) -> tuple[t
 
     mixture = model.find_point(Kind.EXPERT, layer)
     rows, n_positions, width = routed.inputs.shape
-    total, count = torch.zeros(n, mixture.n_experts, 2, width), torch.zeros(n, mixture.n_experts, 2, 1)
+    here = routed.inputs.device
+    total, count = (
+        torch.zeros(n, mixture.n_experts, 2, width, device=here),
+        torch.zeros(n, mixture.n_experts, 2, 1, device=here),
+    )
     for expert in range(mixture.n_experts):
         written = mixture.run_expert(routed.inputs.flatten(0, 1), expert).view(rows, n_positions, width).float()
         sent = (routed.index == expert).any(-1, keepdim=True).float()
@@ -211,7 +216,11 @@ def _add_experts(n: int, routed: Any, model: HookedModel, layer: int) -> tuple[t
 
 
 def gather_means(
-    means: Means | None, pairs: Sequence[TokenPair], replacement: Replacement, kinds: Collection[Kind] | None = None
+    means: Means | None,
+    pairs: Sequence[TokenPair],
+    replacement: Replacement,
+    device: torch.device,
+    kinds: Collection[Kind] | None = None,
 ) -> dict[Kind, torch.Tensor]:
     """Reference means aligned with these prompts; per kind, shape (prompt, layer, ...).
 
@@ -238,8 +247,8 @@ def gather_means(
     known = [kind for kind in means.activations[keys[0]] if kinds is None or kind in kinds]
     if len(set(keys)) == 1:
         # One copy for all prompts: means of long prompts are large.
-        alike = {kind: torch.from_numpy(means.activations[keys[0]][kind].copy()) for kind in known}
+        alike = {kind: from_numpy(means.activations[keys[0]][kind].copy(), device) for kind in known}
         return {kind: mean.expand(len(keys), *mean.shape) for kind, mean in alike.items()}
     return {
-        kind: torch.stack([torch.from_numpy(means.activations[key][kind].copy()) for key in keys]) for kind in known
+        kind: torch.stack([from_numpy(means.activations[key][kind].copy(), device) for key in keys]) for kind in known
     }
