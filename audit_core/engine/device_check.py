@@ -42,6 +42,13 @@ def move_subject(subject: SubjectT, rebuild: Callable[[ModelIdentity], SubjectT]
     moved = rebuild(replace(subject.identity, device=device, device_name=name_device(device)))
     moved.runner.chunk_room = divide_memory(measure_free(device))
     check_device(moved, on_cpu)
+    was, now = ((one.fallback, one.runner.shares_prefix) for one in (subject, moved))
+    if bool(was[0]) != bool(now[0]) or was[1] != now[1]:
+        raise ModelRefused(
+            f"On {device} this model does not run as on the CPU: {now[0] or 'keys and values cannot be shared'}.",
+            wanted="blocks that run as on the CPU.",
+            remedy="open it on the CPU.",
+        )
     return moved
 
 

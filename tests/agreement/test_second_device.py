@@ -1,0 +1,177 @@
+"""Everything that a model on another device gives has the bits of the CPU, and nothing that it uses was left there.
+
+There is no GPU here: `toy.second_device` refuses mixed tensors and unasked copies as one does, with the CPU's arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from toy.models import build_random, load
+from toy.prompts import tokenise_letters
+from toy.second_device import DEVICE, SecondDeviceTensor, second_device
+
+from audit_core.activations import Sampling
+from audit_core.component import Component, Kind
+from audit_core.connection import list_connections
+from audit_core.engine import device_check, gradients, steer
+from audit_core.engine.last_position import LastPosition
+from audit_core.engine.path_gradients import integrate_adaptively, integrate_gradients
+from audit_core.engine.paths import check_contributions, check_reactions, run_connections
+from audit_core.engine.pattern_gradients import read_attention_records
+from audit_core.errors import ModelRefused, NotMeasured, Refused
+from audit_core.estimator import EstimateRequest
+from audit_core.explanations.gradients import differentiate_embeddings
+from audit_core.intervention import CLEAN_RUN, CORRUPTED_RUN, Edit, Intervention, PromptSide, Replacement, intervene
+from audit_core.prompts.prompt_set import TokenisedPrompts
+from audit_core.registry import list_plugins
+from audit_core.subject import no_progress
+from audit_core.subjects import transformer
+
+KINDS = (Kind.RESID, Kind.QUERY, Kind.KEY, Kind.VALUE, Kind.PATTERN, Kind.EDGE, Kind.HEAD, Kind.NEURON, Kind.MLP)
+WAYS = (Replacement.RESAMPLE, Replacement.ZERO, Replacement.NOISE, Replacement.MEAN, Replacement.MEAN_TEMPLATE, Replacement.SCALE)
+Both = tuple[Any, Any]
+
+
+@pytest.fixture(scope="module")
+def open_both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Both]]:
+    """A family on the CPU, and opened on the second device with all that is checked there."""
+    known: dict[str, Both] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transformer, "require_device", lambda _: None)
+        patch.setattr(device_check, "name_device", lambda _: "second device")
+        patch.setattr(device_check, "measure_free", lambda _: 1 << 30)
+
+        def find(family: str) -> Both:
+            if family not in known:
+                folder = build_random(family, tmp_path_factory.mktemp(family))
+                on_cpu = load(folder)
+                with second_device():
+                    there = transformer.load_transformer(folder, DEVICE.type)
+                # Products of the same shapes: others round in another way.
+                assert there.runner.chunk_room is not None
+                there.runner.chunk_room = None
+                known[family] = on_cpu, there
+            return known[family]
+
+        yield find
+
+
+def ask(subject: Any) -> TokenisedPrompts:
+    return tokenise_letters(subject.tokenizer, (6, 6, 9, 9, 6, 6, 9, 9))
+
+
+def list_edits(subject: Any) -> list[Intervention]:
+    """Every kind and replacement, at all positions and at the last one, of both runs."""
+    asked = [CLEAN_RUN, CORRUPTED_RUN]
+    for kind in KINDS:
+        for layer, position in ((0, None), (1, -1), (2, None)):
+            at, key = (-1, 1) if kind is Kind.EDGE else (position, None)
+            part = Component(layer, kind, 0, at, key)
+            ways = (*WAYS, Replacement.UNIFORM, Replacement.PERMUTED) if kind is Kind.PATTERN else WAYS
+            asked += [Intervention((Edit(part, way, 2.0),), side) for side in PromptSide for way in ways]
+    unit = tuple(float(x) for x in np.eye(subject.geometry.d_model)[3])
+    for way in (Replacement.ADD, Replacement.SET, Replacement.RESAMPLE):
+        asked.append(Intervention((Edit(Component(1, Kind.RESID, 0), way, 1.5, unit),), PromptSide.CLEAN))
+    # Two heads that are no neighbours, for an index that is no slice.
+    return [*asked, intervene([Component(1, Kind.HEAD, 0), Component(1, Kind.HEAD, 2)], Replacement.MEAN)]
+
+
+def run_edits(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
+    kinds = [kind for kind in KINDS if kind is not Kind.PATTERN]
+    means = replace(subject.capture_means(prompts, kinds=kinds), ranges=subject.capture_ranges(prompts))
+    asked = [*list_edits(subject), Intervention((Edit(Component(1, Kind.MLP, 0), Replacement.IN_RANGE),), PromptSide.CLEAN)]
+    found = subject.run(prompts, asked, means=means, vocabulary=True, seed=3)
+    few = subject.run(prompts, asked, means=means, seed=3)
+    kept = [values for by_kind in means.activations.values() for values in by_kind.values()]
+    return [found.vocabulary, found.norms, few.answer, few.foil, np.array(found.edits_applied), means.ranges, *kept]
+
+
+def read_patterns(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
+    edit = intervene([Component(1, Kind.HEAD, 0)], Replacement.ZERO)
+    return [subject.patterns(prompts.pairs[0], edit), *subject.attention_to_last(prompts)]
+
+
+def read_streams(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
+    rows = [pair.clean_ids for pair in prompts.pairs]
+    change = subject.measure_losses(rows, 1, lambda tokens: tokens * np.float32(1.5))
+    tokens = [values for one in subject.read_tokens(rows, 1) for values in vars(one).values()]
+    streams = [subject.read_residuals(rows, [-1] * len(rows), (0, 2)), *subject.read_stream(rows, 1), *tokens]
+    return [*streams, change, subject.measure_losses(rows, 1, None), subject.read_inputs(rows), subject.read_unembedding()]
+
+
+def steer_texts(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
+    rows = [pair.clean_ids for pair in prompts.pairs if len(pair.clean_ids) == len(prompts.pairs[0].clean_ids)]
+    steps = np.random.default_rng(0).normal(size=(len(rows), subject.geometry.d_model)).astype(np.float32)
+    found = []
+    for temperature in (0.0, 0.7):
+        sampling = Sampling(3, temperature, 5, tuple(range(len(rows))))
+        written = subject.write_steered(rows, 1, steps, sampling, [[1, 2], [3]])
+        found += [written.ids, written.first]
+    shift = subject.measure_shift(rows[0], rows, 1, steps)
+    return [*found, shift.kl, shift.largest]
+
+
+def differentiate(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
+    runner, found = subject.runner, []
+    kinds = (Kind.RESID, Kind.QUERY, Kind.PATTERN, Kind.HEAD, Kind.NEURON, Kind.MLP)
+    for batch in gradients.batch_prompts(runner, prompts):
+        rows = gradients.embed(runner, batch.list_ids(PromptSide.CLEAN))
+        one = gradients.measure_gradients(runner, rows, batch.answers, batch.foils, kinds, batch.calls, dropped=[1] * len(rows))
+        found += [value.cpu().numpy() for kept in (one.activations, one.gradients) for value in kept.values()]
+    for name, estimator in sorted(list_plugins("estimators").items()):
+        for kind in (Kind.HEAD, Kind.MLP):
+            request = EstimateRequest(prompts, kind, Replacement.RESAMPLE, PromptSide.CLEAN)
+            found.append(estimator.estimate(subject, request, on_progress=no_progress).support)
+    task: Any = SimpleNamespace(subject=subject, prompts=prompts, on_progress=no_progress)
+    found += [values for one in differentiate_embeddings(task) for values in vars(one).values()]
+    found += [values for _, one in read_attention_records(subject, prompts, with_gradients=True) for values in vars(one).values()]
+    pair, start = prompts.pairs[0], differentiate_embeddings(task)[0].embedding * np.float32(0.9)
+    paths = [integrate_gradients(subject, pair, start), *integrate_adaptively(subject, [pair], [start])]
+    return [*found, *(one.relevance for one in paths if not isinstance(one, NotMeasured))]
+
+
+def read_lenses(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
+    found = subject.read_lenses(prompts)
+    last = LastPosition(subject.runner, prompts.pairs)
+    states = last.read(1)
+    return [found.stream, found.heads, found.mlps, found.rest, states, last.finish(states * 2, 1), last.differentiate(1)]
+
+
+def follow_paths(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
+    parts = [Component(0, Kind.HEAD, 1), Component(1, Kind.HEAD, 2), Component(1, Kind.MLP, 0), Component(2, Kind.MLP, 0)]
+    bundles = [(one,) for one in list_connections(parts, split=True, is_parallel=False)]
+    check_reactions(subject, prompts, bundles, seed=0)
+    check_contributions(subject, prompts)
+    found = []
+    for way in (Replacement.RESAMPLE, Replacement.NOISE):
+        logits = run_connections(subject, prompts, bundles, replacement=way, seed=1)
+        found += [logits.answer, logits.foil]
+    return [*found, np.array(subject.activation_change_rms(prompts, parts, Replacement.RESAMPLE))]
+
+
+READINGS = (run_edits, read_patterns, read_streams, steer_texts, differentiate, read_lenses, follow_paths)
+
+
+def compare(both: Both, read: Callable[[Any, TokenisedPrompts], list[Any]]) -> None:
+    on_cpu, there = both
+    prompts = ask(on_cpu)
+    wanted = read(on_cpu, prompts)
+    with second_device():
+        found = read(there, prompts)
+    assert len(found) == len(wanted) > 0
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("read", READINGS)
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_another_device_gives_the_bits_of_the_cpu(open_both: Callable[[str], Both], family: str, read: Any) -> None:
+    assert all(isinstance(one, SecondDeviceTensor) for one in open_both(family)[1].bridge.parameters())
+    compare(open_both(family), read)
