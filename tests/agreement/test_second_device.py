@@ -64,18 +64,18 @@ def open_both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
 
 
 def ask(subject: Any) -> TokenisedPrompts:
-    return tokenise_letters(subject.tokenizer, (6, 6, 9, 9, 6, 6, 9, 9))
+    return tokenise_letters(subject.tokenizer, (5, 5, 7, 7) * 2)
 
 
 def list_edits(subject: Any) -> list[Intervention]:
-    """Every kind and replacement, at all positions and at the last one, of both runs."""
-    asked = [CLEAN_RUN, CORRUPTED_RUN]
-    for kind in KINDS:
-        for layer, position in ((0, None), (1, -1), (2, None)):
-            at, key = (-1, 1) if kind is Kind.EDGE else (position, None)
-            part = Component(layer, kind, 0, at, key)
-            ways = (*WAYS, Replacement.UNIFORM, Replacement.PERMUTED) if kind is Kind.PATTERN else WAYS
-            asked += [Intervention((Edit(part, way, 2.0),), side) for side in PromptSide for way in ways]
+    """Every kind with every replacement; layers, positions and runs by turns."""
+    asked, sides = [CLEAN_RUN, CORRUPTED_RUN], tuple(PromptSide)
+    for number, kind in enumerate(KINDS):
+        ways = (*WAYS, Replacement.UNIFORM, Replacement.PERMUTED) if kind is Kind.PATTERN else WAYS
+        for turn, way in enumerate(ways, number):
+            at, key = (-1, 1) if kind is Kind.EDGE else ((None, -1)[turn % 2], None)
+            part = Component(turn % 3, kind, 0, at, key)
+            asked.append(Intervention((Edit(part, way, 2.0),), sides[turn // 2 % 2]))
     unit = tuple(float(x) for x in np.eye(subject.geometry.d_model)[3])
     for way in (Replacement.ADD, Replacement.SET, Replacement.RESAMPLE):
         asked.append(Intervention((Edit(Component(1, Kind.RESID, 0), way, 1.5, unit),), PromptSide.CLEAN))
@@ -133,7 +133,7 @@ def differentiate(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
     found += [values for one in differentiate_embeddings(task) for values in vars(one).values()]
     found += [values for _, one in read_attention_records(subject, prompts, with_gradients=True) for values in vars(one).values()]
     pair, start = prompts.pairs[0], differentiate_embeddings(task)[0].embedding * np.float32(0.9)
-    paths = [integrate_gradients(subject, pair, start), *integrate_adaptively(subject, [pair], [start])]
+    paths = [integrate_gradients(subject, pair, start, steps=4, most=8), *integrate_adaptively(subject, [pair], [start])]
     return [*found, *(one.relevance for one in paths if not isinstance(one, NotMeasured))]
 
 
@@ -156,6 +156,7 @@ def follow_paths(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
     return [*found, np.array(subject.activation_change_rms(prompts, parts, Replacement.RESAMPLE))]
 
 
+DIFFERENTIATED = (differentiate, read_lenses)
 READINGS = (run_edits, read_patterns, read_streams, steer_texts, differentiate, read_lenses, follow_paths)
 
 
@@ -167,11 +168,37 @@ def compare(both: Both, read: Callable[[Any, TokenisedPrompts], list[Any]]) -> N
         found = read(there, prompts)
     assert len(found) == len(wanted) > 0
     for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_array_equal(one, other)
+        # Without gradients the same bits. PyTorch differentiates SiLU of a wrapped tensor by another formula.
+        within = 1e-5 * max(0.1, float(np.abs(other).max())) if read in DIFFERENTIATED else 0
+        np.testing.assert_allclose(one, other, rtol=0, atol=within)
 
 
 @pytest.mark.parametrize("read", READINGS)
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
 def test_another_device_gives_the_bits_of_the_cpu(open_both: Callable[[str], Both], family: str, read: Any) -> None:
     assert all(isinstance(one, SecondDeviceTensor) for one in open_both(family)[1].bridge.parameters())
+    compare(open_both(family), read)
+
+
+def edit_experts(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
+    means = subject.capture_means(prompts, kinds=[Kind.EXPERT])
+    part = Component(1, Kind.EXPERT, 1)
+    asked = [intervene([part], way) for way in (*WAYS, Replacement.ROUTER_MASK, Replacement.REWEIGHTED)]
+    unit = tuple(float(x) for x in np.eye(subject.geometry.d_model)[3])
+    asked.append(Intervention((Edit(part, Replacement.ADD, 1.5, unit),), PromptSide.CLEAN))
+    asked.append(intervene([part, Component(1, Kind.EXPERT, 2)], Replacement.FORCED))
+    routed = [values for one in subject.read_routing(prompts) for values in (one.index, one.weights, one.norms)]
+    return [subject.run(prompts, asked, means=means, vocabulary=True, seed=3).vocabulary, *routed]
+
+
+def run_whole(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
+    means = subject.capture_means(prompts, kinds=[Kind.HEAD])
+    asked = [intervene([Component(1, kind, 0)], way) for kind in (Kind.HEAD, Kind.MLP) for way in WAYS[:3]]
+    asked.append(intervene([Component(1, Kind.HEAD, 0)], Replacement.MEAN))
+    found = subject.run(prompts, asked, means=means, seed=3)
+    return [found.answer, found.foil]
+
+
+@pytest.mark.parametrize(("family", "read"), [("mixtral", edit_experts), ("granite", run_whole)])
+def test_experts_and_whole_passes_give_the_bits_of_the_cpu(open_both: Callable[[str], Both], family: str, read: Any) -> None:
     compare(open_both(family), read)

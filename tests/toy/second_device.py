@@ -75,7 +75,11 @@ def run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if packet in _COPY:
         args[0].inner.copy_(_unwrap(args[1])) if isinstance(args[0], SecondDeviceTensor) else args[0].copy_(_unwrap(args[1]))
         return args[0]
-    found = func(*tree_map(_unwrap, args), **inner_kwargs)
+    inner_args = tree_map(_unwrap, args)
+    if packet is aten.histc and not args[0].is_floating_point():
+        # A GPU counts whole numbers too.
+        return SecondDeviceTensor(func(inner_args[0].float(), *inner_args[1:], **inner_kwargs).to(args[0].dtype))
+    found = func(*inner_args, **inner_kwargs)
     is_there = bool(here) if asks is None else asks
     if not is_there:
         return found
