@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audit_core.engine.device import to_numpy
+from audit_core.engine.device import CPU, to_numpy
 from audit_core.engine.readout import Readout
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.senders import check_paths
-from audit_core.errors import NotMeasured
+from audit_core.errors import NotMeasured, Refused
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Floats, Progress, read_only
 
@@ -35,6 +35,11 @@ def read_jacobian_lens(
 
     runner = check_paths(runner)
     assert isinstance(runner.readout, Readout)
+    if (device := runner.model.device.type) != CPU:
+        raise Refused(
+            f"The Jacobian lens of a model on {device}.", wanted="a model on the CPU, where TransformerLens fits it.",
+            remedy="open the model on the CPU.",
+        )  # fmt: skip
     lens = _fit(runner, texts, on_progress)
     n_layers = runner.geometry.n_layers
     found = np.full((n_layers + 1, len(prompts)), np.nan, np.float32)

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from toy import second_device as second
 from toy.models import build_random, load
 from toy.prompts import tokenise_letters
 from toy.second_device import DEVICE, SecondDeviceTensor, second_device
 
 from audit_core.activations import Sampling
+from audit_core.attributions.relevance import Rules
 from audit_core.component import Component, Kind
 from audit_core.connection import list_connections
-from audit_core.engine import device_check, gradients, steer
+from audit_core.engine import device_check, gradients
 from audit_core.engine.last_position import LastPosition
 from audit_core.engine.path_gradients import integrate_adaptively, integrate_gradients
 from audit_core.engine.paths import check_contributions, check_reactions, run_connections
@@ -35,7 +38,14 @@ from audit_core.subject import no_progress
 from audit_core.subjects import transformer
 
 KINDS = (Kind.RESID, Kind.QUERY, Kind.KEY, Kind.VALUE, Kind.PATTERN, Kind.EDGE, Kind.HEAD, Kind.NEURON, Kind.MLP)
-WAYS = (Replacement.RESAMPLE, Replacement.ZERO, Replacement.NOISE, Replacement.MEAN, Replacement.MEAN_TEMPLATE, Replacement.SCALE)
+WAYS = (
+    Replacement.RESAMPLE,
+    Replacement.ZERO,
+    Replacement.NOISE,
+    Replacement.MEAN,
+    Replacement.MEAN_TEMPLATE,
+    Replacement.SCALE,
+)
 Both = tuple[Any, Any]
 
 
@@ -86,7 +96,10 @@ def list_edits(subject: Any) -> list[Intervention]:
 def run_edits(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
     kinds = [kind for kind in KINDS if kind is not Kind.PATTERN]
     means = replace(subject.capture_means(prompts, kinds=kinds), ranges=subject.capture_ranges(prompts))
-    asked = [*list_edits(subject), Intervention((Edit(Component(1, Kind.MLP, 0), Replacement.IN_RANGE),), PromptSide.CLEAN)]
+    asked = [
+        *list_edits(subject),
+        Intervention((Edit(Component(1, Kind.MLP, 0), Replacement.IN_RANGE),), PromptSide.CLEAN),
+    ]
     found = subject.run(prompts, asked, means=means, vocabulary=True, seed=3)
     few = subject.run(prompts, asked, means=means, seed=3)
     kept = [values for by_kind in means.activations.values() for values in by_kind.values()]
@@ -103,7 +116,13 @@ def read_streams(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
     change = subject.measure_losses(rows, 1, lambda tokens: tokens * np.float32(1.5))
     tokens = [values for one in subject.read_tokens(rows, 1) for values in vars(one).values()]
     streams = [subject.read_residuals(rows, [-1] * len(rows), (0, 2)), *subject.read_stream(rows, 1), *tokens]
-    return [*streams, change, subject.measure_losses(rows, 1, None), subject.read_inputs(rows), subject.read_unembedding()]
+    return [
+        *streams,
+        change,
+        subject.measure_losses(rows, 1, None),
+        subject.read_inputs(rows),
+        subject.read_unembedding(),
+    ]
 
 
 def steer_texts(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
@@ -123,17 +142,31 @@ def differentiate(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
     kinds = (Kind.RESID, Kind.QUERY, Kind.PATTERN, Kind.HEAD, Kind.NEURON, Kind.MLP)
     for batch in gradients.batch_prompts(runner, prompts):
         rows = gradients.embed(runner, batch.list_ids(PromptSide.CLEAN))
-        one = gradients.measure_gradients(runner, rows, batch.answers, batch.foils, kinds, batch.calls, dropped=[1] * len(rows))
+        one = gradients.measure_gradients(
+            runner, rows, batch.answers, batch.foils, kinds, batch.calls, dropped=[1] * len(rows)
+        )
         found += [value.cpu().numpy() for kept in (one.activations, one.gradients) for value in kept.values()]
-    for name, estimator in sorted(list_plugins("estimators").items()):
+    for _, estimator in sorted(list_plugins("estimators").items()):
         for kind in (Kind.HEAD, Kind.MLP):
             request = EstimateRequest(prompts, kind, Replacement.RESAMPLE, PromptSide.CLEAN)
             found.append(estimator.estimate(subject, request, on_progress=no_progress).support)
     task: Any = SimpleNamespace(subject=subject, prompts=prompts, on_progress=no_progress)
     found += [values for one in differentiate_embeddings(task) for values in vars(one).values()]
-    found += [values for _, one in read_attention_records(subject, prompts, with_gradients=True) for values in vars(one).values()]
+    found += [
+        values
+        for _, one in read_attention_records(subject, prompts, with_gradients=True)
+        for values in vars(one).values()
+    ]
+    rules = Rules(runner)
+    if not rules.why_not:
+        with runner.lock, rules.apply():
+            one = gradients.measure_gradients(runner, rows, batch.answers, batch.foils, (Kind.RESID,), batch.calls)
+        found.append(one.gradients[Kind.RESID, 0].cpu().numpy())
     pair, start = prompts.pairs[0], differentiate_embeddings(task)[0].embedding * np.float32(0.9)
-    paths = [integrate_gradients(subject, pair, start, steps=4, most=8), *integrate_adaptively(subject, [pair], [start])]
+    paths = [
+        integrate_gradients(subject, pair, start, steps=4, most=8),
+        *integrate_adaptively(subject, [pair], [start]),
+    ]
     return [*found, *(one.relevance for one in paths if not isinstance(one, NotMeasured))]
 
 
@@ -141,11 +174,24 @@ def read_lenses(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
     found = subject.read_lenses(prompts)
     last = LastPosition(subject.runner, prompts.pairs)
     states = last.read(1)
-    return [found.stream, found.heads, found.mlps, found.rest, states, last.finish(states * 2, 1), last.differentiate(1)]
+    return [
+        found.stream,
+        found.heads,
+        found.mlps,
+        found.rest,
+        states,
+        last.finish(states * 2, 1),
+        last.differentiate(1),
+    ]
 
 
 def follow_paths(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
-    parts = [Component(0, Kind.HEAD, 1), Component(1, Kind.HEAD, 2), Component(1, Kind.MLP, 0), Component(2, Kind.MLP, 0)]
+    parts = [
+        Component(0, Kind.HEAD, 1),
+        Component(1, Kind.HEAD, 2),
+        Component(1, Kind.MLP, 0),
+        Component(2, Kind.MLP, 0),
+    ]
     bundles = [(one,) for one in list_connections(parts, split=True, is_parallel=False)]
     check_reactions(subject, prompts, bundles, seed=0)
     check_contributions(subject, prompts)
@@ -180,6 +226,71 @@ def test_another_device_gives_the_bits_of_the_cpu(open_both: Callable[[str], Bot
     compare(open_both(family), read)
 
 
+def test_what_is_left_on_the_cpu_is_refused(open_both: Callable[[str], Both], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each mistake that the device is there to find, planted: else equal bits would say nothing of where tensors are."""
+    _, there = open_both("llama")
+    prompts = ask(there)
+    mean, noise = (
+        intervene([Component(1, Kind.HEAD, 0), Component(1, Kind.HEAD, 2)], way)
+        for way in (Replacement.MEAN, Replacement.NOISE)
+    )
+    with second_device():
+        means = there.capture_means(prompts, kinds=[Kind.HEAD])
+        for place, wrong, says in (
+            ("audit_core.engine.sites.HookedModel.place_tokens", lambda _, rows: torch.tensor(rows), "same device"),
+            ("audit_core.engine.means.from_numpy", lambda array, _: torch.from_numpy(array), "same device"),
+            ("audit_core.engine.runner.to_numpy", lambda tensor: tensor.numpy(), "copy it to the CPU"),
+            (
+                "audit_core.engine.replacing.disturb",
+                lambda part, generator: part + torch.randn(part.shape),
+                "same device",
+            ),
+        ):
+            there.runner.clear_captures()
+            with monkeypatch.context() as patch, pytest.raises((RuntimeError, TypeError), match=says):
+                patch.setattr(place, wrong)
+                there.run(prompts, [CLEAN_RUN, mean, noise], means=means)
+        there.run(prompts, [CLEAN_RUN, mean, noise], means=means)
+
+
+def test_a_device_with_other_arithmetic_is_refused(
+    open_both: Callable[[str], Both], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """TF32 keeps ten bits of a factor: the difference is measured and named."""
+    folder = build_random("llama", tmp_path)
+
+    def round_factors(func: Any, args: Any, kwargs: Any) -> Any:
+        if func.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.bmm, torch.ops.aten.addmm):
+            args = tuple(SecondDeviceTensor(cut(x.inner)) if isinstance(x, SecondDeviceTensor) else x for x in args)
+        return own(func, args, kwargs)
+
+    def cut(x: torch.Tensor) -> torch.Tensor:
+        return (x.contiguous().view(torch.int32) & -(1 << 13)).view(torch.float32)
+
+    own = second.run
+    monkeypatch.setattr(second, "run", round_factors)
+    with second_device(), pytest.raises(ModelRefused, match=r"differ.*by 0\.0\d+"):
+        transformer.load_transformer(folder, DEVICE.type)
+
+
+def test_shuffled_weights_compute_where_their_model_does(open_both: Callable[[str], Both]) -> None:
+    on_cpu, there = open_both("llama")
+    prompts = ask(on_cpu)
+    wanted = on_cpu.randomised(1, seed=0)
+    with second_device():
+        found = there.randomised(1, seed=0)
+        logits = found.run(prompts, [CLEAN_RUN]).answer
+    assert found.identity.device == DEVICE.type
+    assert all(isinstance(one, SecondDeviceTensor) for one in found.bridge.parameters())
+    np.testing.assert_array_equal(logits, wanted.run(prompts, [CLEAN_RUN]).answer)
+
+
+def test_the_jacobian_lens_is_refused_there(open_both: Callable[[str], Both]) -> None:
+    _, there = open_both("llama")
+    with pytest.raises(Refused, match="Jacobian lens of a model on lazy"):
+        there.read_jacobian_lens(ask(there), ask(there))
+
+
 def edit_experts(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
     means = subject.capture_means(prompts, kinds=[Kind.EXPERT])
     part = Component(1, Kind.EXPERT, 1)
@@ -200,5 +311,7 @@ def run_whole(subject: Any, prompts: TokenisedPrompts) -> list[Any]:
 
 
 @pytest.mark.parametrize(("family", "read"), [("mixtral", edit_experts), ("granite", run_whole)])
-def test_experts_and_whole_passes_give_the_bits_of_the_cpu(open_both: Callable[[str], Both], family: str, read: Any) -> None:
+def test_experts_and_whole_passes_give_the_bits_of_the_cpu(
+    open_both: Callable[[str], Both], family: str, read: Any
+) -> None:
     compare(open_both(family), read)

@@ -29,7 +29,12 @@ ME = Actor("me", "here")
 
 @pytest.mark.parametrize(
     ("name", "wanted"),
-    [("gpu", "one of cpu, cuda, mps"), ("cuda:1", "CUDA_VISIBLE_DEVICES"), ("mps", "does not find"), ("cuda", "does not find")],
+    [
+        ("gpu", "one of cpu, cuda, mps"),
+        ("cuda:1", "CUDA_VISIBLE_DEVICES"),
+        ("mps", "does not find"),
+        ("cuda", "does not find"),
+    ],
 )
 def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, wanted: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -52,7 +57,11 @@ def test_before_a_device_is_used_products_are_exact(monkeypatch: pytest.MonkeyPa
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True
         device.require_device("cuda")
-        found = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+        found = (
+            torch.backends.cuda.matmul.allow_tf32,
+            torch.backends.cudnn.allow_tf32,
+            torch.get_float32_matmul_precision(),
+        )
         assert found == (False, False, "highest")
     finally:
         torch.set_float32_matmul_precision(before)

@@ -73,7 +73,9 @@ def run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if asks:
         inner_kwargs["device"] = torch.device("cpu")
     if packet in _COPY:
-        args[0].inner.copy_(_unwrap(args[1])) if isinstance(args[0], SecondDeviceTensor) else args[0].copy_(_unwrap(args[1]))
+        args[0].inner.copy_(_unwrap(args[1])) if isinstance(args[0], SecondDeviceTensor) else args[0].copy_(
+            _unwrap(args[1])
+        )
         return args[0]
     inner_args = tree_map(_unwrap, args)
     if packet is aten.histc and not args[0].is_floating_point():
@@ -97,7 +99,9 @@ def run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 def _refuse_mixed(func: Any, values: list[Any]) -> None:
     for x in values:
         if isinstance(x, torch.Tensor) and not isinstance(x, SecondDeviceTensor) and x.dim():
-            raise RuntimeError(f"{func}: expected all tensors to be on the same device, but found {DEVICE} and {x.device}")
+            raise RuntimeError(
+                f"{func}: expected all tensors to be on the same device, but found {DEVICE} and {x.device}"
+            )
 
 
 def _unwrap(x: Any) -> Any:
