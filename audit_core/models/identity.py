@@ -72,7 +72,7 @@ class ModelIdentity:
         """Return twelve hexadecimal digits over everything that determines the model's numbers."""
         parts = [self.weights_sha256, self.tokenizer_sha256, self.config_sha256, self.dtype, self.attention]
         parts += [self.dictionary_sha256] if self.dictionary_sha256 else []
-        # Marked, so that no digest of a dictionary can stand for a device.
+        # Marked, so that no digest of a dictionary is taken for a device.
         parts += [] if self.is_on_cpu else [f"device {self.device}", self.device_name]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
