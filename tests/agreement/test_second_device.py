@@ -251,6 +251,7 @@ def compare(both: Both, read: Callable[[Any, TokenisedPrompts], list[Any]]) -> N
     for one, other in zip(found, wanted, strict=True):
         # Without gradients the same bits. PyTorch differentiates SiLU of a wrapped tensor by another formula.
         within = 1e-5 * max(0.1, float(np.abs(other).max())) if read in DIFFERENTIATED else 0
+        assert one is not None
         np.testing.assert_allclose(one, other, rtol=0, atol=within)
 
 
@@ -287,10 +288,14 @@ def test_what_is_left_on_the_cpu_is_refused(open_both: Callable[[str], Both], mo
         there.run(prompts, [CLEAN_RUN, mean, noise], means=means)
 
 
+@pytest.mark.parametrize(
+    ("lost", "says"),
+    [(13, r"different logits from the model itself \(off by 0\.0"), (10, "differ from those on the CPU by 0.00")],
+)
 def test_a_device_with_other_arithmetic_is_refused(
-    open_both: Callable[[str], Both], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    open_both: Callable[[str], Both], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lost: int, says: str
 ) -> None:
-    """TF32 keeps ten bits of a factor: the difference is measured and named."""
+    """TF32 loses 13 bits of a factor. Smaller differences pass the tolerance between libraries, and not that between devices."""
     folder = build_random("llama", tmp_path)
 
     def round_factors(func: Any, args: Any, kwargs: Any) -> Any:
@@ -299,11 +304,11 @@ def test_a_device_with_other_arithmetic_is_refused(
         return own(func, args, kwargs)
 
     def cut(x: torch.Tensor) -> torch.Tensor:
-        return (x.contiguous().view(torch.int32) & -(1 << 13)).view(torch.float32)
+        return (x.contiguous().view(torch.int32) & -(1 << lost)).view(torch.float32)
 
     own = second.run
     monkeypatch.setattr(second, "run", round_factors)
-    with second_device(), pytest.raises(ModelRefused, match=r"differ.*by 0\.0\d+"):
+    with second_device(), pytest.raises(ModelRefused, match=says):
         transformer.load_transformer(folder, DEVICE.type)
 
 
