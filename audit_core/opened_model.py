@@ -97,13 +97,16 @@ class OpenedModel:
         return self.auditor.run(audit, request, actor=self.actor).result
 
 
-def open_model(name: str = "default", *, home: Path | None = None, streamed: bool = False) -> OpenedModel:
+def open_model(
+    name: str = "default", *, home: Path | None = None, streamed: bool = False, device: str | None = None
+) -> OpenedModel:
     """Load a model and open the run log.
 
     Args:
         name: a known name, a planted model, a folder in Hugging Face format, or a hub id.
         home: the data directory, made if it is missing; `AUDIT_HOME`, or this user's, if not given.
         streamed: keep its layers in its files and read one at a time; see `open_subject`.
+        device: `cpu`, `cuda` or `mps`; see `open_subject`.
 
     Raises:
         ModelRefused: it cannot or must not be loaded; nothing is filled in.
@@ -114,7 +117,9 @@ def open_model(name: str = "default", *, home: Path | None = None, streamed: boo
     """
     if home is not None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    auditor = Auditor(open_subject(name, streamed=streamed), RunLog(audit_home() if home is None else home))
+    auditor = Auditor(
+        open_subject(name, streamed=streamed, device=device), RunLog(audit_home() if home is None else home)
+    )
     return OpenedModel(auditor, Actor(getpass.getuser(), "Python"))
 
 

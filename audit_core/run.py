@@ -22,6 +22,7 @@ from audit_core.capability import PATTERNS
 from audit_core.circuits.circuit_search import KnownOrders
 from audit_core.component import Component
 from audit_core.dictionaries.shelf import attach_dictionary, split_name
+from audit_core.engine.device import read_accelerator
 from audit_core.engine.pace import Pace, measure_growth
 from audit_core.errors import AuditError, Cancelled, NotMeasured, Refused
 from audit_core.evidence.environment import Accelerator, Origin, describe_environment
@@ -30,6 +31,7 @@ from audit_core.judging.verdict import RULE_VERSION
 from audit_core.kept_means import KeptMeans
 from audit_core.models import ANONYMOUS, ModelAccess, ModelIdentity
 from audit_core.models import Progress as FetchProgress
+from audit_core.models.devices import CPU, read_device
 from audit_core.parts import KeptParts
 from audit_core.prompts.found_templates import describe_templates, digest_skeleton
 from audit_core.prompts.measurable import set_aside
@@ -350,15 +352,15 @@ def identify_run(identity: ModelIdentity, request: Request) -> dict[str, Any]:
         "prompts_sha256": request.prompts.sha256,
         "n_prompts": len(request.prompts),
         "versions": list_versions(),
-        "environment": _read_environment(),
+        "environment": _read_environment(identity.device, identity.device_name),
         "seed": request.seed,
     }
 
 
 @cache
-def _read_environment() -> dict[str, str | int | bool | None]:
-    """Environment of this machine, by an allow-list; accelerators are not queried."""
-    return describe_environment(Accelerator(), Origin())
+def _read_environment(device: str, own_name: str) -> dict[str, str | int | bool | None]:
+    """Environment of this machine, by an allow-list; accelerators are queried only where one computes."""
+    return describe_environment(Accelerator() if device == CPU else read_accelerator(device, own_name), Origin())
 
 
 @cache
@@ -372,8 +374,9 @@ def _list_pinned() -> dict[str, str]:
 
 
 def open_subject(
-    name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANONYMOUS, streamed: bool = False
-) -> Subject:
+    name: str, *, on_progress: FetchProgress | None = None, access: ModelAccess = ANONYMOUS, streamed: bool = False,
+    device: str | None = None,
+) -> Subject:  # fmt: skip
     """Load a model by known or planted name, folder or hub id, fetching or building it if needed; see `ModelAccess`.
 
     A name such as `default+default-layer-12` opens a model with a dictionary that ships, whose features are then components.
@@ -381,11 +384,13 @@ def open_subject(
     Args:
         streamed: keep its layers in its files and read one at a time, for a model larger than memory; it can then be
             swept and ablated, with equal results, and gives no gradients, patterns or attention.
+        device: `cpu`, `cuda` or `mps`; if None, that of the variable `AUDIT_DEVICE`, else the CPU, with which others are first compared.
 
     Raises:
         ModelRefused: it cannot or must not be loaded.
     """
-    subject = load_folder(find_folder(name, on_progress=on_progress, access=access), streamed=streamed)
+    folder, chosen = find_folder(name, on_progress=on_progress, access=access), device or read_device()
+    subject = load_folder(folder, streamed=streamed, device=chosen)
     _, dictionary = split_name(name)
     return attach_dictionary(subject, dictionary) if dictionary else subject
 

@@ -13,6 +13,7 @@ from audit_core.component import Kind
 from audit_core.errors import ModelRefused
 from audit_core.models import ANONYMOUS, ModelAccess
 from audit_core.models import Progress as FetchProgress
+from audit_core.models.devices import CPU
 from audit_core.models.folder import CONFIG_BYTES, read_json
 from audit_core.references.model_class import Setting
 from audit_core.registry import list_plugins
@@ -70,6 +71,18 @@ class SubjectFamily:
             ModelRefused: it cannot or must not be loaded.
         """
         return load_folder(folder)
+
+    def load_on(self, folder: Path, device: str) -> Subject:
+        """Load a model folder on a device other than the CPU.
+
+        Raises:
+            ModelRefused: this family's run on the CPU only, or the device is not here.
+        """
+        raise ModelRefused(
+            f"Device {ascii(device)[:40]} for a model of the kind {self.name}, which runs on the CPU only.",
+            wanted="a decoder-only transformer with all of its weights in memory.",
+            remedy="open it on the CPU.",
+        )
 
     def load_streamed(self, folder: Path) -> Subject:
         """Load a model folder whose layers stay in its files and are read one at a time.
@@ -133,14 +146,15 @@ def find_here(name: str) -> Path | None:
     return next((folder for folder in found if folder is not None), None)
 
 
-def load_folder(folder: Path, *, streamed: bool = False) -> Subject:
+def load_folder(folder: Path, *, streamed: bool = False, device: str = CPU) -> Subject:
     """Load a checked model folder with the family that opens its configuration.
 
     Args:
         streamed: keep its layers in its files, and read one at a time.
+        device: where it computes.
 
     Raises:
-        ModelRefused: several families open it, or none; or it cannot be loaded.
+        ModelRefused: several families open it, or none; or it cannot be loaded so.
     """
     config = read_json(folder / "config.json", limit=CONFIG_BYTES)
     opening = [family for family in list_families() if family.opens(config)]
@@ -152,4 +166,12 @@ def load_folder(folder: Path, *, streamed: bool = False) -> Subject:
             wanted="a model that one family opens.",
             remedy="remove one of them." if names else "choose another model.",
         )
-    return opening[0].load_streamed(folder) if streamed else opening[0].load(folder)
+    if device == CPU:
+        return opening[0].load_streamed(folder) if streamed else opening[0].load(folder)
+    if streamed:
+        raise ModelRefused(
+            f"Device {ascii(device)[:40]} for a model whose layers are read from its files.",
+            wanted="the CPU for a streamed model.",
+            remedy="open it without one of the two.",
+        )
+    return opening[0].load_on(folder, device)

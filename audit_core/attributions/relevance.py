@@ -12,6 +12,7 @@ import numpy as np
 
 from audit_core.capability import GRADIENTS, Capability
 from audit_core.component import Kind
+from audit_core.engine.device import to_numpy
 from audit_core.engine.gradients import batch_prompts, embed, get_runner, measure_gradients
 from audit_core.engine.runner import WaveRunner
 from audit_core.errors import NotMeasured
@@ -145,8 +146,8 @@ class Relevance:
             rows = embed(runner, batch.list_ids(PromptSide.CLEAN))
             with runner.lock, rules.apply():
                 measured = measure_gradients(runner, rows, batch.answers, batch.foils, (Kind.RESID,), batch.calls)
-            relevance = (rows * measured.gradients[Kind.RESID, 0]).sum(-1).numpy().astype(float)
-            wanted = measured.metric.numpy().astype(float)
+            relevance = to_numpy((rows * measured.gradients[Kind.RESID, 0]).sum(-1)).astype(float)
+            wanted = to_numpy(measured.metric).astype(float)
             missed = np.abs(relevance.sum(1) - wanted) / np.maximum(np.abs(wanted), 1e-9)
             found |= {at: (relevance[row], float(missed[row])) for row, at in enumerate(batch.prompts)}
             task.on_progress(len(found), len(task.prompts))

@@ -281,7 +281,7 @@ class _Measurement:
 
     def measure_on(self, model: OtherModel) -> _Measured:
         """The claim as written on another model, which is loaded for this and then let go."""
-        other = load_folder(model.folder)
+        other = load_folder(model.folder, device=self.subject.identity.device)
         if missing := " ".join(filter(None, (demand.explain_missing(other) for demand in (HEADS, MEANS)))):
             raise NotMeasured("control_failed", missing)
         if other.identity.weights_sha256 != model.weights_sha256:

@@ -10,6 +10,7 @@ from pathlib import Path
 from audit_core.campaigns.campaign_file import Half
 from audit_core.errors import PromptRefused
 from audit_core.models.access import read_command_line_access
+from audit_core.models.devices import CPU
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.chat import render_chat
 from audit_core.prompts.prompt_set import (
@@ -179,5 +180,5 @@ def open_auditor(model: str, home: Path) -> Auditor:
     if model not in _OPEN:
         while len(_OPEN) >= _MODELS_KEPT:
             _OPEN.popitem(last=False)
-        _OPEN[model] = Auditor(open_subject(model, access=read_command_line_access()), RunLog(home))
+        _OPEN[model] = Auditor(open_subject(model, access=read_command_line_access(), device=CPU), RunLog(home))
     return _OPEN[model]

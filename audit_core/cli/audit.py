@@ -126,7 +126,9 @@ def ask_audit(options: argparse.Namespace) -> int:
         raise Refused(f"A prompt set for {audit.name}. {why}", wanted="a file of its own kind.", remedy="use `--file`.")
     try:
         if path is not None:
-            subject: Subject = open_endpoint(options) or open_subject(options.model, on_progress=show_fetch)
+            subject: Subject = open_endpoint(options) or open_subject(
+                options.model, on_progress=show_fetch, device=options.device
+            )
             auditor = Auditor(subject, RunLog(audit_home()))
             audit.require(subject)
             raw = read_own_file(path)

@@ -43,6 +43,8 @@ def open_endpoint(options: argparse.Namespace) -> ClosedSubject | None:
                 f"--{given[0].replace('_', '-')} without --endpoint.", wanted="the base address.", remedy="add `--endpoint`."
             )  # fmt: skip
         return None
+    if getattr(options, "device", None):
+        raise Refused("--device with --endpoint.", wanted="one of them.", remedy="a closed model computes elsewhere.")
     if not options.model_name:
         raise Refused("An endpoint without a model.", wanted="its name there.", remedy="add `--model-name`.")
     address = Address(options.endpoint, options.model_name, options.key_from)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import getpass
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +14,7 @@ from audit_core.cli.prompt_set import add_prompts_option, load_prompt_set
 from audit_core.errors import AuditError
 from audit_core.models import Progress
 from audit_core.models.access import read_command_line_access
+from audit_core.models.devices import CPU, DEVICE_VARIABLE, DEVICES
 from audit_core.prompts.alignment import tokenise
 from audit_core.prompts.chat import render_chat
 from audit_core.prompts.prompt_set import PromptSet, TokenisedPrompts, take_split, take_verbatim
@@ -42,8 +42,8 @@ def open_audit(options: argparse.Namespace, kind: str) -> tuple[Subject, Tokenis
     log = RunLog(audit_home())
     try:
         whole = load_prompt_set(options)
-        opening = partial(open_subject, streamed=True) if getattr(options, "streamed", False) else open_subject
-        subject = opening(options.model, on_progress=show_fetch)
+        streamed = getattr(options, "streamed", False)
+        subject = open_subject(options.model, on_progress=show_fetch, streamed=streamed, device=options.device)
         whole = put_in_form(whole, options, subject)
         prompts = whole if options.half == "all" else take_split(whole, exploratory=options.half == "exploratory")
         tokenised = tokenise(prompts, subject.tokenizer)
@@ -70,10 +70,18 @@ def ask_form(command: argparse.ArgumentParser) -> None:
 def ask_prompts(command: argparse.ArgumentParser, half: str, *, required: bool = True) -> None:
     """Add the options for model, prompts, split and seed; read by `open_audit`."""
     command.add_argument("--model", default="default", help="default, a known name, a folder, or a hub id")
+    ask_device(command)
     add_prompts_option(command, required=required, text="the prompt set")
     ask_form(command)
     command.add_argument("--half", choices=HALVES, default=half, help=f"split of the prompts (default {half})")
     command.add_argument("--seed", type=int, default=0)
+
+
+def ask_device(command: argparse.ArgumentParser) -> None:
+    """Add the option for the device; `open_subject` takes it."""
+    command.add_argument(
+        "--device", choices=DEVICES, help=f"where the model computes (default: {DEVICE_VARIABLE}, else {CPU})"
+    )
 
 
 def put_in_form(prompts: PromptSet, options: argparse.Namespace, subject: Subject) -> PromptSet:
@@ -107,9 +115,10 @@ def print_notices(notices: Iterable[str]) -> None:
         print_status(f"Notice: {notice}")
 
 
-def open_subject(name: str, *, on_progress: Progress, streamed: bool = False) -> Subject:
+def open_subject(name: str, *, on_progress: Progress, streamed: bool = False, device: str | None = None) -> Subject:
     """Load a model with the user's hub token, and record that this installation opened it."""
-    subject = load_subject(name, on_progress=on_progress, access=read_command_line_access(), streamed=streamed)
+    access = read_command_line_access()
+    subject = load_subject(name, on_progress=on_progress, access=access, streamed=streamed, device=device)
     note_opened(audit_home(), name)
     return subject
 

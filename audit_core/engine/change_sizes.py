@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit_core.component import Component, Kind
+from audit_core.engine.device import to_numpy
 from audit_core.engine.hooks import Sources, measure_change
 from audit_core.engine.memory import KEPT_BYTES, measure_kept
 from audit_core.engine.needs import gather_sources, list_edited, list_needs
@@ -41,7 +42,7 @@ def measure_change_rms(
                 (job,) = compile_intervention(edit).edits
                 if (job.kind, job.layer) in there:
                     with runner.turn():
-                        lengths = measure_change(runner.model, job, sources).numpy()
+                        lengths = to_numpy(measure_change(runner.model, job, sources))
                     totals[at] += (lengths**2).sum()
                     counts[at] += (lengths > 0).sum()
     return np.sqrt(totals / np.maximum(counts, 1)).astype(np.float32)
@@ -60,6 +61,6 @@ def _list_sources(
     if runner.fallback or measure_kept(runner.geometry, needs.kinds, len(rows), len(rows[0])) <= KEPT_BYTES:
         yield runner.prepare(pairs, edits, means, extra=kinds)
         return
-    inserted = gather_sources(means, pairs, edits, kinds=list_edited(edits))
+    inserted = gather_sources(means, pairs, edits, runner.model.device, kinds=list_edited(edits))
     for layer in runner.capture_layers(rows, needs.kinds):
         yield Sources(needs.divide(layer, len(pairs)), *inserted)

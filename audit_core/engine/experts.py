@@ -113,13 +113,13 @@ class MixtureLayer:
 
     def run_expert(self, inputs: torch.Tensor, expert: int) -> torch.Tensor:
         """Unweighted output of one expert, also for tokens that were not sent to it; shape (token, d_model)."""
-        index = torch.full((len(inputs), 1), expert, dtype=torch.long)
-        return self.combine(inputs, index, torch.ones(len(inputs), 1, dtype=inputs.dtype))
+        index = torch.full((len(inputs), 1), expert, dtype=torch.long, device=inputs.device)
+        return self.combine(inputs, index, inputs.new_ones(len(inputs), 1))
 
     def measure_norms(self, routed: Routed) -> torch.Tensor:
         """Length of each chosen expert's unweighted output; shape (row, pos, choice)."""
         inputs, index = routed.inputs.flatten(0, 1), routed.index.flatten(0, 1)
-        found = torch.zeros(index.shape)
+        found = torch.zeros(index.shape, device=index.device)
         for expert in index.unique().tolist():
             at, choice = (index == expert).nonzero(as_tuple=True)
             found[at, choice] = self.run_expert(inputs[at], expert).float().norm(dim=-1)
@@ -142,7 +142,7 @@ class MixtureLayer:
         """
         with _ForceChoice(self.n_experts, experts) as force:
             index, weights = self._run_router(inputs)
-        forced = torch.tensor(sorted(experts)).expand_as(index)
+        forced = torch.tensor(sorted(experts), device=index.device).expand_as(index)
         if force.fired != 1 or not torch.equal(index.sort(-1).values, forced) or not bool((weights != 0).all()):
             raise ControlFailed(
                 "This router does not choose by one top-k of its scores, so no route can be forced; no number is reported."
@@ -198,7 +198,7 @@ class _ForceChoice(TorchFunctionMode):
         # A top-k within groups of experts has a third axis, and one over groups another width.
         if getattr(func, "__name__", "") == "topk" and args[0].shape[1:] == (self.n_experts,):
             self.fired += 1
-            index = torch.tensor(self.experts).expand(len(args[0]), -1)
+            index = torch.tensor(self.experts, device=args[0].device).expand(len(args[0]), -1)
             return torch.return_types.topk((args[0].gather(1, index), index))
         return found
 
@@ -248,7 +248,7 @@ def edit_experts(
         ControlFailed: see `MixtureLayer.route`.
     """
     inputs, index, weights = (x.flatten(0, 1) for x in (part.inputs, part.index, part.weights))
-    edited = torch.isin(index, torch.tensor(edit.indices))
+    edited = torch.isin(index, torch.tensor(edit.indices, device=index.device))
     if edit.replacement is Replacement.FORCED:
         new_index, new_weights = layer.route_to(inputs, edit.indices)
         return layer.combine(inputs, new_index, new_weights.to(inputs)).view_as(part.outputs)
@@ -262,7 +262,7 @@ def edit_experts(
         return layer.combine(inputs, index, torch.where(edited, weights * edit.factor, weights)).view_as(part.outputs)
     if edit.replacement is Replacement.ADD:
         # A step in the residual stream, whose length does not depend on the weight.
-        along = torch.tensor(edit.direction, dtype=part.outputs.dtype)
+        along = torch.tensor(edit.direction, dtype=part.outputs.dtype, device=part.outputs.device)
         return part.outputs + edit.factor * along * edited.sum(-1).view(*part.outputs.shape[:2], 1)
     outputs = layer.combine(inputs, index, weights.masked_fill(edited, 0.0))
     if edit.replacement is not Replacement.ZERO:

@@ -13,6 +13,7 @@ from audit_core.activations import TokenReading
 from audit_core.component import Component, Kind
 from audit_core.dictionaries.dictionary import Activity, Dictionary
 from audit_core.engine.decoder import DecoderSubject
+from audit_core.engine.device import to_numpy
 from audit_core.engine.readout import Readout
 from audit_core.engine.stream import read_stream, read_tokens
 from audit_core.errors import ComponentRefused, Refused
@@ -114,7 +115,7 @@ class FeaturedDecoder(DecoderSubject):
         # Some norms have no weights, and some count them from one.
         gain = getattr(readout.bridge.ln_final, "weight", None)
         offset = bool(getattr(readout.bridge.cfg, "rmsnorm_uses_offset", False))
-        rows = (table if gain is None else table * (gain + offset)).detach().float().numpy()
+        rows = to_numpy((table if gain is None else table * (gain + offset)).detach().float())
         return np.asarray(rows - rows.mean(0))
 
     def read_stream(self, rows: Sequence[Tokens], layer: int, *, on_progress: Progress = no_progress) -> list[Floats]:

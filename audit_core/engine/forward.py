@@ -29,7 +29,7 @@ class LogitReadout:
         """Logit of one set of tokens per prompt, shape (variant, prompt, vocabulary) → (variant, prompt)."""
         import torch
 
-        return join_tokens(ids, lambda tokens: logits[:, torch.arange(len(tokens)), torch.tensor(tokens)].float())
+        return join_tokens(ids, lambda tokens: logits[:, torch.arange(len(tokens)), tokens].float())
 
 
 def capture_forward(model: HookedModel, tokens: torch.Tensor, kinds: Iterable[Kind], turn: Turn) -> Capture:

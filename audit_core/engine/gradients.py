@@ -110,7 +110,7 @@ class _Block:
         """The same values, but what the block adds to these rows passes no gradient."""
         import torch
 
-        kept = torch.ones(len(self.rows), 1, 1)
+        kept = torch.ones(len(self.rows), 1, 1, device=self.rows.device)
         kept[hit] = 0
         change = self.out - self.rows
         return replace(self, out=self.rows + kept * change + (1 - kept) * change.detach())
@@ -257,14 +257,13 @@ def embed(runner: WaveRunner, ids: Sequence[Sequence[int]]) -> torch.Tensor:
     import torch
 
     with runner.lock, torch.inference_mode(False), torch.no_grad():
-        return embed_tokens(runner.model, torch.tensor(ids))
+        return embed_tokens(runner.model, runner.model.place_tokens(ids))
 
 
 def capture_plain(runner: WaveRunner, batch: Batch, side: PromptSide, kinds: Collection[Kind]) -> Capture:
     """Unedited run of one side, as tensors to multiply with gradients."""
-    import torch
-
-    return capture_run(runner.model, torch.tensor(batch.list_ids(side)), batch.calls, kinds, runner.turn)
+    ids = runner.model.place_tokens(batch.list_ids(side))
+    return capture_run(runner.model, ids, batch.calls, kinds, runner.turn)
 
 
 def sum_parts(kind: Kind, product: torch.Tensor) -> torch.Tensor:

@@ -88,7 +88,7 @@ def keep_in_range(neurons: torch.Tensor, edit: SiteEdit, sources: Sources, start
         )
     low, high = sources.ranges[:, edit.layer].to(neurons)
     # The first token has a range of its own: many models put their largest activations there.
-    where = torch.tensor([int(start + at > 0) for at in range(neurons.shape[1])])
+    where = torch.tensor([int(start + at > 0) for at in range(neurons.shape[1])], device=neurons.device)
     return neurons.clamp(low[where], high[where])
 
 

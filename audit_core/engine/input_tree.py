@@ -166,7 +166,7 @@ def _run_group(runner: WaveRunner, rows: Sequence[Tokens]) -> torch.Tensor:
     for step in steps:
         calls = runner.find_calls(step.end)
         with runner.turn():
-            states = embed_tokens(runner.model, torch.tensor(step.pad()))[:, step.start :]
+            states = embed_tokens(runner.model, runner.model.place_tokens(step.pad()))[:, step.start :]
         for layer, call in enumerate(calls):
             cache = _Continued(caches[layer], step.parents, step.start)
             with runner.turn():

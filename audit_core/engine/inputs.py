@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit_core.engine.device import to_numpy
 from audit_core.engine.input_tree import run_groups
 from audit_core.engine.plan import count_tokens
 from audit_core.prompts.answers import Tokens
@@ -24,7 +25,7 @@ def read_inputs(runner: WaveRunner, rows: Sequence[Tokens]) -> Floats:
     is_shared = runner.shares_prefix and not runner.fallback
     for where, ends in run_groups(runner, rows) if is_shared else _run_whole(runner, rows):
         with runner.turn():
-            logits[where] = runner.readout.read_all(ends).numpy()
+            logits[where] = to_numpy(runner.readout.read_all(ends))
     return logits
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audit_core.engine.device import CPU, to_numpy
 from audit_core.engine.readout import Readout
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.senders import check_paths
-from audit_core.errors import NotMeasured
+from audit_core.errors import NotMeasured, Refused
 from audit_core.prompts.prompt_set import TokenisedPrompts
 from audit_core.subject import Floats, Progress, read_only
 
@@ -34,6 +35,11 @@ def read_jacobian_lens(
 
     runner = check_paths(runner)
     assert isinstance(runner.readout, Readout)
+    if (device := runner.model.device.type) != CPU:
+        raise Refused(
+            f"The Jacobian lens of a model on {device}.", wanted="a model on the CPU, where TransformerLens fits it.",
+            remedy="open the model on the CPU.",
+        )  # fmt: skip
     lens = _fit(runner, texts, on_progress)
     n_layers = runner.geometry.n_layers
     found = np.full((n_layers + 1, len(prompts)), np.nan, np.float32)
@@ -47,7 +53,7 @@ def read_jacobian_lens(
             ends = torch.stack(states)
             answers, foils = ([getattr(pair, side) for pair in pairs] for side in ("answer_ids", "foil_ids"))
             read = runner.readout.read_tokens
-            found[1:, where] = (read(ends, answers) - read(ends, foils)).numpy()
+            found[1:, where] = to_numpy(read(ends, answers) - read(ends, foils))
     return read_only(found)
 
 

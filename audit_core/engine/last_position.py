@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from audit_core.engine.device import from_numpy, to_numpy
 from audit_core.engine.plan import count_prefix_rows
 from audit_core.engine.replay import Prefix, call_block
 from audit_core.engine.runner import WaveRunner
@@ -45,12 +46,11 @@ class LastPosition:
         found = np.empty((len(self.pairs), self.runner.geometry.d_model), np.float32)
         for group, run in zip(self.groups, self.runs, strict=True):
             states = run.finals if layer == self.runner.model.n_layers else run.residuals[layer]
-            found[group] = states[:, -1].numpy()
+            found[group] = to_numpy(states[:, -1])
         return found
 
     def finish(self, states: Floats, layer: int) -> Floats:
         """Logit difference with these states entering a layer; shape (time · prompt, d_model) → (time · prompt,)."""
-        import torch
 
         times = len(states) // len(self.pairs)
         asked = np.asarray(states, np.float32).reshape(times, len(self.pairs), -1)
@@ -59,9 +59,9 @@ class LastPosition:
             most = min(MOST_STATES, count_prefix_rows(self.runner.geometry, len(self.pairs[group[0]].clean_ids)))
             size = max(1, most // len(group))
             for start in range(0, times, size):
-                part = torch.from_numpy(np.ascontiguousarray(asked[start : start + size, group]))
+                part = from_numpy(np.ascontiguousarray(asked[start : start + size, group]), self.runner.model.device)
                 with self.runner.turn():
-                    found[start : start + size, group] = self._follow(part, layer, number).numpy()
+                    found[start : start + size, group] = to_numpy(self._follow(part, layer, number))
         return found.reshape(-1)
 
     def differentiate(self, layer: int) -> Floats:
@@ -72,9 +72,9 @@ class LastPosition:
         states = self.read(layer)
         for number, group in enumerate(self.groups):
             with self.runner.gradient_turn():
-                leaf = torch.from_numpy(states[group])[None].requires_grad_()
+                leaf = from_numpy(states[group], self.runner.model.device)[None].requires_grad_()
                 (gradient,) = torch.autograd.grad(self._follow(leaf, layer, number).sum(), leaf)
-                found[group] = gradient[0].numpy()
+                found[group] = to_numpy(gradient[0])
         return found
 
     def _follow(self, states: torch.Tensor, layer: int, number: int) -> torch.Tensor:

@@ -91,12 +91,12 @@ class PartRun:
         variants: Sequence[Variant],
         means: Means | None,
     ) -> None:
-        import torch
-
         self.runner, self.part, self.variants, self.n_prompts = runner, part, variants, len(pairs)
         self._needs = list_needs(interventions)
-        self._inserted = gather_sources(means, pairs, interventions, kinds=list_edited(interventions))
-        tokens = torch.tensor(self._needs.list_rows(pairs))
+        self._inserted = gather_sources(
+            means, pairs, interventions, runner.model.device, kinds=list_edited(interventions)
+        )
+        tokens = runner.model.place_tokens(self._needs.list_rows(pairs))
         self._calls = runner.find_calls(tokens.shape[1])
         self._capture = CaptureSteps(runner.model, tokens, self._needs.kinds, runner.turn)
         self._waves: list[tuple[tuple[int, ...], WaveSteps]] = []

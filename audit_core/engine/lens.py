@@ -13,6 +13,7 @@ import numpy as np
 
 from audit_core.activations import LensReading
 from audit_core.component import Kind
+from audit_core.engine.device import to_numpy
 from audit_core.engine.readout import Readout
 from audit_core.engine.runner import WaveRunner
 from audit_core.engine.senders import check_paths
@@ -82,7 +83,7 @@ def _read_stream(readout: Readout, run: Capture, pairs: list[TokenPair]) -> Floa
     states = torch.stack([residual[:, -1] for residual in run.residuals] + [run.ends])
     answers: list[Tokens] = [pair.answer_ids for pair in pairs]
     foils: list[Tokens] = [pair.foil_ids for pair in pairs]
-    found: Floats = (readout.read_tokens(states, answers) - readout.read_tokens(states, foils)).numpy()
+    found: Floats = to_numpy(readout.read_tokens(states, answers) - readout.read_tokens(states, foils))
     return found
 
 
@@ -103,12 +104,14 @@ class _Split:
         table, bias = readout.output_weights()
         ids = [torch.tensor([pair.answer_ids[0] for pair in pairs]), torch.tensor([pair.foil_ids[0] for pair in pairs])]
         out = table[ids[0]] - table[ids[1]]
-        added = torch.zeros(len(pairs)) if bias is None else bias[ids[0]] - bias[ids[1]]
+        added = out.new_zeros(len(pairs)) if bias is None else bias[ids[0]] - bias[ids[1]]
         norm: Any = self.runner.bridge.ln_final
         config = self.runner.bridge.cfg
         # Some norms have no weights (OLMo).
         gain, offset = getattr(norm, "weight", None), getattr(norm, "bias", None)
-        gain = torch.ones(out.shape[1]) if gain is None else gain + bool(getattr(config, "rmsnorm_uses_offset", False))
+        gain = (
+            out.new_ones(out.shape[1]) if gain is None else gain + bool(getattr(config, "rmsnorm_uses_offset", False))
+        )
         if offset is not None:
             added = added + out @ offset
         end = self.run.ends
@@ -135,11 +138,11 @@ class _Split:
         bias = attention.o(outputs.new_zeros(1, 1, n_heads * size))
         heads = self.read(attention.o(alone.flatten(2)) - bias)
         self.rest = self.rest + self.read(bias[0])
-        return heads.numpy(), self.read(self.run.sites[Kind.MLP, layer][:, -1]).numpy()
+        return to_numpy(heads), to_numpy(self.read(self.run.sites[Kind.MLP, layer][:, -1]))
 
     def finish(self) -> Floats:
         """What no head and no MLP writes: the embeddings and every bias; shape (prompt,)."""
-        found: Floats = self.rest.numpy()
+        found: Floats = to_numpy(self.rest)
         return found
 
 

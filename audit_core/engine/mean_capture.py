@@ -70,10 +70,11 @@ def _add_in_turns(
 
     Batches and the order of sums are those of `_add_one_by_one`, so that the means are equal bit for bit.
     """
-    import torch
-
     calls, last = runner.find_calls(length), runner.model.n_layers - 1
-    steps = [CaptureSteps(runner.model, torch.tensor(_list_rows(pairs)), sums.kinds, runner.turn) for pairs in batches]
+    steps = [
+        CaptureSteps(runner.model, runner.model.place_tokens(_list_rows(pairs)), sums.kinds, runner.turn)
+        for pairs in batches
+    ]
     for layer in range(runner.model.n_layers):
         for pairs, one in zip(batches, steps, strict=True):
             part = one.run_layer(layer, calls[layer])

@@ -11,6 +11,7 @@ import numpy as np
 
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture, Place
+from audit_core.engine.device import from_numpy, to_numpy, widen
 from audit_core.engine.sites import HookedModel, find_site_shape
 from audit_core.errors import InterventionRefused
 from audit_core.intervention import Replacement
@@ -105,7 +106,7 @@ class MeanSums:
                     by_template.setdefault(name, {}),
                 )
                 # float64, against rounding in sums over hundreds of prompts.
-                more = _Sum(value[rows].sum(0, dtype=torch.float64), None if sent is None else sent[rows].sum(0))
+                more = _Sum(widen(value[rows]).sum(0, dtype=torch.float64), None if sent is None else sent[rows].sum(0))
                 entry[kind, layer] = entry[kind, layer].add(more) if (kind, layer) in entry else more
 
     def close(self, length: int, layer: int) -> None:
@@ -114,7 +115,7 @@ class MeanSums:
         for kind in self.kinds:
             sums = {name: entry.pop((kind, layer)) for name, entry in by_template.items() if (kind, layer) in entry}
             for name, total in ((sums if len(by_template) > 1 else {}) | _join_all(sums)).items():
-                mean = total.average(self._counts[length, name]).numpy()
+                mean = to_numpy(total.average(self._counts[length, name]))
                 found = self._means.setdefault((length, name), {})
                 if kind not in found:
                     found[kind] = _make_room(self._n_layers, mean)
@@ -181,7 +182,7 @@ class NeuronBounds:
 
     def finish(self) -> Floats:
         assert self._found is not None
-        return read_only(self._found.float().numpy().copy())
+        return read_only(to_numpy(self._found.float()).copy())
 
 
 def _choose_mean(total: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
@@ -204,7 +205,11 @@ def _add_experts(n: int, routed: Any, model: HookedModel, layer: int) -> tuple[t
 
     mixture = model.find_point(Kind.EXPERT, layer)
     rows, n_positions, width = routed.inputs.shape
-    total, count = torch.zeros(n, mixture.n_experts, 2, width), torch.zeros(n, mixture.n_experts, 2, 1)
+    here = routed.inputs.device
+    total, count = (
+        torch.zeros(n, mixture.n_experts, 2, width, device=here),
+        torch.zeros(n, mixture.n_experts, 2, 1, device=here),
+    )
     for expert in range(mixture.n_experts):
         written = mixture.run_expert(routed.inputs.flatten(0, 1), expert).view(rows, n_positions, width).float()
         sent = (routed.index == expert).any(-1, keepdim=True).float()
@@ -217,7 +222,11 @@ def _add_experts(n: int, routed: Any, model: HookedModel, layer: int) -> tuple[t
 
 
 def gather_means(
-    means: Means | None, pairs: Sequence[TokenPair], replacement: Replacement, kinds: Collection[Kind] | None = None
+    means: Means | None,
+    pairs: Sequence[TokenPair],
+    replacement: Replacement,
+    device: torch.device,
+    kinds: Collection[Kind] | None = None,
 ) -> dict[Kind, torch.Tensor]:
     """Reference means aligned with these prompts; per kind, shape (prompt, layer, ...).
 
@@ -244,8 +253,8 @@ def gather_means(
     known = [kind for kind in means.activations[keys[0]] if kinds is None or kind in kinds]
     if len(set(keys)) == 1:
         # One copy for all prompts: means of long prompts are large.
-        alike = {kind: torch.from_numpy(means.activations[keys[0]][kind].copy()) for kind in known}
+        alike = {kind: from_numpy(means.activations[keys[0]][kind].copy(), device) for kind in known}
         return {kind: mean.expand(len(keys), *mean.shape) for kind, mean in alike.items()}
     return {
-        kind: torch.stack([torch.from_numpy(means.activations[key][kind].copy()) for key in keys]) for kind in known
+        kind: torch.stack([from_numpy(means.activations[key][kind].copy(), device) for key in keys]) for kind in known
     }

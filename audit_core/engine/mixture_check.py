@@ -151,7 +151,9 @@ def _probe_scores(model: HookedModel, mixture: MixtureLayer, tokens: torch.Tenso
     """Whether noise on the scores that the router returns moves the logits."""
 
     def disturb(_module: Any, _args: Any, output: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        return (output[0].float() + 100.0 * torch.randn(output[0].shape)).to(output[0].dtype), *output[1:]
+        return (output[0].float() + 100.0 * torch.randn(output[0].shape).to(output[0].device)).to(
+            output[0].dtype
+        ), *output[1:]
 
     handle = mixture.router.register_forward_hook(disturb)
     try:

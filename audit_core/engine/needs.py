@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from audit_core.component import Kind
 from audit_core.engine.capture import Capture
+from audit_core.engine.device import from_numpy
 from audit_core.engine.means import MEANS, gather_means
 from audit_core.engine.sites import find_kind
 from audit_core.intervention import Intervention, PromptSide, Replacement
@@ -57,6 +58,7 @@ def gather_sources(
     means: Means | None,
     pairs: Sequence[TokenPair],
     interventions: Sequence[Intervention],
+    device: torch.device,
     *,
     kinds: Collection[Kind] | None = None,
 ) -> tuple[dict[Replacement, dict[Kind, torch.Tensor]], torch.Tensor | None]:
@@ -65,8 +67,6 @@ def gather_sources(
     Args:
         kinds: whose means are wanted; all that there are if None.
     """
-    import torch
-
     wanted = {r for i in interventions for r in i.replacements if r in MEANS}
-    ranges = None if means is None or means.ranges is None else torch.from_numpy(means.ranges.copy())
-    return {r: gather_means(means, pairs, r, kinds) for r in wanted}, ranges
+    ranges = None if means is None or means.ranges is None else from_numpy(means.ranges.copy(), device)
+    return {r: gather_means(means, pairs, r, device, kinds) for r in wanted}, ranges

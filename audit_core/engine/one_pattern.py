@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from audit_core.component import Component, Kind
 from audit_core.engine.capture import CaptureSteps
+from audit_core.engine.device import to_numpy
 from audit_core.engine.hooks import Sources
 from audit_core.engine.memory import check_pattern
 from audit_core.engine.needs import gather_sources, list_edited, list_needs
@@ -53,16 +54,15 @@ def draw_pattern(
         else _draw_unedited(runner, pair, intervention.side, head.layer)
     )
     with runner.turn():
-        return read_only(found[0, head.index].numpy().copy())
+        return read_only(to_numpy(found[0, head.index]).copy())
 
 
 def _draw_unedited(runner: WaveRunner, pair: TokenPair, side: PromptSide, last: int) -> torch.Tensor:
     """Patterns of one layer, shape (1, head, query, key)."""
-    import torch
 
     ids = pair.clean_ids if side is PromptSide.CLEAN else pair.corrupted_ids
     calls = runner.find_calls(len(ids))
-    steps = CaptureSteps(runner.model, torch.tensor([ids]), (Kind.EDGE,), runner.turn)
+    steps = CaptureSteps(runner.model, runner.model.place_tokens([ids]), (Kind.EDGE,), runner.turn)
     for layer in range(last):
         steps.run_layer(layer, calls[layer])
     found: torch.Tensor = steps.run_layer(last, calls[last]).sites[Kind.EDGE, last]
@@ -82,8 +82,8 @@ def _draw_edited(
 
     needs = list_needs([intervention])
     calls = runner.find_calls(len(pair.clean_ids))
-    inserted = gather_sources(means, [pair], [intervention], kinds=list_edited([intervention]))
-    unedited = CaptureSteps(runner.model, torch.tensor(needs.list_rows([pair])), needs.kinds, runner.turn)
+    inserted = gather_sources(means, [pair], [intervention], runner.model.device, kinds=list_edited([intervention]))
+    unedited = CaptureSteps(runner.model, runner.model.place_tokens(needs.list_rows([pair])), needs.kinds, runner.turn)
     generator = torch.Generator().manual_seed(0)
     wave = WaveSteps(runner.model, [variant], start=0, generator=generator, turn=runner.turn, with_patterns=True)
     for layer in range(last + 1):

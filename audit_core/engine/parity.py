@@ -74,7 +74,7 @@ def check_parity(runner: WaveRunner, bos_id: int | None, own: Floats | None = No
     """
     import torch
 
-    ids = choose_tokens(bos_id, runner.geometry.n_vocabulary)
+    ids = choose_tokens(bos_id, runner.geometry.n_vocabulary).to(runner.model.device)
     with runner.turn():
         whole = runner.bridge(ids)[:, -1].float()
         if not whole.isfinite().all():
@@ -111,7 +111,9 @@ def _check_against_model(whole: torch.Tensor, own: Floats, allowed: float) -> No
     """Refuse a bridge whose logits differ from those of its model."""
     import torch
 
-    apart = float((whole - torch.from_numpy(own.copy())).abs().max()) if whole.shape == own.shape else float("inf")
+    apart = (
+        float((whole.cpu() - torch.from_numpy(own.copy())).abs().max()) if whole.shape == own.shape else float("inf")
+    )
     if not apart <= allowed:
         raise ModelRefused(
             f"TransformerLens computes different logits from the model itself (off by {apart:.3g}, allowed {allowed:.3g}): "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from audit_core.component import Kind
+from audit_core.engine.device import from_numpy, to_numpy
 from audit_core.engine.gradients import GRADIENT_TOKENS, embed, get_runner, measure_gradients
 from audit_core.errors import NotMeasured
 from audit_core.prompts.prompt_set import TokenPair
@@ -75,7 +76,7 @@ def integrate_gradients(
         missed = abs(float(relevance.sum()) - change) / max(abs(change), 1e-9)
         is_last = 2 * steps > most
         if missed <= (COMPLETE if is_last else aim):
-            return TokenGradients(relevance.numpy().astype(np.float32), change, missed, steps)
+            return TokenGradients(to_numpy(relevance).astype(np.float32), change, missed, steps)
         if is_last:
             raise NotMeasured(
                 "control_failed",
@@ -199,11 +200,11 @@ class _Path:
     """The straight path from a baseline to a prompt's embeddings: gradients and the metric on it, each point run once."""
 
     def __init__(self, subject: Subject, pair: TokenPair, baseline: Floats) -> None:
-        import torch
 
         self.runner, self.pair = get_runner(subject), pair
         self.calls = self.runner.find_calls(len(pair.clean_ids))
-        self.far, self.near = torch.from_numpy(np.array(baseline))[None], embed(self.runner, [pair.clean_ids])
+        self.near = embed(self.runner, [pair.clean_ids])
+        self.far = from_numpy(np.array(baseline), self.near.device)[None]
         self.most_rows = max(1, GRADIENT_TOKENS // len(pair.clean_ids))
         self._known: dict[float, tuple[np.ndarray, float]] = {}
 
@@ -230,7 +231,7 @@ class _Path:
 
     def keep(self, alpha: float, gradient: torch.Tensor, metric: float) -> None:
         """Keep (x − x′) · ∂m/∂x per position of a point, and the metric there; gradient of shape (pos, d_model)."""
-        self._known[alpha] = (((self.near - self.far)[0] * gradient).sum(-1).double().numpy(), metric)
+        self._known[alpha] = (to_numpy(((self.near - self.far)[0] * gradient).sum(-1)).astype(np.float64), metric)
 
     def read(self, alpha: float) -> float:
         """The metric at a known point."""

@@ -65,11 +65,13 @@ def ablate_pattern(
         raise InterventionRefused(
             f"A pattern ablated by {edit.replacement}.", wanted="uniform or permuted.", remedy="report this defect."
         )
-    ranks = _draw_ranks(generator.initial_seed(), edit, tokens)[:, :, queries].to(part.device)
-    place = torch.arange(n_positions, device=part.device, dtype=ranks.dtype)
-    fixed = 1 + place.expand_as(part)
-    before = torch.where(movable, place / n_positions, fixed).argsort(-1)
-    after = torch.where(movable, ranks, fixed).argsort(-1)
+    # Ordered on the CPU, so that every device has the same permutation.
+    movable = movable.cpu()
+    ranks = _draw_ranks(generator.initial_seed(), edit, tokens)[:, :, queries]
+    place = torch.arange(n_positions, dtype=ranks.dtype)
+    fixed = 1 + place.expand(part.shape)
+    before = torch.where(movable, place / n_positions, fixed).argsort(-1).to(part.device)
+    after = torch.where(movable, ranks, fixed).argsort(-1).to(part.device)
     return part.scatter(-1, before, part.gather(-1, after))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from audit_core.capability import PATTERNS
 from audit_core.component import Kind
+from audit_core.engine.device import to_numpy
 from audit_core.engine.gradients import batch_prompts, embed, get_runner, measure_gradients
 from audit_core.intervention import CLEAN_RUN, PromptSide
 from audit_core.prompts.prompt_set import TokenisedPrompts
@@ -37,7 +38,7 @@ def read_attention_records(
         layers = range(runner.model.n_layers)
         for row, at in enumerate(batch.prompts):
             patterns, gradients = (
-                np.stack([kept[Kind.PATTERN, layer][row].numpy() for layer in layers])
+                np.stack([to_numpy(kept[Kind.PATTERN, layer][row]) for layer in layers])
                 for kept in (found.activations, found.gradients)
             )
             yield at, AttentionRecord(patterns, gradients)

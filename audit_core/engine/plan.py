@@ -13,12 +13,31 @@ MEMORY_BUDGET_BYTES = 512 * 1024**2
 """Memory for the activations of a chunk, in addition to the weights."""
 CHUNK_TOKENS = 2048
 """Maximum rows × positions of a chunk: matrix products reach full speed at this size."""
+DEVICE_TOKENS = 32768
+"""The same for a device with memory of its own; not measured on one."""
 PASS_TOKENS = 48
 """Overhead of one pass through the layers, in tokens: reading all weights and calling every block (measured)."""
 PREFIX_BYTES = 1 << 30
 """Keys and values of a chunk, as cached and repeated for each head: a row that computes one position reads those of all before."""
 _COPIES = 12
 """Float32 copies of the residual stream in memory within a block, including the wider MLP activations."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """Memory of a chunk on a device with memory of its own."""
+
+    n_tokens: int
+    """As `CHUNK_TOKENS`."""
+    activation_bytes: int
+    """As `MEMORY_BUDGET_BYTES`."""
+    prefix_bytes: int
+    """As `PREFIX_BYTES`."""
+
+
+def divide_memory(free_bytes: int) -> Room:
+    """A quarter each for activations and for keys and values; what is left is for unedited runs and for the libraries."""
+    return Room(DEVICE_TOKENS, free_bytes // 4, free_bytes // 4)
 
 
 @dataclass(frozen=True)
@@ -48,20 +67,23 @@ def plan_groups(
     *,
     can_share_prefix: bool,
     is_whole: bool,
+    room: Room | None = None,
 ) -> tuple[Group, ...]:
     """Divide a run into captures and waves; deterministic, so that work can be counted before the run.
 
     Args:
         can_share_prefix: take positions before the first difference from the unedited run.
         is_whole: every variant runs through all layers.
+        room: of a device with memory of its own.
     """
     edited = [i for i, variant in enumerate(variants) if variant.edits]
     sides = {variant.side for variant in variants} | {v.side.other for v in variants if v.takes_other_run}
     groups = []
     for length, members in _sort_by_length(prompts):
-        room = count_tokens(geometry, length)
+        fits = count_tokens(geometry, length, room)
         per_prompt = max([1, len(edited)]) * length
-        size = max(1, room // max(per_prompt, 2 * length))
+        # No larger than on the CPU: what is kept of unedited runs has one limit on every device.
+        size = max(1, min(fits // per_prompt, count_tokens(geometry, length) // (2 * length)))
         for at in range(0, len(members), size):
             where = members[at : at + size]
             shared = _find_difference([prompts.pairs[i] for i in where]) if len(sides) > 1 else 0
@@ -76,8 +98,8 @@ def plan_groups(
                 ],
                 n_prompts=len(where),
                 length=length,
-                room=room,
-                most_rows=count_prefix_rows(geometry, length),
+                room=fits,
+                most_rows=count_prefix_rows(geometry, length, room),
                 n_layers=geometry.n_layers,
             )
             groups.append(Group(tuple(where), chunks, len(sides) * len(where) * length * geometry.n_layers))
@@ -89,15 +111,17 @@ def count_work(groups: Sequence[Group]) -> int:
     return max(1, sum(group.capture_work + sum(chunk.work for chunk in group.chunks) for group in groups))
 
 
-def count_tokens(geometry: Geometry, length: int) -> int:
+def count_tokens(geometry: Geometry, length: int, room: Room | None = None) -> int:
     """Rows × positions that fit the memory budget at this prompt length."""
     wide = _COPIES * geometry.d_model + 3 * geometry.n_neurons + 3 * geometry.n_heads * length
-    return int(min(CHUNK_TOKENS, max(length, MEMORY_BUDGET_BYTES // (4 * wide))))
+    most, fits = (CHUNK_TOKENS, MEMORY_BUDGET_BYTES) if room is None else (room.n_tokens, room.activation_bytes)
+    return int(min(most, max(length, fits // (4 * wide))))
 
 
-def count_prefix_rows(geometry: Geometry, length: int) -> int:
+def count_prefix_rows(geometry: Geometry, length: int, room: Room | None = None) -> int:
     """Rows whose keys and values fit, however few positions they compute."""
-    return max(1, PREFIX_BYTES // (4 * 2 * length * geometry.d_head * (geometry.n_key_value_heads + geometry.n_heads)))
+    fits = PREFIX_BYTES if room is None else room.prefix_bytes
+    return max(1, fits // (4 * 2 * length * geometry.d_head * (geometry.n_key_value_heads + geometry.n_heads)))
 
 
 def _sort_by_length(prompts: TokenisedPrompts) -> list[tuple[int, list[int]]]:

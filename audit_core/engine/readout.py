@@ -28,8 +28,14 @@ def join_tokens(ids: Sequence[Tokens], read: Callable[[list[int]], torch.Tensor]
     for at in range(1, width):
         column = read([tokens[min(at, len(tokens) - 1)] for tokens in ids])
         # Smaller sets have no token in this column.
-        columns.append(column.masked_fill(torch.tensor([at >= len(tokens) for tokens in ids]), -torch.inf))
+        columns.append(column.masked_fill(_mark_short(ids, at, column), -torch.inf))
     return torch.stack(columns).logsumexp(0)
+
+
+def _mark_short(ids: Sequence[Tokens], at: int, column: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return torch.tensor([at >= len(tokens) for tokens in ids], device=column.device)
 
 
 class Readout:

@@ -174,8 +174,8 @@ def find_is_parallel(runner: WaveRunner) -> bool:
     call = runner.find_calls(1)[0]
     with runner.turn():
         shape = (1, 1, runner.geometry.n_heads, runner.geometry.d_head)
-        residual = torch.linspace(-1, 1, runner.geometry.d_model)[None, None]
-        outputs = (torch.zeros(shape), torch.ones(shape))
+        residual = torch.linspace(-1, 1, runner.geometry.d_model)[None, None].to(runner.model.device)
+        outputs = (residual.new_zeros(shape), residual.new_ones(shape))
         still, moved = (run_mlp(runner, 0, residual, call, z, start=0, cache=None).entering for z in outputs)
     return bool(torch.equal(still, moved))
 
@@ -198,7 +198,7 @@ def check_reaction(
 
     residual = run.residuals[layer]
     size = NOISE_SCALE * (residual.square().mean().sqrt() + 1.0)
-    noisy = residual + size * torch.randn(residual.shape, generator=generator)
+    noisy = residual + size * torch.randn(residual.shape, generator=generator).to(residual)
     if kind is Kind.MLP:
         seen = [
             run_mlp(runner, layer, rows, call, run.sites[Kind.HEAD, layer], start=0, cache=None).entering

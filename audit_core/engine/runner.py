@@ -12,6 +12,8 @@ import numpy as np
 from audit_core.component import Kind
 from audit_core.engine.beginnings import MergedPrompts, Readings, keep_all, merge_beginnings
 from audit_core.engine.capture import Capture, capture_layers, capture_run
+from audit_core.engine.chunks import ChunkRun
+from audit_core.engine.device import to_numpy
 from audit_core.engine.forward import LogitReadout, capture_forward, run_forward
 from audit_core.engine.hooks import Sources
 from audit_core.engine.inputs import read_inputs
@@ -21,7 +23,7 @@ from audit_core.engine.mean_capture import capture_means
 from audit_core.engine.means import NeuronBounds, stack_layers
 from audit_core.engine.memory import check_kept, check_patterns, check_row
 from audit_core.engine.needs import gather_sources, list_needs
-from audit_core.engine.plan import Group, count_tokens, plan_groups
+from audit_core.engine.plan import Group, Room, count_tokens, plan_groups
 from audit_core.engine.readout import LogitTable, Readout
 from audit_core.engine.replay import BlockCall, record_calls, skip_direct
 from audit_core.engine.sites import check_places, find_hooks, locate_position
@@ -58,6 +60,8 @@ class WaveRunner:
         """Why blocks cannot be run one by one, so that each intervention needs a whole forward pass; empty if they can."""
         self.shares_prefix = False
         """Whether cached keys and values of earlier positions may be used; set after a check that they are exact."""
+        self.chunk_room: Room | None = None
+        """Memory of a chunk on a device with its own; fixed on opening, so that work is counted as it is done."""
         self.lock = MODEL_LOCK
         self._calls, self._captures = keep_calls(), keep_captures()
 
@@ -149,14 +153,8 @@ class WaveRunner:
             sources = self.prepare(pairs, interventions, means)
             advance(group.capture_work)
             self.read_unedited(table, variants, sources, places)
-            for chunk in group.chunks:
-                chosen = [variants[i] for i in chunk.variants]
-                wave = self._wave(
-                    sources, chosen, start=chunk.start, n_last=places.n_last, generator=generator, on_layer=advance
-                )
-                self.read(table, places.take(wave.finals), chunk.variants, places.prompts)
-                # One edit of a row is an edit of every prompt that is read from it.
-                applied += wave.edits_applied * len(places.prompts)
+            run = ChunkRun(self, variants, sources, places, table, advance)
+            applied += sum(run.run(chunk, generator) for chunk in group.chunks)
         return table.finish(applied)
 
     def compile(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> list[Variant]:
@@ -211,7 +209,7 @@ class WaveRunner:
                     with self.turn():
                         for (_, layer), stream in part.sites.items():
                             for number in (number for number, asked in enumerate(layers) if asked == layer):
-                                found[number, where] = stream[range(len(where)), places].float().numpy()
+                                found[number, where] = to_numpy(stream[range(len(where)), places].float())
                 done += len(where)
                 on_progress(done, len(rows))
         return read_only(found)
@@ -240,7 +238,7 @@ class WaveRunner:
             parts = self.capture_layers([prompts.pairs[i].clean_ids for i in where], (Kind.EDGE,))
             ends = {layer: rows[:, :, -1].clone() for part in parts for (_, layer), rows in part.sites.items()}
             last = stack_layers(ends, self.geometry.n_layers)
-            found |= {i: read_only(value.copy()) for i, value in zip(where, last.numpy())}
+            found |= {i: read_only(value.copy()) for i, value in zip(where, to_numpy(last))}
             on_progress(len(found), len(prompts))
         return tuple(found[i] for i in range(len(prompts)))
 
@@ -259,9 +257,9 @@ class WaveRunner:
             with self.turn():
                 norms = [self.model.find_point(Kind.EXPERT, n).measure_norms(one) for n, one in zip(layers, routed)]
             for row, i in enumerate(where):
-                index = np.stack([layer.index[row].numpy() for layer in routed])
-                weights = np.stack([layer.weights[row].float().numpy() for layer in routed])
-                found[i] = TokenRouting(layers, index, weights, np.stack([layer[row].numpy() for layer in norms]))
+                index = np.stack([to_numpy(layer.index[row]) for layer in routed])
+                weights = np.stack([to_numpy(layer.weights[row].float()) for layer in routed])
+                found[i] = TokenRouting(layers, index, weights, np.stack([to_numpy(layer[row]) for layer in norms]))
             on_progress(len(found), len(prompts))
         return tuple(found[i] for i in range(len(prompts)))
 
@@ -276,7 +274,7 @@ class WaveRunner:
         before = sources.captures[intervention.side]
         layers = {n: before.sites[Kind.EDGE, n] for n in self.model.list_layers(Kind.EDGE)}
         if intervention.edits:
-            layers |= self._wave(
+            layers |= self.run_variants(
                 sources,
                 [compile_intervention(intervention)],
                 start=0,
@@ -285,13 +283,15 @@ class WaveRunner:
                 with_patterns=True,
             ).patterns
         with self.turn():
-            return read_only(stack_layers(layers, self.geometry.n_layers)[0].numpy().copy())
+            return read_only(to_numpy(stack_layers(layers, self.geometry.n_layers)[0]).copy())
 
     def _merge(self, prompts: TokenisedPrompts, interventions: Sequence[Intervention]) -> MergedPrompts:
         """Rows to run; a model that runs only as a whole gives the logits of the last position alone."""
         return keep_all(prompts) if self.fallback else merge_beginnings(prompts, interventions)
 
-    def _wave(self, sources: Sources, variants: Sequence[Variant], *, start: int, n_last: int = 1, **how: Any) -> Wave:
+    def run_variants(
+        self, sources: Sources, variants: Sequence[Variant], *, start: int, n_last: int = 1, **how: Any
+    ) -> Wave:
         """Run the edits on the captured prompts."""
         if self.fallback:
             return run_forward(self.model, sources, variants, turn=self.turn, **how)
@@ -299,8 +299,9 @@ class WaveRunner:
         return run_wave(self.model, calls, sources, variants, start=start, n_last=n_last, turn=self.turn, **how)
 
     def _plan(self, prompts: TokenisedPrompts, variants: Sequence[Variant]) -> tuple[Group, ...]:
+        shares, is_whole = self.shares_prefix, bool(self.fallback)
         return plan_groups(
-            prompts, variants, self.geometry, can_share_prefix=self.shares_prefix, is_whole=bool(self.fallback)
+            prompts, variants, self.geometry, can_share_prefix=shares, is_whole=is_whole, room=self.chunk_room
         )
 
     def batch(self, prompts: TokenisedPrompts) -> Iterator[tuple[int, ...]]:
@@ -325,7 +326,7 @@ class WaveRunner:
         check_kept(self.geometry, needs.kinds, len(rows), len(rows[0]))
         is_many = len(pairs) > 1
         both = self.capture(rows, needs.kinds) if is_many else self._capture_once(tuple(rows), needs.kinds)
-        return Sources(needs.divide(both, len(pairs)), *gather_sources(means, pairs, interventions))
+        return Sources(needs.divide(both, len(pairs)), *gather_sources(means, pairs, interventions, self.model.device))
 
     def _capture_once(self, ids: tuple[tuple[int, ...], ...], kinds: frozenset[Kind]) -> Capture:
         """Cached unedited runs of recently shown prompts; they depend on the tokens only."""
@@ -346,20 +347,19 @@ class WaveRunner:
 
     def capture(self, ids: Sequence[Sequence[int]], kinds: Collection[Kind]) -> Capture:
         """Unedited run of inputs of one length, with activations of these kinds."""
-        import torch
-
+        tokens = self.model.place_tokens(ids)
         if self.fallback:
-            return capture_forward(self.model, torch.tensor(ids), kinds, self.turn)
-        return capture_run(self.model, torch.tensor(ids), self.find_calls(len(ids[0])), kinds, self.turn)
+            return capture_forward(self.model, tokens, kinds, self.turn)
+        return capture_run(self.model, tokens, self.find_calls(len(ids[0])), kinds, self.turn)
 
     def capture_layers(self, ids: Sequence[Sequence[int]], kinds: Collection[Kind]) -> Iterator[Capture]:
         """The same, layer by layer, so that no more than one needs to be kept; a model that runs as a whole gives all at once."""
-        import torch
-
         if self.fallback:
             yield self.capture(ids, kinds)
         else:
-            yield from capture_layers(self.model, torch.tensor(ids), self.find_calls(len(ids[0])), kinds, self.turn)
+            yield from capture_layers(
+                self.model, self.model.place_tokens(ids), self.find_calls(len(ids[0])), kinds, self.turn
+            )
 
     def find_calls(self, length: int) -> tuple[BlockCall, ...]:
         """Cached call arguments of blocks at this length; they depend on the length only."""
@@ -369,7 +369,7 @@ class WaveRunner:
             if (known := self._calls.find(length)) is None:
                 # Not in inference mode, because a backward pass may need these tensors.
                 with torch.inference_mode(False), torch.no_grad(), self.skip_blocks():
-                    known = record_calls(self.model, torch.zeros(1, length, dtype=torch.long))
+                    known = record_calls(self.model, self.model.place_tokens([[0] * length]))
                 self._calls.keep(length, known)
         return known
 
@@ -381,9 +381,9 @@ class WaveRunner:
         """Logits of some variants and prompts from their final states, shape (variant, prompt, d_model)."""
         with self.turn():
             if isinstance(self.readout, Readout):
-                table.put_norms(self.readout.measure_norms(end).numpy(), variants, prompts)
+                table.put_norms(to_numpy(self.readout.measure_norms(end)), variants, prompts)
             if table.vocabulary is not None:
-                table.put_all(self.readout.read_all(end).numpy(), variants, prompts)
+                table.put_all(to_numpy(self.readout.read_all(end)), variants, prompts)
             else:
-                answer, foil = (self.readout.read_tokens(end, ids).numpy() for ids in table.list_ids(prompts))
+                answer, foil = (to_numpy(self.readout.read_tokens(end, ids)) for ids in table.list_ids(prompts))
                 table.put(answer, foil, variants, prompts)

@@ -46,7 +46,7 @@ class Senders:
         import torch
 
         if self.replacement is Replacement.NOISE:
-            noise = torch.randn(residual.shape, generator=self.generator)
+            noise = torch.randn(residual.shape, generator=self.generator).to(residual)
             return NOISE_SCALE * (residual.square().mean().sqrt() + 1.0) * noise
         total = torch.zeros_like(residual)
         # One matrix product per layer, for any number of sending heads.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from audit_core.component import Component, Kind
@@ -12,6 +13,7 @@ from audit_core.intervention import Edit, FeatureBlock, Intervention, Replacemen
 from audit_core.subject import Geometry
 
 if TYPE_CHECKING:
+    import torch
     from transformer_lens.hook_points import HookPoint
     from transformer_lens.model_bridge import TransformerBridge
 
@@ -55,6 +57,17 @@ class HookedModel:
     @property
     def n_layers(self) -> int:
         return len(self.bridge.blocks)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where its weights are; what a run makes is put there too."""
+        return next(self.bridge.parameters()).device
+
+    def place_tokens(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Inputs of one length on its device; shape (row, pos)."""
+        import torch
+
+        return torch.tensor(rows, device=self.device)
 
     def find_point(self, kind: Kind, layer: int) -> Any:
         """The hook of a kind of component in one layer.

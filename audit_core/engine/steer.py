@@ -15,6 +15,7 @@ import numpy as np
 from audit_core.activations import Sampling, Shift, Written
 from audit_core.component import Kind
 from audit_core.engine.capture import Turn
+from audit_core.engine.device import from_numpy, to_numpy
 from audit_core.engine.sites import HookedModel
 from audit_core.errors import ControlFailed
 from audit_core.prompts.answers import Tokens
@@ -56,11 +57,11 @@ def write_steered(
             on_progress(before * sampling.n_tokens + size * written, len(rows) * sampling.n_tokens)
 
         texts, ends = _write(model, batch, layer, step, sampling, noise, turn, report)
-        ids[where] = texts[:, len(batch[0]) :].numpy()
+        ids[where] = to_numpy(texts[:, len(batch[0]) :])
         with turn():
             logs = ends[0].log_softmax(-1)
             for at, tokens in enumerate(watched):
-                first[where, at] = logs[:, list(tokens)].logsumexp(-1).numpy()
+                first[where, at] = to_numpy(logs[:, list(tokens)].logsumexp(-1))
         # The text with the longest vector in a single pass: what was written token by token had it at every token.
         longest = 0 if step is None else int(np.linalg.norm(step, axis=1).argmax())
         own = slice(longest, longest + 1)
@@ -83,7 +84,7 @@ def _write(
     """Texts with what was written, shape (row, pos), and the logits of the first and of the last written token."""
     import torch
 
-    texts = torch.tensor(batch)
+    texts = model.place_tokens(batch)
     new, cache, begin = texts, None, None
     for number in range(sampling.n_tokens):
         with turn(), _added(model, layer, step, is_start=number == 0):
@@ -105,14 +106,13 @@ def _write(
 def _choose(end: torch.Tensor, sampling: Sampling, noise: Sequence[int], number: int) -> torch.Tensor:
     """The likeliest token, or one drawn by the Gumbel-max rule: rows with the same draw have the same noise, so that a small
     change of the logits changes few tokens; shape (row, 1)."""
-    import torch
 
     if sampling.temperature:
         drawn = {
             one: np.random.default_rng([sampling.seed, one, number]).gumbel(size=end.shape[1]).astype(np.float32)
             for one in set(noise)
         }
-        end = end / sampling.temperature + torch.from_numpy(np.stack([drawn[one] for one in noise]))
+        end = end / sampling.temperature + from_numpy(np.stack([drawn[one] for one in noise]), end.device)
     return end.argmax(-1, keepdim=True)
 
 
@@ -124,18 +124,17 @@ def measure_shift(
     Raises:
         ControlFailed: the hook did not fire.
     """
-    import torch
 
     n = len(row) - 1
-    own = _run(model, torch.tensor([row]), layer, None, turn)[:, 1:]
+    own = _run(model, model.place_tokens([row]), layer, None, turn)[:, 1:]
     kl, largest = np.empty(len(changed), np.float32), np.empty(len(changed), np.float32)
     for where in _list_batches(changed, READ_ROWS):
-        batch = torch.tensor([changed[at] for at in where])
+        batch = model.place_tokens([changed[at] for at in where])
         logits = _run(model, batch, layer, None if steps is None else steps[where], turn)[:, -n:]
         with turn():
             before, after = own.log_softmax(-1), logits.log_softmax(-1)
-            kl[where] = (before.exp() * (before - after)).sum(-1).mean(1).numpy()
-            largest[where] = (logits - own).abs().amax((1, 2)).numpy()
+            kl[where] = to_numpy((before.exp() * (before - after)).sum(-1).mean(1))
+            largest[where] = to_numpy((logits - own).abs().amax((1, 2)))
     return Shift(kl, largest)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from audit_core.activations import StreamChange, TokenReading
 from audit_core.component import Kind
 from audit_core.engine.capture import Turn
+from audit_core.engine.device import to_numpy
 from audit_core.engine.sites import HookedModel
 from audit_core.errors import ControlFailed
 from audit_core.prompts.answers import Tokens
@@ -42,7 +43,7 @@ def read_stream(
         kept: list[Floats] = []
 
         def keep(value: torch.Tensor, hook: Any, kept: list[Floats] = kept) -> None:
-            kept.append(value.detach().float().numpy().copy())
+            kept.append(to_numpy(value.detach().float()).copy())
             raise _Read
 
         with contextlib.suppress(_Read):
@@ -69,7 +70,7 @@ def read_tokens(
         kept: list[Floats] = []
 
         def keep(value: torch.Tensor, hook: Any, kept: list[Floats] = kept) -> None:
-            kept.append(value.detach().float().numpy().copy())
+            kept.append(to_numpy(value.detach().float()).copy())
 
         logits = _run(model, batch, layer, keep, turn)
         if not kept:
@@ -78,12 +79,12 @@ def read_tokens(
             logs = logits.float().log_softmax(-1)
             entropy = torch.special.entr(logs.exp()).sum(-1)
             top = logs.topk(2, dim=-1).values
-            read = torch.full(entropy.shape, torch.nan)
-            wanted = torch.tensor(batch)[:, 1:, None]
+            read = torch.full_like(entropy, torch.nan)
+            wanted = model.place_tokens(batch)[:, 1:, None]
             read[:, 1:] = -logs[:, :-1].gather(-1, wanted)[..., 0]
         for at in range(len(batch)):
             outputs = (entropy[at], top[at, :, 0] - top[at, :, 1], read[at])
-            found.append(TokenReading(kept[0][at], *(one.numpy().copy() for one in outputs)))
+            found.append(TokenReading(kept[0][at], *(to_numpy(one).copy() for one in outputs)))
         on_progress(start + len(batch), len(rows))
     return found
 
@@ -106,7 +107,7 @@ def measure_losses(
             assert change is not None
             fired.append(True)
             new = value.clone()
-            tokens = value[:, 1:].float().numpy().reshape(-1, value.shape[-1])
+            tokens = to_numpy(value[:, 1:].float()).reshape(-1, value.shape[-1])
             new[:, 1:] = torch.from_numpy(np.ascontiguousarray(change(tokens))).view_as(value[:, 1:]).to(value)
             return new
 
@@ -114,21 +115,19 @@ def measure_losses(
         if change is not None and not fired:
             raise ControlFailed(f"The hook of the residual stream entering layer {layer} did not fire.")
         with turn():
-            wanted = torch.tensor(batch)[:, 1:]
+            wanted = model.place_tokens(batch)[:, 1:]
             each = torch.nn.functional.cross_entropy(logits[:, :-1].float().transpose(1, 2), wanted, reduction="none")
             losses += each.mean(1).tolist()
     return np.array(losses, np.float32)
 
 
 def _run(model: HookedModel, batch: Sequence[Tokens], layer: int, hook: Any, turn: Turn) -> Any:
-    import torch
-
     point = model.find_point(Kind.RESID, layer)
     with turn():
         try:
             if hook is not None:
                 point.add_hook(hook)
-            return model.bridge(torch.tensor(batch))
+            return model.bridge(model.place_tokens(batch))
         finally:
             point.remove_hooks()
 

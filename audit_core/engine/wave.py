@@ -149,7 +149,7 @@ class WaveSteps:
         ends = self._rows[:, -n_last:].reshape(len(self.variants), self._n_prompts, n_last, -1)
         back = torch.empty(len(self.variants), dtype=torch.long)
         back[torch.tensor(self._joined)] = torch.arange(len(self.variants))
-        return Wave(ends[back], self._applied, self.patterns)
+        return Wave(ends[back.to(ends.device)], self._applied, self.patterns)
 
 
 def list_jobs(variants: Sequence[Variant], joined: Sequence[int], layer: int) -> list[tuple[int, PromptSide, SiteEdit]]:

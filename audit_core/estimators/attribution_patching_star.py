@@ -65,7 +65,7 @@ def _estimate(runner: WaveRunner, batch: Batch, kind: Kind, side: PromptSide) ->
     n_layers, n_prompts = runner.model.n_layers, len(batch.pairs)
     changes = _list_changes(runner, batch, kind, side)
     rows = embed(runner, batch.list_ids(side))
-    sizes = [torch.zeros(n_prompts, count_indices(kind, runner.geometry)) for _ in range(n_layers)]
+    sizes = [rows.new_zeros(n_prompts, count_indices(kind, runner.geometry)) for _ in range(n_layers)]
     # One row per dropped layer and prompt, as many layers at once as fit in memory.
     step = max(1, GRADIENT_TOKENS // (n_prompts * rows.shape[1]))
     for first in range(0, n_layers, step):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit_core.component import Kind
+from audit_core.engine.device import to_numpy
 from audit_core.engine.gradients import batch_prompts, embed, get_runner, measure_gradients
 from audit_core.explanations.method import Task
 from audit_core.intervention import PromptSide
@@ -34,7 +35,7 @@ def differentiate_embeddings(task: Task) -> tuple[EmbeddingGradient, ...]:
         measured = measure_gradients(runner, rows, batch.answers, batch.foils, (Kind.RESID,), batch.calls)
         gradients = measured.gradients[Kind.RESID, 0]
         for row, at in enumerate(batch.prompts):
-            found[at] = EmbeddingGradient(rows[row].numpy(), gradients[row].numpy())
+            found[at] = EmbeddingGradient(to_numpy(rows[row]), to_numpy(gradients[row]))
         task.on_progress(len(found), len(task.prompts))
     return tuple(found[at] for at in range(len(task.prompts)))
 
@@ -56,5 +57,5 @@ def find_baseline(task: Task, at: int) -> Floats:
     found = embed(runner, rows if len(rows) > 1 else [task.donors[at]]).mean(0)
     kept = [place for place in range(length) if place not in own]
     found[kept] = embed(runner, [pair.clean_ids])[0, kept]
-    result: Floats = found.numpy()
+    result: Floats = to_numpy(found)
     return result

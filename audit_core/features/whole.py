@@ -93,7 +93,7 @@ def measure_comparison(subject: Subject, request: VersionsRequest, on_progress: 
             f"{asked.short_name[:60]} is this model, with the same weights.", wanted="another version.",
             remedy="name another model or folder.",
         )  # fmt: skip
-    other = load_folder(asked.folder)
+    other = load_folder(asked.folder, device=subject.identity.device)
     if other.identity.weights_sha256 != asked.weights_sha256:
         raise ControlFailed("Its files changed while it was measured.")
     return compare_firing(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from audit_core.errors import IntegrityError
 from audit_core.models.cache import hash_file
+from audit_core.models.devices import CPU
 from audit_core.models.folder import CONFIG_BYTES, read_json
 from audit_core.models.provenance import Provenance, read_provenance
 
@@ -61,19 +62,31 @@ class ModelIdentity:
     """SPDX identifier, or "not stated"."""
     dictionary_sha256: str = ""
     """Digest of the sparse dictionary that the model was opened with; empty without one."""
+    device: str = CPU
+    """Device that computes."""
+    device_name: str = ""
+    """The device's own name; empty for the CPU, whose name is among the facts about the machine."""
 
     @property
     def short(self) -> str:
         """Return twelve hexadecimal digits over everything that determines the model's numbers."""
         parts = [self.weights_sha256, self.tokenizer_sha256, self.config_sha256, self.dtype, self.attention]
         parts += [self.dictionary_sha256] if self.dictionary_sha256 else []
+        # Marked, so that no digest of a dictionary is taken for a device.
+        parts += [] if self.is_on_cpu else [f"device {self.device}", self.device_name]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
+    @property
+    def is_on_cpu(self) -> bool:
+        return self.device == CPU
+
     def to_json(self) -> dict[str, str]:
-        """Return every field and `short`, for `json.dumps`; the dictionary only where there is one."""
+        """Return every field and `short`, for `json.dumps`; a dictionary only where there is one, a device other than the CPU."""
         fields = asdict(self)
         if not self.dictionary_sha256:
             del fields["dictionary_sha256"]
+        if self.is_on_cpu:
+            del fields["device"], fields["device_name"]
         return {**fields, "short": self.short}
 
 

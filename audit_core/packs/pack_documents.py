@@ -128,7 +128,8 @@ def describe_run(known: RegisteredClaim, attempt: Attempt, outputs: Mapping[str,
         "determinism": dict.fromkeys(
             ("use_deterministic_algorithms", "cublas_workspace", "tf32", "batch_size", "padding_side", "num_threads", "compile")
         )
-        | {"attention_impl": identity["attention"]},
+        # On the CPU there is no TF32 to be turned off; elsewhere the engine turns it off.
+        | {"attention_impl": identity["attention"], "tf32": False if "device" in identity else None},
         "environment": dict.fromkeys(ALLOWED) | facts,
         "cost": dict.fromkeys(("gpu_s", "peak_rss_bytes", "peak_vram_bytes", "energy_j")) | {"wall_s": record.wall_s},
         "outputs": dict(outputs),

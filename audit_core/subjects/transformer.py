@@ -37,6 +37,8 @@ from audit_core.documents import form
 from audit_core.engine.adapters import register_adapters
 from audit_core.engine.checkpoint import check_against_files, check_kind
 from audit_core.engine.decoder import read_geometry
+from audit_core.engine.device import require_device
+from audit_core.engine.device_check import move_subject
 from audit_core.engine.faults import refuse_faults
 from audit_core.engine.featured import FeaturedDecoder
 from audit_core.engine.jacobian import read_jacobian_lens
@@ -55,6 +57,7 @@ from audit_core.errors import ComponentRefused, ModelRefused, Refused
 from audit_core.intervention import Intervention, PromptSide
 from audit_core.models.chat_template import render_template
 from audit_core.models.declared import check_declared
+from audit_core.models.devices import CPU
 from audit_core.models.folder import CONFIG_BYTES, check_folder, read_json
 from audit_core.models.identity import ModelIdentity, Stamps, identify_model, require_unchanged, stamp_files
 from audit_core.prompts.answers import TokenLimits, Tokens
@@ -117,7 +120,8 @@ class TransformerSubject(FeaturedDecoder):
         """
         super().__init__(WaveRunner(bridge, read_geometry(bridge)), identity, tokenizer, own)
         self.stamps = stamps
-        self.mixture = self.runner.admit_experts(choose_tokens(tokenizer.bos_id, self.geometry.n_vocabulary))
+        tokens = choose_tokens(tokenizer.bos_id, self.geometry.n_vocabulary)
+        self.mixture = self.runner.admit_experts(tokens.to(self.runner.model.device))
         self.geometry = self.runner.geometry
 
     def capture_ranges(self, reference: TokenisedPrompts, *, on_progress: Progress = no_progress) -> Floats:
@@ -222,19 +226,22 @@ class TransformerSubject(FeaturedDecoder):
         what = f"weights shuffled from layer {layer} up, seed {seed}"
         digest = hashlib.sha256(f"{self.identity.weights_sha256} {what}".encode()).hexdigest()
         identity = replace(self.identity, model=f"{self.identity.model}, {what}", weights_sha256=digest)
-        return _wrap(folder, _cross(folder, inner, model), identity, self.stamps)
+        return _wrap(folder, _cross(folder, inner, model), identity, self.stamps, identity.device)
 
 
-def load_transformer(folder: Path) -> TransformerSubject:
+def load_transformer(folder: Path, device: str = CPU) -> TransformerSubject:
     """Load a checked Hugging Face folder in float32 with eager attention.
 
     Args:
         folder: contains config.json, safetensors and a tokenizer; see `audit_core.models.check_folder`.
+        device: see `engine.device.DEVICES`.
 
     Raises:
-        ModelRefused: the architecture is not supported, or its replay is not exact.
+        ModelRefused: the architecture is not supported, or its replay is not exact; or the device is not here, or computes other
+            logits than the CPU.
         IntegrityError: the folder's bytes differ from those recorded at conversion, or changed during loading.
     """
+    require_device(device)
     stamps = stamp_files(folder)
     check_folder(folder)
     # Hashing releases the interpreter lock, so the libraries are imported meanwhile.
@@ -244,7 +251,7 @@ def load_transformer(folder: Path) -> TransformerSubject:
         crossed = _cross(folder, *_read_folder(folder))
         identity = identifying.result()
     require_unchanged(folder, stamps)
-    return _wrap(folder, crossed, identity, stamps)
+    return _wrap(folder, crossed, identity, stamps, device)
 
 
 def load_streamed(folder: Path) -> StreamedSubject:
@@ -274,9 +281,12 @@ def load_streamed(folder: Path) -> StreamedSubject:
         return StreamedSubject(crossed.bridge, identity, crossed.tokenizer, stamps, store, crossed.own)
 
 
-def _wrap(folder: Path, crossed: _Crossed, identity: ModelIdentity, stamps: Stamps) -> TransformerSubject:
+def _wrap(folder: Path, crossed: _Crossed, identity: ModelIdentity, stamps: Stamps, device: str) -> TransformerSubject:
+    def build(known: ModelIdentity) -> TransformerSubject:
+        return TransformerSubject(crossed.bridge, known, crossed.tokenizer, stamps, crossed.own)
+
     with refuse_faults(folder):
-        return TransformerSubject(crossed.bridge, identity, crossed.tokenizer, stamps, crossed.own)
+        return build(identity) if device == CPU else move_subject(build(identity), build, device)
 
 
 def _read_folder(folder: Path) -> tuple[Any, Any]:
@@ -378,6 +388,9 @@ class TransformerFamily(SubjectFamily):
 
     def load(self, folder: Path) -> TransformerSubject:
         return load_transformer(folder)
+
+    def load_on(self, folder: Path, device: str) -> TransformerSubject:
+        return load_transformer(folder, device)
 
     def load_streamed(self, folder: Path) -> StreamedSubject:
         return load_streamed(folder)

@@ -67,4 +67,6 @@ def compute_model_digest(identity: Mapping[str, Any]) -> str:
     """Return the twelve digits over what determines a model's numbers, as the product computes them at each run."""
     parts = [identity.get(f"{name}_sha256") for name in ("weights", "tokenizer", "config")]
     parts += [identity.get("dtype"), identity.get("attention")]
+    parts += [identity["dictionary_sha256"]] if identity.get("dictionary_sha256") else []
+    parts += [f"device {identity['device']}", identity.get("device_name")] if "device" in identity else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]

@@ -32,6 +32,7 @@ from toy.packs import (
     zip_up,
 )
 
+from audit_core.models.identity import ModelIdentity
 from audit_core.verifier import (
     command,
     container,
@@ -396,6 +397,13 @@ def test_the_digest_of_a_model_is_twelve_digits_over_what_determines_its_numbers
         "model": "toy",
     }
     assert compute_model_digest(identity) == "dd78bf181dde"
+
+
+@pytest.mark.parametrize("more", [{}, {"dictionary_sha256": "d" * 64}, {"device": "cuda", "device_name": "A GPU 80GB"}])
+def test_a_model_digest_is_that_of_the_product(more: dict[str, str]) -> None:
+    """With a dictionary, or on another device, it has more parts."""
+    known = ModelIdentity("m", "", "1" * 64, "2" * 64, "3" * 64, "float32", "eager", "none", "MIT", **more)
+    assert compute_model_digest(known.to_json()) == known.short
 
 
 def test_claims_that_have_no_verdict_are_named() -> None:
