@@ -79,7 +79,17 @@ def _write_body(pack: PackView, model_id: str, claims: list[Mapping[str, Any]]) 
         "## Identity",
         "",
     ]
-    fields = ("weights_sha256", "tokenizer_sha256", "config_sha256", "dtype", "attention", "quantisation", "licence")
+    fields = (
+        "weights_sha256",
+        "tokenizer_sha256",
+        "config_sha256",
+        "dtype",
+        "attention",
+        "quantisation",
+        "licence",
+        "device",
+        "device_name",
+    )
     lines += [f"* {key.replace('_', ' ')}: {escape_markdown(identity[key])}" for key in fields if identity.get(key)]
     lines += ["", "## Claims", ""]
     for claim in claims:

@@ -86,6 +86,13 @@ def test_numbers_of_one_field_that_differ_in_evidence_are_two_figures() -> None:
     assert re.findall(r'class="badge (\w+)"', page) == ["observational", "causal"]
 
 
+def test_another_device_than_the_cpu_is_named() -> None:
+    there = {"device": "cuda", "device_name": "A GPU 80GB"}
+    near, far = (strip(export_html({"identity": identity() | more}, evidence={}).decode()) for more in ({}, there))
+    assert "Device" not in near
+    assert all(text in far for text in ("Device", "cuda", "A GPU 80GB"))
+
+
 def test_the_sentence_of_an_audit_is_shown_with_and_without_a_state() -> None:
     own = {"identity": identity(), "finding": "The decoder relies on the token that differs."}
     for whole in (own, own | {"state": "supported"}):

@@ -135,13 +135,14 @@ def _shorten(text: str) -> str:
 def _show_identity(frame: Frame, subject: Subject) -> None:
     """Show the identity of the model by digest, and a warning if it is slow."""
     identity = subject.identity
-    with (
-        frame.identity,
-        st.popover(f"{plain(identity.model)} · {plain(identity.dtype)}", icon=":material/memory:", type="tertiary"),
-    ):
+    # Named where it is not the usual one, as it is in a result's identity.
+    device = "" if identity.is_on_cpu else f" · {plain(identity.device)}"
+    label = f"{plain(identity.model)} · {plain(identity.dtype)}{device}"
+    with frame.identity, st.popover(label, icon=":material/memory:", type="tertiary"):
         for name, value in (
             ("weights", identity.weights_sha256), ("tokenizer", identity.tokenizer_sha256), ("precision", identity.dtype),
-            ("attention", identity.attention), ("quantised", identity.quantisation), ("licence", identity.licence),
+            ("device", f"{identity.device} {identity.device_name}".strip()), ("attention", identity.attention),
+            ("quantised", identity.quantisation), ("licence", identity.licence),
         ):  # fmt: skip
             st.markdown(f"{name}: **{plain(value)}**")
     # An encoder–decoder is always run whole, and no audit of it needs gradients.

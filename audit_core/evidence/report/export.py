@@ -35,7 +35,7 @@ _ESTIMATE = {"value", "low", "high", "n", "unit", "level"}
 _IDENTITY = (
     ("model", "Model"), ("weights_sha256", "Weights, SHA-256"), ("tokenizer_sha256", "Tokenizer, SHA-256"), ("config_sha256", "Configuration, SHA-256"),
     ("dtype", "Number format"), ("attention", "Attention implementation"), ("quantisation", "Quantisation"), ("licence", "Licence"),
-    ("prompts", "Prompts"), ("prompts_sha256", "Prompts, SHA-256"), ("n_prompts", "Number of prompts"), ("seed", "Seed"), ("versions", "Versions"),
+    ("device", "Device"), ("device_name", "Device, by its own name"), ("prompts", "Prompts"), ("prompts_sha256", "Prompts, SHA-256"), ("n_prompts", "Number of prompts"), ("seed", "Seed"), ("versions", "Versions"),
 )  # fmt: skip
 """An allow-list, to keep local file paths private."""
 _DESCRIBED = {"identity", "claim", "state", "reason", "sentence", "finding", "conditions", "estimate"}
