@@ -11,14 +11,14 @@ from audit_core.audit import Audit
 from audit_core.cli.circuits import print_findings
 from audit_core.cli.endpoint import add_endpoint_options, announce_calls, open_endpoint
 from audit_core.cli.lazy_parser import LazyParser
-from audit_core.cli.output import print_json, print_result, print_status, show_fetch
+from audit_core.cli.output import print_json, print_result, print_status
 from audit_core.cli.prompt_set import load_prompt_set
 from audit_core.cli.session import (
     Adder,
     ask_prompts,
     current_actor,
+    open_asked,
     open_audit,
-    open_subject,
     put_in_form,
     run_audit,
 )
@@ -126,9 +126,7 @@ def ask_audit(options: argparse.Namespace) -> int:
         raise Refused(f"A prompt set for {audit.name}. {why}", wanted="a file of its own kind.", remedy="use `--file`.")
     try:
         if path is not None:
-            subject: Subject = open_endpoint(options) or open_subject(
-                options.model, on_progress=show_fetch, device=options.device
-            )
+            subject: Subject = open_endpoint(options) or open_asked(options)
             auditor = Auditor(subject, RunLog(audit_home()))
             audit.require(subject)
             raw = read_own_file(path)

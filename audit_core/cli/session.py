@@ -42,8 +42,7 @@ def open_audit(options: argparse.Namespace, kind: str) -> tuple[Subject, Tokenis
     log = RunLog(audit_home())
     try:
         whole = load_prompt_set(options)
-        streamed = getattr(options, "streamed", False)
-        subject = open_subject(options.model, on_progress=show_fetch, streamed=streamed, device=options.device)
+        subject = open_asked(options)
         whole = put_in_form(whole, options, subject)
         prompts = whole if options.half == "all" else take_split(whole, exploratory=options.half == "exploratory")
         tokenised = tokenise(prompts, subject.tokenizer)
@@ -82,6 +81,12 @@ def ask_device(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--device", choices=DEVICES, help=f"where the model computes (default: {DEVICE_VARIABLE}, else {CPU})"
     )
+
+
+def open_asked(options: argparse.Namespace) -> Subject:
+    """The model that a command names, where and how its options ask for it."""
+    given = {name: value for name in ("streamed", "device") if (value := getattr(options, name, None))}
+    return open_subject(options.model, on_progress=show_fetch, **given)
 
 
 def put_in_form(prompts: PromptSet, options: argparse.Namespace, subject: Subject) -> PromptSet:
