@@ -136,9 +136,8 @@ def _show_identity(frame: Frame, subject: Subject) -> None:
     """Show the identity of the model by digest, and a warning if it is slow."""
     identity = subject.identity
     # Named where it is not the usual one, as it is in a result's identity.
-    device = "" if identity.is_on_cpu else f" · {plain(identity.device)}"
-    label = f"{plain(identity.model)} · {plain(identity.dtype)}{device}"
-    with frame.identity, st.popover(label, icon=":material/memory:", type="tertiary"):
+    kept = [identity.model, identity.dtype, *([] if identity.is_on_cpu else [identity.device])]
+    with frame.identity, st.popover(plain(" · ".join(kept)), icon=":material/memory:", type="tertiary"):
         for name, value in (
             ("weights", identity.weights_sha256), ("tokenizer", identity.tokenizer_sha256), ("precision", identity.dtype),
             ("device", f"{identity.device} {identity.device_name}".strip()), ("attention", identity.attention),
