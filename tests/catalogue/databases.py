@@ -146,11 +146,11 @@ def serve_postgres() -> Iterator[str]:
     if missing := [name for name, path in found.items() if path is None]:
         raise SystemExit(f"No {', '.join(missing)}: install PostgreSQL (Debian: postgresql) to test it.")
     # A server refuses to run as root.
-    user = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
+    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     place = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     try:
         if user:
-            shutil.chown(place, "nobody")
+            shutil.chown(place, "postgres")
         run: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "cwd": place}
         subprocess.run([*user, found["initdb"], "-D", "data", "-U", "assay", "-A", "trust", "-E", "UTF8"], **run)
         options = f"-k {place} -c listen_addresses="

@@ -14,6 +14,7 @@ import torch
 from toy.additive import AdditiveSubject, pair_up
 from toy.prompts import tokenise_letters
 
+from audit_core import cli
 from audit_core.audits.ablation import AblationRequest
 from audit_core.component import Kind, head
 from audit_core.engine import device, plan, wave
@@ -48,6 +49,19 @@ def test_what_runs_on_the_cpu_only_is_refused_elsewhere(tmp_path: Path, kind: st
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, "is_encoder_decoder": kind == "t5"}))
     with pytest.raises(ModelRefused, match="cuda' for a model"):
         load_folder(tmp_path, streamed=streamed, device="cuda")
+
+
+@pytest.mark.parametrize("command", [["sweep"], ["audit", "ablation"], ["audit", "rationale", "--file"]])
+def test_the_option_of_a_command_reaches_the_model(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: list[str]
+) -> None:
+    """A device that was asked for and is not used would be a measurement on another one."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text('{"clean": "a b", "corrupted": "a c", "answer": "d", "foil": "e"}\n')
+    words = [str(prompts)] if command[-1] == "--file" else ["--prompts", str(prompts)]
+    assert cli.main([*command, *words, "--model", "planted-strict", "--device", "cuda"]) == 2
+    assert "Device cuda" in capsys.readouterr().err
 
 
 def test_before_a_device_is_used_products_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
